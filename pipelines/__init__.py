@@ -1,0 +1,1 @@
+"""The road from photographs to a slider: DVC stages, Ray Train jobs, tracking, evaluation and serving."""

@@ -1,0 +1,1 @@
+"""From a folder of photographs to two sets of pixels: the ``prepare`` stage."""

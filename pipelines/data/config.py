@@ -1,0 +1,52 @@
+"""Options of the ``prepare`` stage: section ``prepare`` of ``params.yaml``."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from pipelines.config import Section
+
+PhotoName = Annotated[str, Field(min_length=1)]
+
+
+class PrepareConfig(Section):
+    """Which photographs to use, and which of them are never trained on."""
+
+    source: str = Field(default="skimage", min_length=1)
+    """A folder, absolute or relative to the repository root and searched with its sub-folders, or
+    ``skimage``: the colour photographs inside the scikit-image package (write ``./skimage`` for a
+    folder of that name)."""
+
+    test_source: Annotated[str, Field(min_length=1)] | None = None
+    """Another such place that holds the test photographs; all of ``source`` is then training data,
+    except near duplicates of a test photograph. Without it, ``test_photos`` are held out."""
+
+    test_photos: Annotated[int, Field(ge=1)] | Annotated[tuple[PhotoName, ...], Field(min_length=1)] = 1
+    """How many photographs of ``source`` to hold out, or the names of those to hold out (paths
+    below the source, with ``/``). Near duplicates of a named one are held out with it."""
+
+    min_side_px: int = Field(default=128, ge=8)
+    """Photographs with a shorter side than this are left out."""
+
+    max_side_px: int | None = Field(default=2048, ge=8)
+    """Photographs with a longer side than this are scaled down to it; null keeps every size."""
+
+    duplicate_distance: int = Field(default=8, ge=0, le=32)
+    """Photographs whose 64-bit perceptual hashes differ in at most this many bits count as near
+    duplicates and stay on one side of the split."""
+
+    max_unreadable_fraction: float = Field(default=0.05, ge=0, le=1)
+    """Above this share of unreadable files in one source, the stage fails."""
+
+    seed: int = 0
+    """Decides which photographs are held out when ``test_photos`` is a number."""
+
+    license: str | None = None
+    """Under which terms the training photographs may be used; trained weights carry this sentence
+    with them. Null: what scikit-image says of each of its own, "not stated" for a folder."""
+
+    @model_validator(mode="after")
+    def _sides_agree(self) -> Self:
+        if self.max_side_px is not None and self.max_side_px < self.min_side_px:
+            raise ValueError("max_side_px must be at least min_side_px")
+        return self

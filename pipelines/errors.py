@@ -1,0 +1,30 @@
+"""What can go wrong on the road, as types a caller can act on.
+
+PipelineError
+├── ConfigError (ValueError)         params.yaml says something we do not understand
+├── DataError (ValueError)           the photographs or a stage's artefact are not what the stage needs
+├── CheckpointError (RuntimeError)   no checkpoint of this run can be read
+└── TrainingError (RuntimeError)     the run itself failed (a loss that is not a number, a dead worker)
+
+Every constructor takes one message, so the errors survive pickling across processes.
+"""
+
+
+class PipelineError(Exception):
+    """Root of the errors that the pipeline raises on purpose; the command line prints them in one line."""
+
+
+class ConfigError(PipelineError, ValueError):
+    """``params.yaml`` or a command's parameter is missing, unknown or out of range."""
+
+
+class DataError(PipelineError, ValueError):
+    """Photographs or artefacts are missing, unreadable or do not belong together."""
+
+
+class CheckpointError(PipelineError, RuntimeError):
+    """Checkpoints of this run exist, and none of them is whole."""
+
+
+class TrainingError(PipelineError, RuntimeError):
+    """Training cannot go on."""

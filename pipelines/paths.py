@@ -1,0 +1,81 @@
+"""Every path of the pipeline, in one place.
+
+Two kinds of place. *Artefacts* (``artifacts/<stage>``) are what DVC versions: a stage writes only its
+own. *State* (``.state``) is what a run needs to go on after a fault: checkpoints and logs, keyed by the
+run's fingerprint, never a DVC out, because DVC empties outs before a stage runs.
+
+With the root ``/home/me/tunable-zoo``::
+
+    .params      /home/me/tunable-zoo/params.yaml
+    .train       /home/me/tunable-zoo/artifacts/train
+    .metrics     /home/me/tunable-zoo/metrics/metrics.json
+    .store       /home/me/tunable-zoo/zoo-store
+    .state       /home/me/tunable-zoo/.state
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The paths below one work tree; nothing is created by asking for a path."""
+
+    root: Path
+
+    @classmethod
+    def find(cls, start: Path | None = None) -> "Layout":
+        """The layout of the work tree that holds ``start`` (default: the current folder).
+
+        Raises:
+            ConfigError: no folder upwards holds both ``dvc.yaml`` and ``params.yaml``.
+        """
+        start = (start or Path.cwd()).resolve()
+        for folder in (start, *start.parents):
+            if (folder / "dvc.yaml").is_file() and (folder / "params.yaml").is_file():
+                return cls(folder)
+        raise ConfigError(
+            f"expected dvc.yaml and params.yaml in {start} or above it; run inside the work tree"
+        )
+
+    @property
+    def params(self) -> Path:
+        """What the user edits."""
+        return self.root / "params.yaml"
+
+    @property
+    def prepare(self) -> Path:
+        """Decoded photographs, split."""
+        return self.root / "artifacts" / "prepare"
+
+    @property
+    def train(self) -> Path:
+        """The trained network, its record and its loss curve."""
+        return self.root / "artifacts" / "train"
+
+    @property
+    def evaluate(self) -> Path:
+        """Plots and the picture of the sliders."""
+        return self.root / "artifacts" / "evaluate"
+
+    @property
+    def publish(self) -> Path:
+        """The receipt of a published entry."""
+        return self.root / "artifacts" / "publish"
+
+    @property
+    def metrics(self) -> Path:
+        """The numbers of the last run; small, in git."""
+        return self.root / "metrics" / "metrics.json"
+
+    @property
+    def store(self) -> Path:
+        """The local zoo: immutable entries published by this work tree."""
+        return self.root / "zoo-store"
+
+    @property
+    def state(self) -> Path:
+        """Checkpoints and logs of runs, by fingerprint."""
+        return self.root / ".state"

@@ -1,0 +1,16 @@
+"""Options of the ``publish`` stage: section ``publish`` of ``params.yaml``."""
+
+from pydantic import Field
+
+from pipelines.config import Section
+
+
+class PublishConfig(Section):
+    """What the entry is called and what it may be used for."""
+
+    name: str = Field(default="denoise-deblur", pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    """Of the model in the zoo; every publication is another version of it."""
+    weights_license: str = Field(default="Apache-2.0", min_length=1)
+    """SPDX expression for the trained weights."""
+    license_note: str = ""
+    """One sentence on what the licences mean for a user, such as "non-commercial research only"."""

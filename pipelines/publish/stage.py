@@ -1,0 +1,95 @@
+"""Publishing reads artefacts alone: a colleague who pulled them can publish without any run's history.
+
+The DVC out is a receipt, the same for the same entry. What differs from run to run goes into the
+entry's provenance, which does not count for its version.
+"""
+
+from typing import Any
+
+from pipelines.errors import DataError
+from pipelines.paths import Layout
+from pipelines.provenance import provenance
+from pipelines.publish.config import PublishConfig
+from pipelines.records import read_json, write_json_atomic
+from pipelines.tracking import Tracker, tracking_uri
+from pipelines.trained import load_trained
+from zoo import Entry, Store, publish
+
+RECEIPT = "receipt.json"
+
+
+def run(config: PublishConfig, layout: Layout) -> None:
+    """Publish into the local store and register with MLflow.
+
+    Raises:
+        DataError: an earlier stage has not run, or its artefacts do not fit together.
+        ZooError: the entry cannot be written.
+    """
+    network, record = load_trained(layout)
+    origin = _optional(layout, "provenance.json")
+    entry = publish(
+        network,
+        name=config.name,
+        task=record["task"],
+        description=record["description"],
+        architecture=record["architecture"]["id"],
+        config=record["architecture"]["config"],
+        metrics=_metrics(layout, record),
+        license=_license(config, layout),
+        provenance={
+            **origin,
+            "fingerprint": record["fingerprint"],
+            "published": provenance(layout.root)["time"],
+        },
+        files={"preview.png": layout.evaluate / "sliders.png"},
+        store=Store(layout.store),
+    )
+    _register(entry, layout, str(origin.get("mlflow_run_id", "")))
+    write_json_atomic(layout.publish / RECEIPT, _receipt(entry))
+    print(_summary(entry, layout))
+
+
+def _metrics(layout: Layout, record: dict[str, Any]) -> dict[str, Any]:
+    metrics = _required(layout, layout.metrics)
+    training = {"steps": record["steps"], "options": record["options"], "photos": record["photos"]}
+    return {"summary": metrics, "training": training}
+
+
+def _license(config: PublishConfig, layout: Layout) -> dict[str, str]:
+    data = _required(layout, layout.prepare / "record.json")["license"]
+    return {"weights": config.weights_license, "data": data, "note": config.license_note}
+
+
+def _register(entry: Entry, layout: Layout, run_id: str) -> None:
+    """As a plain folder: MLflow's own model flavours are pickle."""
+    tracker = Tracker(layout.root, f"publish-{entry.version[:8]}", run_id or None, {"stage": "publish"})
+    tracker.register(entry.name, entry.folder, {"zoo_version": entry.version})
+    tracker.finish()
+
+
+def _receipt(entry: Entry) -> dict[str, Any]:
+    files = [file.model_dump() for file in entry.manifest.files]
+    return {"schema": 1, "name": entry.name, "version": entry.version, "files": files}
+
+
+def _summary(entry: Entry, layout: Layout) -> str:
+    lines = {
+        "entry": entry.folder,
+        "picture": layout.evaluate / "sliders.png",
+        "metrics": layout.metrics,
+        "tracking": tracking_uri(layout.root),
+        "serve": f"tunable serve {entry.name}",
+        "apply": f"tunable apply {entry.name} in.png out.png --set denoise=0.7 deblur=1.0",
+    }
+    return "\n".join([f"published {entry.name}@{entry.version}", *(f"  {k:<9}{v}" for k, v in lines.items())])
+
+
+def _required(layout: Layout, path: Any) -> Any:
+    if not path.is_file():
+        raise DataError(f"expected {path.relative_to(layout.root)}, found nothing; run 'dvc repro' first")
+    return read_json(path)
+
+
+def _optional(layout: Layout, name: str) -> dict[str, Any]:
+    path = layout.train / name
+    return read_json(path) if path.is_file() else {}

@@ -1,0 +1,62 @@
+"""Degradations that define tasks: exact, seeded by the caller, on the device of their input.
+
+Shapes: images (B, C, H, W), RGB in [0, 1]; levels (B,).
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+TRUNCATE = 4.0
+"""A Gaussian kernel ends this many sigmas from its centre."""
+
+
+def gaussian_blur(images: Tensor, sigma_px: Tensor) -> Tensor:
+    """Blur sample b with a Gaussian of sigma_px[b] pixels; borders are mirrored.
+
+    Args:
+        images: (B, C, H, W), any size: borders that are shorter than the kernel mirror repeatedly.
+        sigma_px: (B,), 0 leaves the sample as it is.
+    """
+    radius = max(1, math.ceil(TRUNCATE * float(sigma_px.max())))
+    taps = _taps(sigma_px, radius)
+    return _along(_along(images, taps, radius, -1), taps, radius, -2)
+
+
+def add_noise(images: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
+    """Add white Gaussian noise of sigma[b] / 255; not clipped, the protocol of SwinIR and Restormer.
+
+    Args:
+        images: (B, C, H, W).
+        sigma: (B,), in units of 1/255.
+        noise: (B, C, H, W), standard normal.
+    """
+    return images + noise * (sigma / 255).view(-1, 1, 1, 1)
+
+
+def _taps(sigma: Tensor, radius: int) -> Tensor:
+    offsets = torch.arange(-radius, radius + 1, device=sigma.device, dtype=torch.float32)
+    taps = torch.exp(-(offsets**2) / (2 * sigma.float().clamp(min=1e-3).unsqueeze(1) ** 2))
+    return taps / taps.sum(dim=1, keepdim=True)
+
+
+def _along(images: Tensor, taps: Tensor, radius: int, axis: int) -> Tensor:
+    """Convolve sample b with taps[b] along one axis."""
+    batch, channels = images.shape[:2]
+    index = _mirror(images.shape[axis], radius, images.device)
+    padded = images.index_select(axis % 4, index)
+    kernel = taps.to(images.dtype).repeat_interleave(channels, 0)
+    shape = (-1, 1, 1, taps.shape[1]) if axis == -1 else (-1, 1, taps.shape[1], 1)
+    flat = padded.reshape(1, batch * channels, *padded.shape[2:])
+    blurred = F.conv2d(flat, kernel.view(shape), groups=batch * channels)
+    return blurred.view(images.shape)
+
+
+def _mirror(size: int, radius: int, device: torch.device) -> Tensor:
+    # F.pad's reflect mode refuses a pad as large as the image; this index mirrors any number of times.
+    if size == 1:
+        return torch.zeros(2 * radius + 1, dtype=torch.long, device=device)
+    index = torch.arange(-radius, size + radius, device=device).remainder(2 * (size - 1))
+    return torch.where(index < size, index, 2 * (size - 1) - index)

@@ -1,0 +1,1 @@
+"""The ``train`` stage: a plain torch loop, and the shells that run it (Ray Train, this process)."""

@@ -1,0 +1,87 @@
+"""The checkpoint store: whole checkpoints or none.
+
+A checkpoint is a folder ``step-00000200`` holding ``state.pt`` and, written last, ``complete.json``
+with its SHA-256. Folders without that marker, or whose state does not match it, count as absent. New
+ones are written beside the old before the oldest are removed.
+"""
+
+import io
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipelines.errors import CheckpointError
+from pipelines.records import fsync_folder, read_json, sha256_file, write_atomic, write_json_atomic
+
+STATE, MARKER = "state.pt", "complete.json"
+
+
+class CheckpointStore:
+    """Checkpoints of one run.
+
+    Args:
+        folder: of this run alone; its name carries the run's fingerprint.
+        fingerprint: written into every checkpoint, and required when one is read.
+        keep: how many of the newest stay.
+    """
+
+    def __init__(self, folder: Path, fingerprint: str, keep: int = 2) -> None:
+        self._folder, self._fingerprint, self._keep = folder, fingerprint, keep
+
+    def save(self, step: int, state: dict[str, Any]) -> None:
+        """Write the state of ``step`` durably, then drop the oldest."""
+        final = self._path(step)
+        temporary = self._folder / f".writing-{step:08d}"
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(final, ignore_errors=True)  # a damaged one of the same step
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        write_atomic(temporary / STATE, buffer.getvalue())
+        digest = sha256_file(temporary / STATE)
+        marker = {"step": step, "fingerprint": self._fingerprint, "sha256": digest}
+        write_json_atomic(temporary / MARKER, marker)
+        temporary.rename(final)
+        fsync_folder(self._folder)
+        for old in self._steps()[: -self._keep]:
+            shutil.rmtree(self._path(old), ignore_errors=True)
+
+    def newest(self) -> int | None:
+        """Step of the newest whole checkpoint; None if the run never wrote one.
+
+        Raises:
+            CheckpointError: there are checkpoints, and all of them are damaged.
+        """
+        steps = self._steps()
+        for step in reversed(steps):
+            if self._whole(step):
+                return step
+        if steps:
+            raise CheckpointError(
+                f"expected a whole checkpoint in {self._folder}, found {len(steps)} damaged; "
+                "delete that folder to train from the start"
+            )
+        return None
+
+    def load(self, step: int) -> dict[str, Any]:
+        """The state saved at ``step``, tensors on the CPU."""
+        if not self._whole(step):
+            raise CheckpointError(f"expected a whole checkpoint of step {step} in {self._folder}")
+        state: dict[str, Any] = torch.load(self._path(step) / STATE, map_location="cpu", weights_only=True)
+        return state
+
+    def _path(self, step: int) -> Path:
+        return self._folder / f"step-{step:08d}"
+
+    def _steps(self) -> list[int]:
+        return sorted(int(path.name.removeprefix("step-")) for path in self._folder.glob("step-*"))
+
+    def _whole(self, step: int) -> bool:
+        folder = self._path(step)
+        try:
+            marker = read_json(folder / MARKER)
+            expected = (self._fingerprint, step, sha256_file(folder / STATE))
+            return (marker["fingerprint"], marker["step"], marker["sha256"]) == expected
+        except (OSError, ValueError, KeyError, TypeError):
+            return False

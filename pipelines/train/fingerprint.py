@@ -1,0 +1,48 @@
+"""What makes two runs the same run: their options, their data and the code that trains."""
+
+import ast
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).parents[2]
+
+TRAINING_CODE = (
+    "tunable_models",
+    "pipelines/config.py",
+    "pipelines/data/augment.py",
+    "pipelines/data/photos.py",
+    "pipelines/streams.py",
+    "pipelines/tasks",
+    "pipelines/train/batches.py",
+    "pipelines/train/config.py",
+    "pipelines/train/loop.py",
+)
+"""Files and folders whose code can change a run's numbers."""
+
+
+def fingerprint(options: dict[str, Any], photos_sha256: str, code: str | None = None) -> str:
+    """Hexadecimal SHA-256 of a run; a checkpoint resumes only its own.
+
+    Args:
+        options: of the run, as JSON values.
+        photos_sha256: of the training photographs.
+        code: digest of the training code; that of this installation by default.
+    """
+    parts = {"options": options, "data": photos_sha256, "code": code or code_digest()}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def code_digest(root: Path = REPOSITORY) -> str:
+    """SHA-256 of the syntax trees of the training code: comments and layout do not count."""
+    digest = hashlib.sha256()
+    for path in _sources(root):
+        tree = ast.dump(ast.parse(path.read_text(encoding="utf-8")))
+        digest.update(f"{path.relative_to(root).as_posix()}\n{tree}\n".encode())
+    return digest.hexdigest()
+
+
+def _sources(root: Path) -> list[Path]:
+    paths = [root / item for item in TRAINING_CODE]
+    return sorted(file for path in paths for file in ([path] if path.is_file() else path.rglob("*.py")))

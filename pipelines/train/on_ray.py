@@ -1,0 +1,141 @@
+"""The shell that runs the loop on Ray Train workers; the only module here that imports Ray.
+
+Ray places the workers, joins them in a process group and restarts them after a fault. It sees metrics,
+never weights: checkpoints are ours (:mod:`pipelines.train.checkpoint`), because Ray copies its own into
+place without a mark that they are whole.
+"""
+
+import logging
+import os
+import shutil
+import uuid
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pipelines.errors import ConfigError, TrainingError
+from pipelines.records import read_json, write_json_atomic
+from pipelines.train.batches import Share
+from pipelines.train.checkpoint import CheckpointStore
+from pipelines.train.config import ComputeConfig, TrainConfig
+from pipelines.train.loop import Job, Progress, train
+from pipelines.train.runlog import RunLog
+from pipelines.train.samples import Samples
+
+FAULT = "fault.json"
+
+
+def run_on_ray(config: TrainConfig, photos: Path, folder: Path, fingerprint: str) -> None:
+    """Train to the last step on Ray; checkpoints, log and sample pictures go below ``folder``.
+
+    Args:
+        config: of the run.
+        photos: folder of training photographs, readable by every worker.
+        folder: state of this run, shared by all workers.
+        fingerprint: of this run.
+
+    Raises:
+        ConfigError: GPUs are asked for and the cluster has too few.
+        TrainingError: a worker failed more often than ``compute.max_failures`` allows.
+    """
+    ray = _start(config.compute)
+    # A fresh name each time: Ray resumes whatever stands under an old one, whatever the params say now.
+    name = f"train-{uuid.uuid4().hex[:12]}"
+    (folder / FAULT).unlink(missing_ok=True)
+    try:
+        _check_resources(ray, config.compute)
+        _fit(config, photos, folder, fingerprint, name)
+    except (ray.train.TrainingFailedError, ray.exceptions.RayError) as error:
+        raise TrainingError(f"training failed on Ray: {_cause(error)}") from error
+    finally:
+        ray.shutdown()
+        shutil.rmtree(folder / "ray" / name, ignore_errors=True)
+    if (folder / FAULT).exists():
+        raise TrainingError(read_json(folder / FAULT)["message"])
+
+
+def _start(compute: ComputeConfig) -> Any:
+    # Workers draw no progress bars of their own, and report to us, not to Ray's usage server.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_TRAIN_ENABLE_STATE_TRACKING", "0")
+    import ray
+    import ray.exceptions
+    import ray.train
+
+    address = compute.address or os.environ.get("RAY_ADDRESS") or "local"
+    options: dict[str, Any] = {}
+    if address == "local":  # never "auto": it joins whatever cluster, even a dead one, this machine knew last
+        options = {"num_cpus": compute.workers * compute.threads, "include_dashboard": False}
+    ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
+    return ray
+
+
+def _check_resources(ray: Any, compute: ComputeConfig) -> None:
+    gpus = int(ray.cluster_resources().get("GPU", 0))
+    if compute.use_gpu and gpus < compute.workers:
+        raise ConfigError(
+            f"train.compute asks for {compute.workers} workers with a GPU each, the cluster has {gpus} GPUs; "
+            "lower workers or set use_gpu to false"
+        )
+
+
+def _fit(config: TrainConfig, photos: Path, folder: Path, fingerprint: str, name: str) -> None:
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+
+    compute = config.compute
+    trainer = TorchTrainer(
+        _worker,
+        train_loop_config={
+            "config": config.model_dump(),
+            "photos": str(photos),
+            "folder": str(folder),
+            "fingerprint": fingerprint,
+        },
+        scaling_config=ScalingConfig(
+            num_workers=compute.workers,
+            use_gpu=compute.use_gpu,
+            resources_per_worker={"CPU": compute.threads, **({"GPU": 1} if compute.use_gpu else {})},
+        ),
+        run_config=RunConfig(
+            name=name,
+            storage_path=str(folder / "ray"),
+            failure_config=FailureConfig(max_failures=compute.max_failures),
+        ),
+    )
+    trainer.fit()
+
+
+def _worker(settings: dict[str, Any]) -> None:
+    import ray.train
+    from ray.train.torch import get_device, prepare_model
+
+    context = ray.train.get_context()
+    config = TrainConfig.model_validate(settings["config"])
+    photos, folder = Path(settings["photos"]), Path(settings["folder"])
+    share = Share(context.get_world_rank(), context.get_world_size())
+    job = Job(
+        config=config,
+        photos=photos,
+        store=CheckpointStore(folder / "checkpoints", settings["fingerprint"]),
+        share=share,
+        device=get_device(),
+    )
+    log = RunLog(folder)
+
+    def report(progress: Progress) -> None:
+        if share.rank == 0:
+            log.append(progress)
+        ray.train.report(asdict(progress))
+
+    try:
+        train(job, report, wrap=prepare_model, at_checkpoint=Samples(folder, photos, config))
+    except TrainingError as error:
+        # The same steps would fail in the same way: hand the reason over instead of being restarted.
+        write_json_atomic(folder / FAULT, {"message": str(error)})
+
+
+def _cause(error: BaseException) -> str:
+    """The last line of what a worker said, instead of Ray's whole traceback."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

@@ -1,0 +1,164 @@
+"""The ``train`` stage: from photographs to a trained network, tracked, resumable.
+
+Artefacts (``artifacts/train``): ``model.safetensors``, ``curve.csv`` and ``record.json`` are the same
+bytes for the same run; ``provenance.json`` is not, and nothing depends on it.
+"""
+
+import csv
+import io
+import time
+from pathlib import Path
+
+import safetensors.torch
+
+from pipelines.data.photos import PhotoSet
+from pipelines.errors import DataError
+from pipelines.paths import Layout
+from pipelines.provenance import provenance
+from pipelines.records import read_json, sha256_file, write_atomic, write_json_atomic
+from pipelines.tasks import make_task
+from pipelines.tracking import Tracker, tracking_uri
+from pipelines.train.checkpoint import CheckpointStore
+from pipelines.train.config import TrainConfig
+from pipelines.train.fingerprint import fingerprint
+from pipelines.train.loop import Progress, new_network
+from pipelines.train.runlog import Follower, RunLog
+
+PRINT_EVERY_S = 5.0
+
+
+def run(config: TrainConfig, layout: Layout) -> None:
+    """Train, and write the artefacts.
+
+    A run is its fingerprint: options, data and code. Its state lies in ``.state/train-<fingerprint>``,
+    so a run that was interrupted goes on from its last checkpoint, and a changed one starts clean.
+
+    Raises:
+        DataError: the ``prepare`` stage has not run.
+        TrainingError: the loss is not finite, or workers keep failing.
+        CheckpointError: this run's checkpoints are all damaged.
+    """
+    photos = _photos(layout)
+    identity = fingerprint(config.identity(), photos.index.sha256)
+    folder = layout.state / f"train-{identity[:16]}"
+    tracker = _tracker(config, layout, folder, identity)
+    began = time.monotonic()
+    try:
+        with Follower(RunLog(folder), Watcher(config, tracker, folder)):
+            _run(config, photos.folder, folder, identity)
+    except BaseException as error:
+        tracker.finish("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+        raise
+    _write(config, layout, photos, folder, identity)
+    facts = {"seconds": f"{time.monotonic() - began:.0f}", "mlflow_run_id": tracker.run_id}
+    write_json_atomic(layout.train / "provenance.json", provenance(layout.root) | facts)
+    for name in ("model.safetensors", "curve.csv", "record.json", "provenance.json"):
+        tracker.artifact(layout.train / name)
+    tracker.finish()
+    print(f"trained network: {layout.train / 'model.safetensors'}; tracked in {tracking_uri(layout.root)}")
+
+
+class Watcher:
+    """What happens to new points of the log: a line for the person, everything to the tracker."""
+
+    def __init__(self, config: TrainConfig, tracker: Tracker, folder: Path) -> None:
+        self._steps, self._batch_size, self._tracker = config.steps, config.batch_size, tracker
+        self._samples = folder / "samples"
+        self._sent = set(self._samples.glob("*.png"))
+        self._printed = float("-inf")
+
+    def __call__(self, points: list[Progress]) -> None:
+        """Print, log, and send new sample pictures."""
+        if points:
+            self._tracker.metrics([(p.step, _metrics(p)) for p in points])
+            self._print(points[-1])
+        for picture in sorted(set(self._samples.glob("*.png")) - self._sent):
+            self._tracker.artifact(picture, "samples")
+            self._sent.add(picture)
+
+    def _print(self, point: Progress) -> None:
+        last = point.step == self._steps
+        if not last and time.monotonic() - self._printed < PRINT_EVERY_S:
+            return
+        self._printed = time.monotonic()
+        left = (self._steps - point.step) * self._batch_size / point.images_per_s
+        print(
+            f"train  step {point.step}/{self._steps}  loss {point.loss:.4f}  "
+            f"{point.images_per_s:.0f} images/s  {left:.0f} s left",
+            flush=True,
+        )
+
+
+def _metrics(point: Progress) -> dict[str, float]:
+    return {
+        "loss": point.loss,
+        "lr": point.lr,
+        "grad_norm": point.grad_norm,
+        "images_per_s": point.images_per_s,
+    }
+
+
+def _run(config: TrainConfig, photos: Path, folder: Path, identity: str) -> None:
+    if config.compute.runner == "local":
+        from pipelines.train.local import run_local
+
+        run_local(config, photos, folder, identity)
+    else:
+        from pipelines.train.on_ray import run_on_ray
+
+        run_on_ray(config, photos, folder, identity)
+
+
+def _photos(layout: Layout) -> PhotoSet:
+    folder = layout.prepare / "train"
+    if not folder.is_dir():
+        raise DataError(
+            f"expected photographs in {folder}, found nothing; run 'dvc repro' or the prepare stage first"
+        )
+    return PhotoSet.open(folder)
+
+
+def _tracker(config: TrainConfig, layout: Layout, folder: Path, identity: str) -> Tracker:
+    """A run goes on under its own MLflow run when it resumes."""
+    note = folder / "mlflow.json"
+    known = read_json(note)["run_id"] if note.exists() else None
+    tags = {"fingerprint": identity, "stage": "train", "task": config.task.name}
+    tracker = Tracker(layout.root, f"train-{identity[:8]}", known, tags)
+    if tracker.run_id and tracker.run_id != known:
+        tracker.params(config.model_dump(mode="json"))
+        write_json_atomic(note, {"run_id": tracker.run_id})
+    return tracker
+
+
+def _write(config: TrainConfig, layout: Layout, photos: PhotoSet, folder: Path, identity: str) -> None:
+    task = make_task(config.task)
+    network = new_network(config, task)
+    network.load_state_dict(CheckpointStore(folder / "checkpoints", identity).load(config.steps)["network"])
+    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    write_atomic(layout.train / "model.safetensors", safetensors.torch.save(tensors))
+    curve = RunLog(folder).curve(config.steps)
+    write_atomic(layout.train / "curve.csv", _csv(curve))
+    record = {
+        "schema": 1,
+        "task": task.name,
+        "description": task.description,
+        "task_config": config.task.model_dump(mode="json"),
+        "architecture": {"id": config.network.architecture, "config": config.network.config},
+        "basis": config.network.basis,
+        "space": task.space.to_dict(),
+        "weights_sha256": sha256_file(layout.train / "model.safetensors"),
+        "fingerprint": identity,
+        "steps": config.steps,
+        "options": config.identity(),
+        "photos": {"count": len(photos), "sha256": photos.index.sha256},
+    }
+    write_json_atomic(layout.train / "record.json", record)  # last: its presence says the rest is there
+
+
+def _csv(curve: list[Progress]) -> bytes:
+    """Step, loss and learning rate: what is the same for the same run, so no speed."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["step", "loss", "lr"])
+    writer.writerows((p.step, f"{p.loss:.6g}", f"{p.lr:.6g}") for p in curve)
+    return text.getvalue().encode()

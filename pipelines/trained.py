@@ -1,0 +1,50 @@
+"""What the ``train`` stage left: the network and the record that describes it."""
+
+from typing import Any
+
+import safetensors.torch
+
+from pipelines.errors import DataError
+from pipelines.paths import Layout
+from pipelines.records import read_json, sha256_file
+from tunable_models import ControlSpace, TunableError, TunableNetwork, build, make_tunable
+
+AGAIN = "train again: python -m pipelines train"
+
+
+def load_trained(layout: Layout) -> tuple[TunableNetwork, dict[str, Any]]:
+    """The trained network, ready for inference on the CPU, and its record.
+
+    Raises:
+        DataError: a file is missing or damaged, or the weights are not those of the record.
+    """
+    record = _record(layout)
+    weights = layout.train / "model.safetensors"
+    try:
+        got = sha256_file(weights)
+        if got != record["weights_sha256"]:
+            raise DataError(f"expected SHA-256 {record['weights_sha256']} of {weights}, got {got}; {AGAIN}")
+        architecture = record["architecture"]
+        plain = build(architecture["id"], **architecture["config"])
+        network = make_tunable(plain, ControlSpace.from_dict(record["space"]), record["basis"])
+        network.load_state_dict(safetensors.torch.load_file(weights))
+    except DataError:
+        raise
+    except (OSError, KeyError, TypeError, TunableError, RuntimeError) as error:
+        raise _unusable(layout, error) from error
+    return network.eval(), record
+
+
+def _record(layout: Layout) -> dict[str, Any]:
+    try:
+        record = read_json(layout.train / "record.json")
+    except (OSError, ValueError) as error:
+        raise _unusable(layout, error) from error
+    if not isinstance(record, dict) or record.get("schema") != 1:
+        raise DataError(f"expected a record of schema 1 in {layout.train}, got something else; {AGAIN}")
+    return record
+
+
+def _unusable(layout: Layout, error: Exception) -> DataError:
+    reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return DataError(f"expected a trained network in {layout.train}, got {reason}; {AGAIN}")

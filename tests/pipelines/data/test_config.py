@@ -1,0 +1,49 @@
+from typing import Any
+
+import pytest
+
+from pipelines.config import parse_section
+from pipelines.data.config import PrepareConfig
+from pipelines.errors import ConfigError
+
+
+def parse(**values: Any) -> PrepareConfig:
+    return parse_section(values, "prepare", PrepareConfig)
+
+
+def test_defaults_are_a_whole_section() -> None:
+    config = parse()
+    assert (config.source, config.test_source, config.test_photos) == ("skimage", None, 1)
+
+
+def test_test_photos_are_a_number_or_names() -> None:
+    assert parse(test_photos=3).test_photos == 3
+    assert parse(test_photos=["a.png", "b.png"]).test_photos == ("a.png", "b.png")
+
+
+def test_every_option_is_described() -> None:
+    assert all(field.description for field in PrepareConfig.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"source": ""},
+        {"source": 3},
+        {"test_source": ""},
+        {"test_photos": 0},
+        {"test_photos": []},
+        {"test_photos": True},
+        {"test_photos": 0.1},
+        {"test_photos": "a.png"},
+        {"min_side_px": 0},
+        {"min_side_px": 100, "max_side_px": 99},
+        {"duplicate_distance": -1},
+        {"max_unreadable_fraction": 1.5},
+        {"seed": "0"},
+        {"sauce": "skimage"},
+    ],
+)
+def test_anything_else_is_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="prepare"):
+        parse(**values)

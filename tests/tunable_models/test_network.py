@@ -1,0 +1,305 @@
+import copy
+import pickle
+import threading
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from networks import Mixed, omegas, perturb, tunable
+from tunable_models import (
+    ControlSpace,
+    ConversionError,
+    OmegaError,
+    TunableNetwork,
+    build,
+    fold,
+    make_tunable,
+)
+
+X = torch.rand(5, 3, 9, 7, generator=torch.Generator().manual_seed(3))
+X_EVEN = X[..., :8, :6]
+
+
+def test_one_hot_omega_equals_the_plain_convolution() -> None:
+    network = tunable("linear", nn.Conv2d(3, 5, 3, padding=1))
+    for j in range(2):
+        plain = F.conv2d(X, network.network.weight[j], network.network.bias[j], padding=1)
+        assert torch.equal(network(X, omega=torch.eye(2)[j]), plain)
+
+
+def test_starts_as_its_source_at_every_omega(network: TunableNetwork) -> None:
+    source = Mixed().eval()
+    fresh = make_tunable(source, network.space, network.basis).eval()
+    for omega in omegas(network, 4):
+        torch.testing.assert_close(fresh(X_EVEN, omega=omega), source(X_EVEN))
+
+
+def test_a_batch_equals_a_loop(network: TunableNetwork) -> None:
+    omega = omegas(network, 5)
+    loop = torch.cat([network(X_EVEN[i : i + 1], omega=omega[i]) for i in range(5)])
+    torch.testing.assert_close(network(X_EVEN, omega=omega), loop)
+
+
+@pytest.mark.parametrize("rows", [[0, 1, 2, 3, 4], [0, 1, 0, 1, 0], [2, 2, 2, 2, 2]])
+def test_a_batch_of_convolutions_equals_a_loop(rows: list[int]) -> None:
+    network = tunable("delta", build("edsr", width=4, blocks=1, scale=2))
+    omega = omegas(network, 5)[rows]
+    loop = torch.cat([network(X[i : i + 1], omega=omega[i]) for i in range(5)])
+    torch.testing.assert_close(network(X, omega=omega), loop)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv1d(3, 6, 3, groups=3, dilation=2),
+        nn.Conv2d(3, 4, 3, padding="same", padding_mode="circular"),
+        nn.Conv2d(3, 4, (3, 1), stride=(2, 1), padding=1, bias=False),
+        nn.Conv3d(3, 2, 2),
+        nn.ConvTranspose1d(3, 4, 3, stride=2, output_padding=1),
+        nn.ConvTranspose2d(3, 6, 3, stride=2, padding=1, groups=3),
+        nn.ConvTranspose3d(3, 2, 2, stride=2),
+    ],
+    ids=repr,
+)
+def test_per_sample_convolutions_equal_a_loop_with_gradients(layer: nn.Module) -> None:
+    network = tunable("delta", layer).double()
+    dimensions = layer.weight.dim() - 2
+    x = torch.rand(4, 3, *[6] * dimensions, dtype=torch.float64)
+    omega = omegas(network, 4).double().requires_grad_()
+    whole = network(x, omega=omega)
+    loop = torch.cat([network(x[i : i + 1], omega=omega[i]) for i in range(4)])
+    torch.testing.assert_close(whole, loop)
+    wanted = [*network.parameters(), omega]
+    for a, b in zip(
+        torch.autograd.grad(whole.square().sum(), wanted),
+        torch.autograd.grad(loop.square().sum(), wanted),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b)
+
+
+def test_fold_equals_forward_and_loads_into_the_source(network: TunableNetwork) -> None:
+    for omega in omegas(network, 3):
+        plain = fold(network, omega)
+        assert type(plain) is Mixed
+        expected = network(X_EVEN, omega=omega)
+        assert (plain(X_EVEN) - expected).norm() <= 1e-5 * expected.norm()
+        source = Mixed().eval()
+        source.load_state_dict(plain.state_dict())
+        assert torch.equal(source(X_EVEN), plain(X_EVEN))
+
+
+def test_fold_shares_nothing(network: TunableNetwork) -> None:
+    omega = omegas(network, 1)[0]
+    before = network(X_EVEN, omega=omega)
+    perturb(fold(network, omega))
+    assert torch.equal(network(X_EVEN, omega=omega), before)
+
+
+def test_view_equals_forward_and_leads_no_gradient_to_the_kernels(network: TunableNetwork) -> None:
+    omega = omegas(network, 1)[0]
+    output = network.at(omega)(X_EVEN)
+    torch.testing.assert_close(output, network(X_EVEN, omega=omega))
+    output.sum().backward()
+    assert network.network.head.weight.grad is None
+
+
+def test_view_takes_native_values() -> None:
+    network = tunable("delta")
+    by_omega = network(X_EVEN, omega=torch.tensor([0.25, 1.0]))
+    torch.testing.assert_close(network.at(a=0.25)(X_EVEN), by_omega)
+    assert repr(network.at(a=0.25)) == "View(a=0.25, b=1)"
+    with pytest.raises(OmegaError, match="both"):
+        network.at(torch.rand(2), a=0.5)
+
+
+def test_gradients_reach_every_kernel(network: TunableNetwork) -> None:
+    network.train()
+    network(X_EVEN, omega=omegas(network, 5)).square().sum().backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        stacks = parameter.grad.flatten(1) if parameter.dim() > 1 else parameter.grad[:, None]
+        assert (stacks.abs().amax(1) > 0).all(), name
+
+
+def test_training_moves_kernels_apart_from_a_fresh_start() -> None:
+    network = make_tunable(nn.Conv2d(3, 3, 3), ControlSpace.simplex("a", "b"), "linear")
+    omega = omegas(network, 5)
+    network(X, omega=omega).square().mean().backward()
+    assert not torch.equal(network.network.weight.grad[0], network.network.weight.grad[1])
+
+
+def test_two_threads_with_two_omegas_on_one_network() -> None:
+    network = tunable("delta", build("edsr", width=8, blocks=1))
+    settings = omegas(network, 2)
+    expected = [network(X, omega=omega) for omega in settings]
+    state = copy.deepcopy(network.state_dict())
+    wrong: list[int] = []
+
+    def call(index: int) -> None:
+        with torch.inference_mode():
+            wrong.extend(
+                index
+                for _ in range(200)
+                if not torch.allclose(network(X, omega=settings[index]), expected[index], atol=1e-5)
+            )
+
+    threads = [threading.Thread(target=call, args=(index,)) for index in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
+
+
+class Checkpointed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Conv2d(3, 3, 3, padding=1) for _ in range(2)])
+
+    def forward(self, x: Tensor, recompute: bool) -> Tensor:
+        for layer in self.layers:
+            x = checkpoint(layer, x, use_reentrant=False) if recompute else layer(x)
+            x = x.tanh()
+        return x
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_gradients_are_right_under_activation_checkpointing(count: int) -> None:
+    network = tunable("delta", Checkpointed())
+    omega = omegas(network, 5) if count > 1 else omegas(network, 1)[0]
+    gradients = []
+    for recompute in (False, True):
+        output = network(X, omega=omega, recompute=recompute)
+        gradients.append(torch.autograd.grad(output.square().sum(), list(network.parameters())))
+    for a, b in zip(*gradients, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_mixing_keeps_float32_under_autocast() -> None:
+    network = tunable("delta", nn.Conv2d(3, 3, 1))
+    fine = torch.tensor([0.5, 0.5 + 2**-10])  # bfloat16 cannot tell the second from 0.5
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = network.mixed(fine)
+    assert torch.equal(mixed[""]["weight"], network.mixed(fine)[""]["weight"])
+
+
+class Tied(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(4, 4)
+        self.second = nn.Linear(4, 4)
+        self.second.weight = self.first.weight
+        self.again = self.first
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.again(self.second(self.first(x)))
+
+
+def test_tied_tensors_stay_tied() -> None:
+    network = tunable("delta", Tied())
+    assert network.network.first.weight is network.network.second.weight
+    plain = fold(network, torch.rand(2))
+    assert plain.first.weight is plain.second.weight
+    assert plain.again is plain.first
+    omega = torch.rand(2)
+    torch.testing.assert_close(fold(network, omega)(torch.ones(1, 4)), network(torch.ones(1, 4), omega=omega))
+
+
+class Several(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(2, 2), nn.Linear(3, 2)
+
+    def forward(self, x: Tensor, y: Tensor, *, scale: float) -> dict[str, tuple[Tensor, Tensor]]:
+        return {"both": (self.a(x) * scale, self.b(y))}
+
+
+def test_several_inputs_and_nested_outputs() -> None:
+    network = tunable("delta", Several())
+    x, y, omega = torch.rand(4, 2), torch.rand(4, 3), omegas(network, 4)[[0, 1, 0, 2]]
+    whole = network(x, y, omega=omega, scale=2.0)["both"]
+    for i in range(4):
+        one = network(x[i : i + 1], y[i : i + 1], omega=omega[i], scale=2.0)["both"]
+        torch.testing.assert_close([part[i : i + 1] for part in whole], list(one))
+
+
+def test_batch_norm_keeps_its_statistics_in_training() -> None:
+    network = tunable("delta").train()
+    before = network.network.norm.running_mean.clone()
+    network(X_EVEN + 3, omega=torch.rand(2))
+    assert network.training
+    assert torch.equal(network.network.norm.running_mean, before)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda network: pickle.loads(pickle.dumps(network))])
+def test_copies_are_equal_and_apart(network: TunableNetwork, copied: object) -> None:
+    other = copied(network)  # type: ignore[operator]
+    omega = omegas(network, 1)[0]
+    assert torch.equal(other(X_EVEN, omega=omega), network(X_EVEN, omega=omega))
+    perturb(other)
+    assert not torch.equal(other(X_EVEN, omega=omega), network(X_EVEN, omega=omega))
+
+
+def test_state_dict_round_trip(network: TunableNetwork) -> None:
+    other = make_tunable(Mixed(), network.space, network.basis).eval()
+    other.load_state_dict(network.state_dict())
+    omega = omegas(network, 1)[0]
+    assert torch.equal(other(X_EVEN, omega=omega), network(X_EVEN, omega=omega))
+
+
+def test_the_source_is_left_as_it_is() -> None:
+    source = Mixed()
+    shapes = {name: tensor.shape for name, tensor in source.state_dict().items()}
+    make_tunable(source, 2)
+    assert {name: tensor.shape for name, tensor in source.state_dict().items()} == shapes
+
+
+@pytest.mark.parametrize(
+    ("omega", "words"),
+    [
+        (torch.tensor([float("nan"), 0.5]), "finite"),
+        (torch.tensor([0.5, float("inf")]), "finite"),
+        (torch.tensor([0.5, 1.5]), "within"),
+        (torch.tensor([-0.1, 0.5]), "within"),
+        (torch.tensor([0.5]), "shape"),
+        (torch.rand(1, 2, 2), "shape"),
+        (torch.rand(0, 2), "shape"),
+        (torch.tensor([0, 1]), "floating"),
+        (torch.rand(2, device="meta"), "on cpu"),
+        ([0.5, 0.5], "tensor"),
+        (torch.rand(3, 2), "3 rows"),
+    ],
+)
+def test_bad_omega_is_refused(omega: Tensor, words: str) -> None:
+    network = tunable("delta")
+    with pytest.raises(OmegaError, match=words):
+        network(X_EVEN, omega=omega)
+
+
+def test_simplex_omega_must_sum_to_one() -> None:
+    with pytest.raises(OmegaError, match="sum to 1"):
+        tunable("linear")(X_EVEN, omega=torch.tensor([0.5, 0.4]))
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        (nn.ReLU(), "found none"),
+        (nn.Sequential(make_tunable(nn.Linear(2, 2), 2)), "already tunable"),
+        (nn.utils.parametrizations.weight_norm(nn.Linear(2, 2)), "re-parametrised"),
+        (nn.Sequential(nn.LazyLinear(2)), "no shape"),
+    ],
+)
+def test_what_cannot_be_converted_is_named(module: nn.Module, words: str) -> None:
+    with pytest.raises(ConversionError, match=words):
+        make_tunable(module, 2)
+
+
+def test_fold_needs_something_tunable() -> None:
+    with pytest.raises(ConversionError, match="found none"):
+        fold(nn.Sequential(nn.ReLU()), torch.rand(2))
