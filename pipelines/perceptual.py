@@ -67,7 +67,7 @@ class LPIPS(nn.Module):
         Images smaller than the trunk's minimum are mirrored at their lower and right borders. The
         range is not checked: an output in training may leave it a little.
         """
-        distance: Tensor = self._metric(*(_enlarge(x, self._min_side)  for x in (output, target)))
+        distance: Tensor = self._metric(*(_enlarge(x, self._min_side) * 2 - 1 for x in (output, target)))
         return distance.flatten()
 
     @torch.inference_mode()
