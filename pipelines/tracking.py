@@ -130,13 +130,13 @@ class Tracker:
 
 
 def _client(root: Path) -> Any:
-    # Its first contact with a new SQLite file logs every migration.
-    for name in ("alembic", "mlflow"):
-        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         from mlflow import MlflowClient
     except ImportError as error:
         raise PipelineError("mlflow is missing: pip install 'tunable-zoo[pipelines]'") from error
+    # The first contact with a new SQLite file logs every migration.
+    for name in ("alembic", "mlflow"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     return MlflowClient(tracking_uri(root))
 
 

@@ -1,0 +1,101 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipelines import records
+from pipelines.errors import CheckpointError
+from pipelines.train.checkpoint import MARKER, STATE, CheckpointStore
+
+
+def state(step: int) -> dict[str, torch.Tensor]:
+    return {"x": torch.full((3,), float(step))}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> CheckpointStore:
+    store = CheckpointStore(tmp_path / "run", "print", keep=2)
+    for step in (2, 4, 6):
+        store.save(step, state(step))
+    return store
+
+
+def folder(tmp_path: Path, step: int) -> Path:
+    return tmp_path / "run" / f"step-{step:08d}"
+
+
+def test_the_newest_come_back_and_the_oldest_go(store: CheckpointStore, tmp_path: Path) -> None:
+    assert store.newest() == 6
+    assert torch.equal(store.load(6)["x"], state(6)["x"])
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["step-00000004", "step-00000006"]
+
+
+def test_an_empty_store_has_none(tmp_path: Path) -> None:
+    assert CheckpointStore(tmp_path / "nothing", "print").newest() is None
+
+
+def damage_state(path: Path) -> None:
+    data = bytearray((path / STATE).read_bytes())
+    data[len(data) // 2] ^= 1
+    (path / STATE).write_bytes(data)
+
+
+DAMAGES = [
+    damage_state,
+    lambda path: (path / STATE).write_bytes(b""),
+    lambda path: (path / STATE).unlink(),
+    lambda path: (path / MARKER).unlink(),
+    lambda path: (path / MARKER).write_text("{"),
+    lambda path: (path / MARKER).write_text("[]"),
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_one_counts_as_absent(store: CheckpointStore, tmp_path: Path, damage: object) -> None:
+    damage(folder(tmp_path, 6))  # type: ignore[operator]
+    assert store.newest() == 4
+    with pytest.raises(CheckpointError, match="step 6"):
+        store.load(6)
+
+
+def test_all_damaged_is_an_error_not_a_fresh_start(store: CheckpointStore, tmp_path: Path) -> None:
+    for step in (4, 6):
+        damage_state(folder(tmp_path, step))
+    with pytest.raises(CheckpointError, match="found 2 damaged; delete that folder"):
+        store.newest()
+
+
+def test_another_runs_checkpoint_does_not_count(store: CheckpointStore, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError):
+        CheckpointStore(tmp_path / "run", "other").newest()
+
+
+def test_a_crash_at_any_write_leaves_the_old_or_the_new(
+    store: CheckpointStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcomes = set()
+    real = records.os.fsync
+    for fatal in range(1, 8):
+        calls = 0
+
+        def fsync(descriptor: int, fatal: int = fatal) -> None:
+            nonlocal calls
+            calls += 1
+            if calls == fatal:
+                raise KeyboardInterrupt
+            real(descriptor)
+
+        monkeypatch.setattr(records.os, "fsync", fsync)
+        step = 10 + fatal
+        try:
+            store.save(step, state(step))
+            saved = True
+        except KeyboardInterrupt:
+            saved = False
+        monkeypatch.setattr(records.os, "fsync", real)
+        newest = store.newest()
+        assert newest is not None
+        assert torch.equal(store.load(newest)["x"], state(newest)["x"])
+        assert newest == step or not saved
+        outcomes.add(saved)
+    assert outcomes == {True, False}

@@ -1,0 +1,91 @@
+import json
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from pipelines.errors import DataError
+from pipelines.paths import Layout
+from pipelines.tracking import EXPERIMENT, tracking_uri
+from pipelines.train import local
+from pipelines.train.config import TrainConfig
+from pipelines.train.stage import run
+from pipelines.trained import load_trained
+
+DETERMINISTIC = ("model.safetensors", "curve.csv", "record.json")
+
+
+@pytest.fixture(autouse=True)
+def own_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.chdir(tmp_path)
+
+
+def artefacts(layout: Layout) -> dict[str, bytes]:
+    return {name: (layout.train / name).read_bytes() for name in DETERMINISTIC}
+
+
+def test_a_run_leaves_a_loadable_network_and_the_same_bytes_again(
+    config: TrainConfig, layout: Layout, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(config, layout)
+    first = artefacts(layout)
+    network, record = load_trained(layout)
+    assert network.space.names == ("denoise", "deblur")
+    assert record["steps"] == 6
+    assert str(tmp_path) not in json.dumps(record)
+    assert "step 6/6" in capsys.readouterr().out
+
+    client = MlflowClient(tracking_uri(tmp_path))
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    [tracked] = client.search_runs([experiment.experiment_id])
+    assert tracked.info.status == "FINISHED"
+    assert tracked.data.params["optimizer.lr"] == "0.002"
+    assert [point.step for point in client.get_metric_history(tracked.info.run_id, "loss")] == [2, 4, 6]
+    assert {"loss", "lr", "grad_norm", "images_per_s"} <= set(tracked.data.metrics)
+    pictures = [item.path for item in client.list_artifacts(tracked.info.run_id, "samples")]
+    assert len(pictures) == 3
+
+    # Lost artefacts come back from the last checkpoint, under the same tracked run.
+    for name in DETERMINISTIC:
+        (layout.train / name).unlink()
+    run(config, layout)
+    assert artefacts(layout) == first
+    assert len(client.search_runs([experiment.experiment_id])) == 1
+
+
+def test_other_options_start_clean(config: TrainConfig, layout: Layout) -> None:
+    run(config, layout)
+    first = artefacts(layout)
+    run(config.model_copy(update={"seed": 1}), layout)
+    assert all(artefacts(layout)[name] != first[name] for name in DETERMINISTIC)
+    assert len(list(layout.state.glob("train-*"))) == 2
+
+
+def test_an_interrupted_run_is_marked_and_goes_on(
+    config: TrainConfig, layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = local.Samples.__call__
+
+    def interrupt(self: local.Samples, step: int, network: object) -> None:
+        if step == 4:
+            raise KeyboardInterrupt
+        real(self, step, network)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(local.Samples, "__call__", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run(config, layout)
+    client = MlflowClient(tracking_uri(layout.root))
+    experiment = client.get_experiment_by_name(EXPERIMENT).experiment_id
+    assert client.search_runs([experiment])[0].info.status == "KILLED"
+    assert not (layout.train / "record.json").exists()
+
+    monkeypatch.setattr(local.Samples, "__call__", real)
+    run(config, layout)
+    assert client.search_runs([experiment])[0].info.status == "FINISHED"
+    assert (layout.train / "curve.csv").read_text().count("\n") == 4
+
+
+def test_without_photographs_it_says_what_to_run(config: TrainConfig, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="dvc repro"):
+        run(config, Layout(tmp_path / "empty"))
