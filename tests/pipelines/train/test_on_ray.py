@@ -22,7 +22,12 @@ STEPS = 300
 
 
 def options(config: TrainConfig, compute: dict[str, object]) -> TrainConfig:
-    values = config.model_dump() | {"steps": STEPS, "checkpoint_every": 20, "log_every": 10, "compute": compute}
+    values = config.model_dump() | {
+        "steps": STEPS,
+        "checkpoint_every": 20,
+        "log_every": 10,
+        "compute": compute,
+    }
     return parse_section(values, "train", TrainConfig)
 
 

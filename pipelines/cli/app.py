@@ -1,0 +1,59 @@
+"""The table of commands, and what a known error looks like."""
+
+import os
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from pipelines.cli.apply import AssignmentCommand, apply
+from pipelines.cli.serve import serve
+from pipelines.cli.zoo import zoo
+
+DEBUG = "TUNABLE_DEBUG"
+"""Environment variable: 1 shows the traceback of known errors too."""
+
+KNOWN = (
+    ("pipelines.errors", "PipelineError"),
+    ("zoo.errors", "ZooError"),
+    ("tunable_models.errors", "TunableError"),
+)
+"""Module and name of the roots of the errors raised on purpose."""
+
+
+class _Shell(TyperGroup):
+    """Known errors become one line on stderr and exit code 1; unknown ones keep their traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            message = _sentence(error)
+            if message is None or os.environ.get(DEBUG) == "1":
+                raise
+            typer.echo(f"tunable: {message}", err=True)
+            sys.exit(1)
+
+
+def _sentence(error: Exception) -> str | None:
+    # An error of a package that nobody has imported cannot have been raised, so none is imported for this.
+    roots = tuple(getattr(sys.modules[module], name) for module, name in KNOWN if module in sys.modules)
+    if isinstance(error, roots):
+        return " ".join(str(error).split())
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return None
+
+
+app = typer.Typer(
+    name="tunable",
+    cls=_Shell,
+    help="Image-restoration networks with sliders.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(zoo, name="zoo")
+app.command(cls=AssignmentCommand)(apply)
+app.command()(serve)

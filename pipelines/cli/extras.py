@@ -1,0 +1,19 @@
+"""Optional parts of the installation, named before an import of them fails."""
+
+from importlib.util import find_spec
+
+from pipelines.errors import PipelineError
+
+EXTRAS = {"serve": ("ray", "fastapi", "python_multipart", "yaml")}
+"""Extra: the modules it brings."""
+
+
+def require(extra: str) -> None:
+    """Do nothing if the extra is installed.
+
+    Raises:
+        PipelineError: a module is missing; the message says what to install.
+    """
+    missing = [module for module in EXTRAS[extra] if find_spec(module) is None]
+    if missing:
+        raise PipelineError(f"this needs {', '.join(missing)}: pip install 'tunable-zoo[{extra}]'")

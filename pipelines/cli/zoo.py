@@ -1,0 +1,125 @@
+"""``tunable zoo``: look at the entries, check them, give one a version."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipelines.cli.stores import stores
+from pipelines.cli.tables import print_json, print_table
+
+if TYPE_CHECKING:
+    from tunable_models import Control
+    from zoo import Manifest
+
+zoo = typer.Typer(help="Look at published models, check them, give one a version.", no_args_is_help=True)
+
+Ref = Annotated[str, typer.Argument(metavar="REF", help="Name, name@version, name@alias, or a folder.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@zoo.command("list")
+def list_entries(
+    task: Annotated[str | None, typer.Option(help="Only models of this task.")] = None,
+    json: Json = False,
+) -> None:
+    """List the models at hand."""
+    from zoo import list_models
+
+    with warnings.catch_warnings(record=True) as damaged:
+        warnings.simplefilter("always")
+        manifests = [entry.manifest for entry in list_models(task=task, stores=stores())]
+    for warning in damaged:
+        typer.echo(f"tunable: {warning.message}", err=True)
+    if json:
+        print_json([_summary(manifest) for manifest in manifests])
+        return
+    rows = [[f"{m.name}@{m.version}", m.task, _sliders(m), m.license.weights] for m in manifests]
+    print_table(["MODEL", "TASK", "SLIDERS", "LICENCE"], rows)
+    if not rows:
+        typer.echo("No models here: run the pipeline to publish one.", err=True)
+
+
+@zoo.command()
+def show(ref: Ref, json: Json = False) -> None:
+    """Show all that an entry says about itself."""
+    from zoo import resolve
+
+    entry = resolve(ref, stores=stores())
+    manifest = entry.manifest
+    if json:
+        print_json(manifest.model_dump(mode="json"))
+        return
+    typer.echo(f"{manifest.name}@{manifest.version}  ({manifest.task})\n{manifest.description}\n")
+    controls = manifest.control_space.controls
+    rows = [[c.name, _range(c), f"{c.default:g}", c.metric, c.description] for c in controls]
+    print_table(["SLIDER", "RANGE", "DEFAULT", "RAISES", "WHAT IT DOES"], rows)
+    typer.echo("")
+    print_table(
+        [], [[key, value] for key, value in _facts(manifest).items()] + [["folder", str(entry.folder)]]
+    )
+
+
+@zoo.command()
+def verify(ref: Ref) -> None:
+    """Check every file of an entry against its manifest."""
+    from zoo import verify as verify_entry
+
+    report = verify_entry(ref, stores=stores())
+    size = sum(file.size for file in report.files) / 2**20
+    typer.echo(
+        f"{report.entry.name}@{report.entry.version}: {len(report.files)} files, {size:.1f} MiB, "
+        f"{report.parameters} parameters, all as published"
+    )
+
+
+@zoo.command()
+def promote(ref: Ref, version: Annotated[str, typer.Option(help="Semantic version, such as 1.0.0.")]) -> None:
+    """Copy an entry into the bundled zoo under a semantic version."""
+    from zoo import promote as promote_entry
+
+    entry = promote_entry(ref, version, stores=stores())
+    typer.echo(f"{entry.name}@{entry.version}: {entry.folder}")
+
+
+def _summary(manifest: Manifest) -> dict[str, object]:
+    return {
+        "name": manifest.name,
+        "version": manifest.version,
+        "task": manifest.task,
+        "description": manifest.description,
+        "space": manifest.space,
+        "license": manifest.license.model_dump(),
+    }
+
+
+def _sliders(manifest: Manifest) -> str:
+    return ", ".join(f"{c.name} {_range(c)}" for c in manifest.control_space.controls)
+
+
+def _range(control: Control) -> str:
+    return f"{control.low:g}..{control.high:g} {control.unit}".rstrip()
+
+
+def _facts(manifest: Manifest) -> dict[str, str]:
+    config = ", ".join(f"{key}={value}" for key, value in manifest.architecture.config.items())
+    licence = f"weights {manifest.license.weights}, data {manifest.license.data}"
+    return {
+        "network": f"{manifest.architecture.id} ({config}), {manifest.basis} basis",
+        "output": f"{manifest.input.scale}x the input's size",
+        "licence": f"{licence}. {manifest.license.note}".strip(),
+        **_scalars(manifest.metrics.get("summary")),
+        **_scalars(manifest.provenance),
+    }
+
+
+def _scalars(values: object) -> dict[str, str]:
+    """The plain values of a JSON object; nested ones are for ``--json``."""
+    pairs = values.items() if isinstance(values, dict) else ()
+    return {
+        key: f"{value:.4g}" if isinstance(value, float) else str(value)
+        for key, value in pairs
+        if isinstance(value, (str, int, float))
+    }

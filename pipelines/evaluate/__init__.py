@@ -1,0 +1,1 @@
+"""The ``evaluate`` stage: what each slider does to photographs the network has never seen."""

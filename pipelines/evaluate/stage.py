@@ -1,0 +1,84 @@
+"""The ``evaluate`` stage: measures the sliders of the trained network on the test photographs.
+
+    metrics/metrics.json             the summary, in git
+    artifacts/evaluate/plots/        curves along the sliders, numbers on the grid
+    artifacts/evaluate/sliders.png   what the sliders do, to look at
+
+The same network, photographs and options give the same bytes.
+"""
+
+import io
+import json
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+
+from pipelines.data.photos import PhotoSet
+from pipelines.errors import DataError
+from pipelines.evaluate.config import EvaluateConfig
+from pipelines.evaluate.measure import measure
+from pipelines.evaluate.picture import picture
+from pipelines.evaluate.plots import write_plots
+from pipelines.evaluate.scores import degrade
+from pipelines.evaluate.summary import summarise
+from pipelines.paths import Layout
+from pipelines.perceptual import LPIPS
+from pipelines.records import write_atomic, write_json_atomic
+from pipelines.tasks import DenoiseDeblurConfig, Task, make_task
+from pipelines.trained import load_trained
+
+
+def run(config: EvaluateConfig, layout: Layout) -> None:
+    """Measure, then write every result.
+
+    Raises:
+        DataError: an earlier stage has not run or its artefacts are damaged, a test photograph is too
+            small, or the options ask for a photograph or for weights that are not there.
+    """
+    torch.set_num_threads(config.threads)
+    network, record = load_trained(layout)
+    task = _task(record)
+    photos = _photos(config, layout)
+    lpips = LPIPS(config.lpips_net, layout.root / config.lpips_weights if config.lpips_weights else None)
+    inputs, scores = measure(network, task, photos, config, lpips)
+    summary = summarise(network.space, inputs, scores, config, lpips.label)
+    sheet = io.BytesIO()
+    picture(network, degrade(photos, config.picture.photo, task, config), config.picture).save(sheet, "PNG")
+    write_plots(layout.evaluate / "plots", network.space, inputs, scores, config)
+    write_atomic(layout.evaluate / "sliders.png", sheet.getvalue())
+    write_json_atomic(layout.metrics, summary)  # last: its presence says the rest is there
+    print(_receipt(summary, layout), flush=True)
+
+
+def _task(record: dict[str, Any]) -> Task:
+    try:
+        # Through JSON, where a strict model takes a list for a tuple.
+        config = DenoiseDeblurConfig.model_validate_json(json.dumps(record.get("task_config")))
+    except ValidationError as error:
+        reason = " ".join(str(error).split())
+        raise DataError(
+            f"expected a known task in the record of training, got {reason}; train again"
+        ) from error
+    return make_task(config)
+
+
+def _photos(config: EvaluateConfig, layout: Layout) -> PhotoSet:
+    photos = PhotoSet.open(layout.prepare / "test")
+    if config.picture.photo >= len(photos):
+        raise DataError(
+            f"evaluate.picture.photo: expected one of the {len(photos)} test photographs, counted from 0, "
+            f"got {config.picture.photo}"
+        )
+    return photos
+
+
+def _receipt(summary: dict[str, Any], layout: Layout) -> str:
+    monotonicity = summary["monotonicity"]
+    return (
+        f"evaluate: all sliders up is {summary['gain_db']['over_input']:.2f} dB over the input; "
+        f"{monotonicity['violations']} of {monotonicity['pairs']} slider steps go the wrong way\n"
+        f"  numbers  {layout.metrics}\n"
+        f"  plots    {layout.evaluate / 'plots'}\n"
+        f"  picture  {layout.evaluate / 'sliders.png'}"
+    )

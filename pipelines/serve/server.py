@@ -1,0 +1,163 @@
+"""The Ray Serve shell around the app: the only module that imports ``ray.serve``."""
+
+import logging
+import math
+import os
+import secrets
+import signal
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import ray
+import torch
+from fastapi import FastAPI
+from ray import serve
+from ray.serve.config import BackpressureConfig, HTTPOptions
+from ray.serve.schema import LoggingConfig
+
+import zoo
+from pipelines.errors import ConfigError, PipelineError
+from pipelines.serve.app import create_app
+from pipelines.serve.config import ServeConfig
+from pipelines.serve.workers import RETRY_AFTER_S
+
+APPLICATION = "tunable"
+_QUIET = LoggingConfig(log_level="WARNING")
+HEADROOM = 64
+"""Requests beyond the pictures that a replica takes at once: health checks, the page, refusals."""
+GRACE_S = 5.0
+"""How long after the app's own timeout, which answers in JSON, Ray cuts a request off."""
+
+
+class Endpoint:
+    """One replica: every served model in one process."""
+
+    def __init__(self, entries: Mapping[str, Path], config: ServeConfig) -> None:
+        torch.set_num_threads(config.threads)
+        device = "cuda" if config.num_gpus else "cpu"
+        self._models = {name: zoo.load(str(path), device=device) for name, path in entries.items()}
+        self._config = config
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        return create_app(self._models, self._config)
+
+
+@contextmanager
+def running(entries: Mapping[str, Path], config: ServeConfig) -> Iterator[str]:
+    """Serve while the block runs.
+
+    Args:
+        entries: the name of each model and the folder of its entry.
+        config: where and on what.
+
+    Yields:
+        The endpoint's URL, once it answers.
+
+    Raises:
+        ConfigError: the address cannot be listened on.
+        PipelineError: the replicas did not start.
+    """
+    config = config.model_copy(update={"port": _free_port(config.host, config.port)})
+    with _cluster(config):
+        serve.start(proxy_location="HeadOnly", http_options=_http_options(config), logging_config=_QUIET)
+        try:
+            _deploy(entries, config)
+            yield _url(config)
+        finally:
+            # Both let running requests end. On a cluster that is not ours, other applications go on; on ours,
+            # Serve must end before Ray, or its threads look for the cluster and end the process themselves.
+            if config.address:
+                serve.delete(APPLICATION)
+            else:
+                serve.shutdown()  # type: ignore[no-untyped-call]
+
+
+def wait_for_signal() -> None:
+    """Return at Ctrl-C or SIGTERM; a second one does not disturb the clean-up."""
+
+    def stop(_: int, __: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    try:
+        signal.signal(signal.SIGINT, stop)
+        signal.signal(signal.SIGTERM, stop)
+        while True:
+            signal.pause()
+    except KeyboardInterrupt:
+        return
+
+
+def _deploy(entries: Mapping[str, Path], config: ServeConfig) -> None:
+    pictures = config.concurrency + config.max_queued_requests
+    deployment = serve.deployment(
+        num_replicas=config.replicas,
+        ray_actor_options={"num_cpus": config.threads, "num_gpus": config.num_gpus},
+        max_ongoing_requests=pictures + HEADROOM,
+        max_queued_requests=pictures + HEADROOM,
+        backpressure_config=BackpressureConfig(status_code=429, retry_after_s=RETRY_AFTER_S),
+        # A model that does not load the first time will not load the twentieth.
+        max_constructor_retry_count=1,
+    )
+    endpoint = deployment(serve.ingress()(Endpoint))
+    try:
+        serve.run(
+            endpoint.bind(entries, config),
+            name=APPLICATION,
+            route_prefix="/",
+            logging_config=_QUIET,
+        )
+    except RuntimeError as error:
+        raise PipelineError(f"the replicas did not start: {error}") from error
+
+
+def _http_options(config: ServeConfig) -> HTTPOptions:
+    timeout_s = config.request_timeout_s + GRACE_S
+    return HTTPOptions(host=config.host, port=config.port, request_timeout_s=timeout_s)
+
+
+@contextmanager
+def _cluster(config: ServeConfig) -> Iterator[None]:
+    if not config.address:
+        # Without a token at hand Ray leaves one in ~/.ray, readable by everyone; and it reports usage.
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    resources = {} if config.address else _resources(config)
+    ray.init(
+        address=config.address or "local", include_dashboard=False, logging_level=logging.ERROR, **resources
+    )
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _resources(config: ServeConfig) -> dict[str, Any]:
+    return {
+        "num_cpus": config.replicas * config.threads,
+        "num_gpus": math.ceil(config.replicas * config.num_gpus),
+    }
+
+
+def _url(config: ServeConfig) -> str:
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    return f"http://{host}:{config.port}"
+
+
+def _free_port(host: str, port: int) -> int:
+    try:
+        family, *_, target = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(target)
+            return int(probe.getsockname()[1])
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {host}:{port}: {error.strerror}; choose another --host or --port"
+        ) from error

@@ -1,0 +1,80 @@
+"""``tunable zoo``: list, show, verify, promote."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+import zoo
+
+
+def test_list_shows_name_version_sliders(tunable: Callable[..., Result], store: zoo.Store) -> None:
+    result = tunable("zoo", "list")
+    assert result.exit_code == 0, result.stderr
+    row = next(line for line in result.stdout.splitlines() if line.startswith("tiny@"))
+    assert store.versions("tiny")[0] in row
+    assert "denoise 0..1, level 0..50 sigma/255" in row
+
+
+def test_list_by_task_as_json(tunable: Callable[..., Result]) -> None:
+    (listed,) = json.loads(tunable("zoo", "list", "--task", "denoise", "--json").stdout)
+    assert (listed["name"], listed["task"]) == ("tiny", "denoise")
+    assert json.loads(tunable("zoo", "list", "--task", "colorize", "--json").stdout) == []
+
+
+def test_show(tunable: Callable[..., Result]) -> None:
+    text = tunable("zoo", "show", "tiny").stdout
+    for expected in (
+        "A network for tests.",
+        "Removes noise.",
+        "0..50 sigma/255",
+        "edsr",
+        "31.23",
+        "Apache-2.0",
+    ):
+        assert expected in text
+
+
+def test_show_json_is_the_manifest(tunable: Callable[..., Result], store: zoo.Store) -> None:
+    manifest = json.loads(tunable("zoo", "show", "tiny", "--json").stdout)
+    assert zoo.Manifest.parse(manifest) == store.open("tiny").manifest
+
+
+def test_verify(tunable: Callable[..., Result]) -> None:
+    result = tunable("zoo", "verify", "tiny")
+    assert result.exit_code == 0
+    assert "all as published" in result.stdout
+
+
+def test_verify_finds_one_flipped_bit(
+    tunable: Callable[..., Result], store: zoo.Store, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(store.open("tiny").folder, tmp_path / "copy")
+    weights = folder / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    result = tunable("zoo", "verify", folder)
+    assert result.exit_code == 1
+    assert "SHA-256" in result.stderr
+
+
+def test_promote(tunable: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = zoo.Store(tmp_path / "bundled")
+    monkeypatch.setattr("zoo.publishing.bundled_store", lambda: target)
+    result = tunable("zoo", "promote", "tiny", "--version", "1.0.0")
+    assert result.exit_code == 0, result.stderr
+    assert target.versions("tiny") == ["1.0.0"]
+    assert tunable("zoo", "promote", "tiny", "--version", "one").exit_code == 1
+
+
+def test_the_work_trees_store_comes_first(
+    tunable: Callable[..., Result], store: zoo.Store, tmp_path: Path
+) -> None:
+    for name in ("params.yaml", "dvc.yaml"):
+        (tmp_path / name).touch()
+    shutil.copytree(store.root, tmp_path / "zoo-store")
+    assert str(tmp_path / "zoo-store") in tunable("zoo", "show", "tiny").stdout

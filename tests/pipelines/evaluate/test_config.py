@@ -1,0 +1,29 @@
+from typing import Any
+
+import pytest
+
+from pipelines.config import parse_section
+from pipelines.errors import ConfigError
+from pipelines.evaluate.config import EvaluateConfig, PictureConfig
+
+
+def test_every_option_is_documented() -> None:
+    for model in (EvaluateConfig, PictureConfig):
+        for name, field in model.model_fields.items():
+            assert field.description or name == "picture", name
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"crop_px": 10},
+        {"steps": 1},
+        {"grid": 1},
+        {"lpips_net": "alexnet"},
+        {"picture": {"crop": 3}},
+        {"noise": 1},
+    ],
+)
+def test_impossible_options_are_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"evaluate\."):
+        parse_section(values, "evaluate", EvaluateConfig)

@@ -1,0 +1,45 @@
+import pytest
+
+from pipelines.evaluate.monotonicity import count, own_curves
+from pipelines.evaluate.scores import Score
+from pipelines.evaluate.settings import sweeps
+from tunable_models import ControlSpace
+
+
+def test_a_rising_curve_has_no_violation() -> None:
+    counted = count([[20.0, 21.0, 21.0, 25.0]], tolerance_db=0.01)
+    assert (counted.violations, counted.pairs, counted.worst_drop_db) == (0, 3, 0)
+    assert counted.passes
+
+
+def test_a_drop_counts_from_the_tolerance_on() -> None:
+    below = count([[20.0, 19.991]], tolerance_db=0.01)
+    assert below.violations == 0
+    assert below.worst_drop_db == pytest.approx(0.009)
+    above = count([[20.0, 19.989]], tolerance_db=0.01)
+    assert above.violations == 1
+
+
+def test_curves_do_not_join() -> None:
+    counted = count([[20.0, 30.0], [10.0, 20.0]], tolerance_db=0.01)
+    assert (counted.violations, counted.pairs) == (0, 2)
+
+
+@pytest.mark.parametrize(("bad", "passes"), [(1, True), (2, False)])
+def test_one_in_a_hundred_is_allowed(bad: int, passes: bool) -> None:
+    counted = count([[1.0, 0.0]] * bad + [[0.0, 1.0]] * (100 - bad), tolerance_db=0.01)
+    assert counted.fraction == bad / 100
+    assert counted.passes is passes
+
+
+def test_own_curves_aim_at_the_sweeps_own_corner() -> None:
+    space = ControlSpace.box("denoise", "deblur")
+
+    def score(photo: int, setting: tuple[float, ...]) -> Score:
+        corners = tuple(100 * photo + 10 * corner + setting[0] for corner in range(4))
+        return Score(psnr_corners=corners, psnr_own=0, ssim_clean=0, ssim_own=0, lpips=0)
+
+    high, low, *_ = sweeps(space, 2)
+    scores = {setting: [score(0, setting), score(1, setting)] for setting in high.settings + low.settings}
+    assert own_curves(scores, high) == [[30, 31], [130, 131]]
+    assert own_curves(scores, low) == [[10, 11], [110, 111]]

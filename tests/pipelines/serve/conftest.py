@@ -1,0 +1,103 @@
+"""A tiny published model, the app over it, and a client without a socket."""
+
+import asyncio
+import io
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+import torch
+from fastapi import FastAPI
+from PIL import Image
+
+import zoo
+from pipelines.serve.app import create_app
+from pipelines.serve.config import ServeConfig
+from tunable_models import Control, ControlSpace, build, make_tunable
+
+EDSR = {"width": 4, "blocks": 1}
+SPACE = ControlSpace.box(
+    Control(name="denoise", description="Removes noise."),
+    Control(name="level", description="Noise to expect.", high=50.0, default=25.0, unit="sigma/255"),
+)
+
+
+class Client:
+    """Requests to an app, each in an event loop of its own."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self.app = app
+
+    def get(self, path: str) -> httpx.Response:
+        return self.together([{"method": "GET", "url": path}])[0]
+
+    def post(self, path: str, **request: Any) -> httpx.Response:
+        return self.together([{"method": "POST", "url": path, **request}])[0]
+
+    def together(
+        self, requests: list[dict[str, Any]], on_response: Callable[[httpx.Response], None] = lambda _: None
+    ) -> list[httpx.Response]:
+        """The answers to requests that are all sent at once; ``on_response`` sees each as it comes."""
+
+        async def send(client: httpx.AsyncClient, request: dict[str, Any]) -> httpx.Response:
+            response = await client.request(**request)
+            on_response(response)
+            return response
+
+        async def send_all() -> list[httpx.Response]:
+            transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+                return await asyncio.gather(*(send(client, request) for request in requests))
+
+        return asyncio.run(send_all())
+
+
+@pytest.fixture(scope="session")
+def entry(tmp_path_factory: pytest.TempPathFactory) -> zoo.Entry:
+    torch.manual_seed(0)
+    network = make_tunable(build("edsr", **EDSR), SPACE)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return zoo.publish(
+        network,
+        name="tiny",
+        task="denoise",
+        architecture="edsr",
+        config=EDSR,
+        license={"weights": "Apache-2.0", "data": "CC0-1.0"},
+        description="A network for tests.",
+        store=zoo.Store(tmp_path_factory.mktemp("store")),
+    )
+
+
+@pytest.fixture(scope="session")
+def model(entry: zoo.Entry) -> zoo.Predictor:
+    return zoo.load(str(entry.folder))
+
+
+@pytest.fixture
+def make_client(model: zoo.Predictor) -> Callable[..., Client]:
+    def make(**options: Any) -> Client:
+        return Client(create_app({"tiny": model}, ServeConfig(**options)))
+
+    return make
+
+
+@pytest.fixture
+def client(make_client: Callable[..., Client]) -> Client:
+    return make_client(max_body_bytes=2**20, max_pixels=10_000)
+
+
+@pytest.fixture(scope="session")
+def photo() -> bytes:
+    """A small picture with a gradient, as PNG."""
+    picture = Image.linear_gradient("L").resize((40, 30)).convert("RGB")
+    return to_png(picture)
+
+
+def to_png(picture: Image.Image, **options: Any) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, "PNG", **options)
+    return out.getvalue()

@@ -1,0 +1,304 @@
+"""The routes: what works, and every way to be wrong."""
+
+import io
+import json
+import struct
+import threading
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+import zoo
+from pipelines.serve import app as app_module
+
+APPLY = "/v1/models/tiny:apply"
+
+
+def pixels(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)))
+
+
+def upload(photo: bytes, **sliders: Any) -> dict[str, Any]:
+    return {"files": {"image": ("photo.png", photo)}, "data": {k: str(v) for k, v in sliders.items()}}
+
+
+def fault(response: Any, status: int, code: str) -> str:
+    """The sentence of a refusal, checked for form."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/json"
+    body = response.json()
+    assert set(body) == {"error"}
+    assert set(body["error"]) == {"code", "message"}
+    assert body["error"]["code"] == code
+    assert "Traceback" not in response.text
+    return str(body["error"]["message"])
+
+
+def test_health(client: Any) -> None:
+    assert client.get("/livez").json() == {"status": "alive"}
+    assert client.get("/readyz").json() == {"status": "ready"}
+
+
+def test_models_say_their_sliders_and_limits(client: Any, model: zoo.Predictor) -> None:
+    card = client.get("/v1/models/tiny").json()
+    assert client.get("/v1/models").json() == {"models": [card]}
+    assert (card["name"], card["version"], card["space"]) == ("tiny", model.version, "box")
+    assert card["sliders"][1] == {
+        "name": "level",
+        "description": "Noise to expect.",
+        "low": 0.0,
+        "high": 50.0,
+        "default": 25.0,
+        "unit": "sigma/255",
+        "kind": "objective",
+        "metric": "",
+    }
+    assert card["limits"]["max_pixels"] == 10_000
+
+
+def test_schema_states_each_models_sliders(client: Any) -> None:
+    operation = client.get("/openapi.json").json()["paths"][APPLY]["post"]
+    form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert form["required"] == ["image"]
+    level = form["properties"]["level"]
+    assert (level["minimum"], level["maximum"], level["default"]) == (0.0, 50.0, 25.0)
+    assert level["description"] == "Noise to expect. [sigma/255]"
+    assert {"200", "404", "413", "415", "422", "429"} <= set(operation["responses"])
+
+
+def test_page_is_whole_and_asks_nothing_of_other_hosts(client: Any) -> None:
+    assert client.get("/").headers["location"] == "docs/"
+    for name in ("", "page.js", "page.css"):
+        response = client.get(f"/docs/{name}")
+        assert response.status_code == 200
+        assert "//" not in response.text.replace("// ", "").replace("http-equiv", "")
+
+
+def test_apply_equals_the_predictor(client: Any, model: zoo.Predictor, photo: bytes) -> None:
+    response = client.post(APPLY, **upload(photo, denoise=0.25, level="1e1"))
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "image/png"
+    assert response.headers["tunable-model"] == "tiny"
+    assert response.headers["tunable-version"] == model.version
+    assert json.loads(response.headers["tunable-values"]) == {"denoise": 0.25, "level": 10.0}
+    expected = model(Image.open(io.BytesIO(photo)), denoise=0.25, level=10.0)
+    assert (pixels(response.content) == np.asarray(expected)).all()
+
+
+def test_sliders_left_out_stand_at_their_defaults(client: Any, photo: bytes) -> None:
+    response = client.post(APPLY, **upload(photo))
+    assert json.loads(response.headers["tunable-values"]) == {"denoise": 1.0, "level": 25.0}
+    explicit = client.post(APPLY, **upload(photo, denoise=1, level=25))
+    assert response.content == explicit.content
+
+
+def test_colour_profile_is_kept(client: Any, photo: bytes) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    out = io.BytesIO()
+    Image.open(io.BytesIO(photo)).save(out, "PNG", icc_profile=profile)
+    response = client.post(APPLY, **upload(out.getvalue()))
+    assert Image.open(io.BytesIO(response.content)).info["icc_profile"] == profile
+
+
+def test_content_decides_not_name_or_declared_type(client: Any, photo: bytes) -> None:
+    out = io.BytesIO()
+    Image.open(io.BytesIO(photo)).save(out, "JPEG")
+    files = {"image": ("../../etc/passwd", out.getvalue(), "text/html")}
+    assert client.post(APPLY, files=files).status_code == 200
+
+
+def test_interleaved_values_do_not_mix(make_client: Callable[..., Any], photo: bytes) -> None:
+    client = make_client(concurrency=4, max_queued_requests=64)
+    settings = [{"denoise": 0, "level": 0}, {"denoise": 1, "level": 50}]
+    alone = [client.post(APPLY, **upload(photo, **s)).content for s in settings]
+    assert alone[0] != alone[1]
+    requests = [{"method": "POST", "url": APPLY, **upload(photo, **settings[i % 2])} for i in range(32)]
+    for index, response in enumerate(client.together(requests)):
+        assert response.content == alone[index % 2]
+
+
+def test_unknown_model_names_those_there_are(client: Any, photo: bytes) -> None:
+    assert "tiny" in fault(client.get("/v1/models/huge"), 404, "unknown_model")
+    assert "tiny" in fault(client.post("/v1/models/huge:apply", **upload(photo)), 404, "unknown_model")
+
+
+def test_unknown_address_and_method(client: Any) -> None:
+    fault(client.get("/v2"), 404, "not_found")
+    fault(client.get("/docs/none.js"), 404, "not_found")
+    fault(client.post("/livez"), 405, "method_not_allowed")
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("much", "expected a number"),
+        ("", "expected a number"),
+        ("nan", "expected a number"),
+        ("inf", "expected a number"),
+        ("0,5", "point"),
+        ("0_5", "expected a number"),
+        ("\u0660", "expected a number"),
+        ("[0.5]", "expected a number"),
+        ("1e999", "0 to 1"),
+        ("1.01", "0 to 1"),
+        ("-0.01", "0 to 1"),
+    ],
+)
+def test_slider_values_that_are_refused(client: Any, photo: bytes, text: str, hint: str) -> None:
+    message = fault(client.post(APPLY, **upload(photo, denoise=text)), 422, "invalid_slider")
+    assert "denoise" in message
+    assert hint in message
+
+
+def test_unknown_slider_names_the_nearest(client: Any, photo: bytes) -> None:
+    message = fault(client.post(APPLY, **upload(photo, denoize=0.5)), 422, "invalid_slider")
+    assert "did you mean 'denoise'" in message
+    many = {f"knob{index}": "1" for index in range(100)}
+    fault(client.post(APPLY, **upload(photo, **many)), 422, "invalid_slider")
+
+
+def test_fields_given_twice(client: Any, photo: bytes) -> None:
+    data = {"denoise": ["0.1", "0.9"]}
+    message = fault(client.post(APPLY, files={"image": photo}, data=data), 422, "duplicate_field")
+    assert "denoise" in message
+    files = [("image", ("a.png", photo)), ("image", ("b.png", photo))]
+    fault(client.post(APPLY, files=files), 422, "duplicate_field")
+
+
+def test_slider_sent_as_a_file(client: Any, photo: bytes) -> None:
+    files = {"image": photo, "denoise": ("value.txt", b"0.5")}
+    fault(client.post(APPLY, files=files), 422, "invalid_slider")
+
+
+def test_missing_image(client: Any) -> None:
+    message = fault(client.post(APPLY, files={"denoise": (None, "0.5")}), 422, "missing_image")
+    assert "-F image=@" in message
+    fault(client.post(APPLY, files={"image": (None, "photo.png")}), 422, "missing_image")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"no picture at all", b"\x89PNG\r\n\x1a\n" + bytes(100), b"GIF89a", b"<svg/>"],
+    ids=["empty", "text", "magic-then-noise", "cut-gif", "svg"],
+)
+def test_broken_image(client: Any, data: bytes) -> None:
+    fault(client.post(APPLY, **upload(data)), 422, "bad_image")
+
+
+def test_truncated_image(client: Any, photo: bytes) -> None:
+    fault(client.post(APPLY, **upload(photo[: len(photo) // 2])), 422, "bad_image")
+
+
+def test_too_many_pixels_are_refused_before_decoding(client: Any) -> None:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    bomb = (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b""))
+        + chunk(b"IEND", b"")
+    )
+    fault(client.post(APPLY, **upload(bomb)), 413, "image_too_large")
+
+
+def test_body_too_large(client: Any) -> None:
+    message = fault(client.post(APPLY, **upload(bytes(2**21))), 413, "body_too_large")
+    assert "1 MiB" in message
+
+
+@pytest.mark.parametrize("length", ["10", "0", "-1", "many"])
+def test_body_too_large_though_content_length_says_otherwise(client: Any, length: str) -> None:
+    headers = {"content-type": "multipart/form-data; boundary=b", "content-length": length}
+    body = b'--b\r\nContent-Disposition: form-data; name="image"; filename="x"\r\n\r\n' + bytes(2**21)
+    fault(client.post(APPLY, content=body, headers=headers), 413, "body_too_large")
+
+
+@pytest.mark.parametrize(
+    "content_type", ["image/png", "application/json", "application/x-www-form-urlencoded", ""]
+)
+def test_wrong_content_type(client: Any, photo: bytes, content_type: str) -> None:
+    response = client.post(APPLY, content=photo, headers={"content-type": content_type})
+    assert "multipart/form-data" in fault(response, 415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; charset=utf-8"])
+def test_no_boundary(client: Any, photo: bytes, content_type: str) -> None:
+    response = client.post(APPLY, content=photo, headers={"content-type": content_type})
+    assert "boundary" in fault(response, 400, "malformed_form")
+
+
+def test_malformed_multipart(client: Any) -> None:
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    response = client.post(APPLY, content=b"--b\r\nnonsense", headers=headers)
+    assert 400 <= response.status_code < 500
+    assert set(response.json()) == {"error"}
+
+
+def test_too_many_parts(client: Any, photo: bytes) -> None:
+    many = {f"knob{index}": "1" for index in range(1500)}
+    fault(client.post(APPLY, **upload(photo, **many)), 400, "bad_request")
+
+
+def test_busy_server_answers_429_and_stays_healthy(
+    make_client: Callable[..., Any], photo: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make_client(concurrency=1, max_queued_requests=1)
+    release = threading.Event()
+    monkeypatch.setattr(app_module, "restore", lambda *_: b"done" if release.wait(10) else b"")
+    threading.Timer(0.5, release.set).start()
+    apply = {"method": "POST", "url": APPLY, **upload(photo)}
+    *answers, health = client.together([apply] * 4 + [{"method": "GET", "url": "/livez"}])
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 429, 429]
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    fault(refused, 429, "busy")
+    assert int(refused.headers["retry-after"]) > 0
+    assert health.status_code == 200
+    assert client.post(APPLY, **upload(photo)).status_code == 200
+
+
+def test_health_is_fast_while_networks_run(
+    make_client: Callable[..., Any], photo: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make_client(concurrency=1)
+    running = threading.Event()
+    monkeypatch.setattr(app_module, "restore", lambda *_: running.wait(10) and b"done")
+
+    # The picture is finished only once the health check has been answered.
+    def answered(response: Any) -> None:
+        if response.url.path == "/livez":
+            running.set()
+
+    requests = [{"method": "POST", "url": APPLY, **upload(photo)}, {"method": "GET", "url": "/livez"}]
+    slow, health = client.together(requests, on_response=answered)
+    assert (slow.status_code, health.status_code) == (200, 200)
+    assert slow.content == b"done"
+
+
+def test_slow_request_times_out(
+    make_client: Callable[..., Any], photo: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make_client(request_timeout_s=0.1)
+    release = threading.Event()
+    monkeypatch.setattr(app_module, "restore", lambda *_: release.wait(10))
+    try:
+        fault(client.post(APPLY, **upload(photo)), 408, "timeout")
+    finally:
+        release.set()
+
+
+def test_unforeseen_faults_leave_no_traceback(
+    client: Any, photo: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> bytes:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr(app_module, "restore", broken)
+    message = fault(client.post(APPLY, **upload(photo)), 500, "internal_error")
+    assert "secret" not in message
+    assert "log" in message

@@ -1,0 +1,130 @@
+import hashlib
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch.nn import functional as F
+from torchvision.models import squeezenet1_1
+
+from pipelines import perceptual
+from pipelines.errors import DataError
+from pipelines.perceptual import LPIPS, MIN_SIDE_PX
+
+# squeeze is the smallest trunk; what does not depend on the trunk is tested on it.
+
+
+@pytest.fixture(autouse=True)
+def empty_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    return tmp_path / "hub" / "checkpoints"
+
+
+@pytest.fixture(scope="module")
+def squeeze() -> LPIPS:
+    return LPIPS("squeeze", None)
+
+
+def images(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.rand(2, *shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_without_weights_the_trunk_is_seeded_and_says_so() -> None:
+    torch.manual_seed(1)
+    one = LPIPS("squeeze")
+    torch.manual_seed(2)
+    state = torch.random.get_rng_state()
+    two = LPIPS("squeeze")
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert one.label == "squeeze (seeded random trunk: not comparable with published LPIPS)"
+    a, b = images(2, 3, 20, 20)
+    assert torch.equal(one.measure(a, b), two.measure(a, b))
+
+
+def test_values(squeeze: LPIPS) -> None:
+    a, b = images(2, 3, 24, 33)
+    distance = squeeze.measure(a, b)
+    assert distance.shape == (2,)
+    assert (distance > 0).all()
+    assert squeeze.measure(a, a).tolist() == [0, 0]
+    nearer = squeeze.measure(torch.lerp(a, b, 0.3), a)
+    assert (nearer < distance).all()
+    wanted = squeeze._metric(a, b, normalize=True).flatten()  # lpips' own conversion to [-1, 1]
+    torch.testing.assert_close(distance, wanted)
+
+
+@pytest.mark.parametrize("net", ["alex", "squeeze"])
+def test_small_images_are_mirrored_to_the_smallest_size(net: perceptual.Trunk) -> None:
+    metric, side = LPIPS(net), MIN_SIDE_PX[net]
+    a, b = images(1, 3, side, side - 6)
+    mirrored = [F.pad(x, (0, 6, 0, 0), mode="reflect") for x in (a, b)]
+    torch.testing.assert_close(metric.measure(a, b), metric.measure(*mirrored))
+    for shape in ((1, 1), (1, 40), (side - 1, side), (5, 3)):
+        assert metric.measure(*images(1, 3, *shape)).isfinite().all()
+
+
+def test_is_a_differentiable_objective_and_frozen(squeeze: LPIPS) -> None:
+    output, target = images(2, 3, 24, 24)
+    output.requires_grad_()
+    squeeze(output * 1.2, target).sum().backward()  # a little out of range, as in training
+    assert output.grad is not None
+    assert output.grad.abs().max() > 0
+    assert not squeeze.training
+    assert all(parameter.grad is None for parameter in squeeze.parameters())
+    assert squeeze.measure(output.detach(), target).is_inference()
+
+
+@pytest.mark.parametrize("value", [-0.5, 1.5, 255.0, float("nan")])
+def test_values_out_of_range_are_an_error(squeeze: LPIPS, value: float) -> None:
+    good = images(1, 3, 20, 20)[0]
+    bad = good.clone()
+    bad[0, 0, 0, 0] = value
+    for pair in ((good, bad), (bad, good)):
+        with pytest.raises(DataError, match=r"in \[0, 1\]"):
+            squeeze.measure(*pair)
+
+
+@pytest.mark.parametrize("shape", [(3, 20, 20), (1, 1, 20, 20), (2, 3, 20, 20)])
+def test_other_shapes_are_an_error(squeeze: LPIPS, shape: tuple[int, ...]) -> None:
+    with pytest.raises(DataError, match="one shape"):
+        squeeze.measure(torch.zeros(shape), torch.zeros(1, 3, 20, 20))
+
+
+@pytest.fixture
+def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that stands for torchvision's weights, named after its hash as theirs are."""
+    torch.manual_seed(0)
+    draft = tmp_path / "draft.pth"
+    torch.save(squeezenet1_1(weights=None).state_dict(), draft)
+    name = f"squeezenet-{hashlib.sha256(draft.read_bytes()).hexdigest()[:8]}.pth"
+    entry = SimpleNamespace(url=f"https://example.org/models/{name}")
+    monkeypatch.setitem(perceptual.WEIGHTS, "squeeze", entry)
+    return draft.rename(tmp_path / name)
+
+
+def test_weights_fill_the_whole_trunk(published: Path) -> None:
+    metric = LPIPS("squeeze", published)
+    assert metric.label == "squeeze (published weights)"
+    features = {
+        name: tensor for name, tensor in torch.load(published).items() if name.startswith("features.")
+    }
+    trunk = {
+        f"features.{key.split('.', 1)[1]}": value for key, value in metric._metric.net.state_dict().items()
+    }
+    assert trunk.keys() == features.keys()
+    for name, tensor in features.items():
+        assert torch.equal(trunk[name], tensor)
+
+
+def test_weights_in_torch_hubs_cache_are_used(published: Path, empty_hub: Path) -> None:
+    empty_hub.mkdir(parents=True)
+    published.rename(empty_hub / published.name)
+    assert LPIPS("squeeze").label == "squeeze (published weights)"
+
+
+def test_damaged_or_missing_weights_are_an_error(published: Path) -> None:
+    published.write_bytes(published.read_bytes()[:-1])
+    with pytest.raises(DataError, match="SHA-256"):
+        LPIPS("squeeze", published)
+    with pytest.raises(DataError, match="no such file"):
+        LPIPS("squeeze", published.with_name("other.pth"))

@@ -1,0 +1,235 @@
+import itertools
+import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import zoo
+from tunable_models import OmegaError, TunableNetwork, View
+from zoo.entry import Entry
+from zoo.errors import ImageError, IntegrityError, ManifestError
+from zoo.manifest import WEIGHTS, content_version
+from zoo.predictor import CACHED_VIEWS, Predictor
+
+
+def expected(predictor: Predictor, x: torch.Tensor, **settings: float) -> torch.Tensor:
+    omega = predictor.space.omega(settings)
+    with torch.no_grad():
+        output: torch.Tensor = predictor.network(x, omega=omega).clamp(0, 1)
+    return output
+
+
+def test_a_predictor_knows_itself(predictor: Predictor, entry: Entry) -> None:
+    assert (predictor.name, predictor.version) == ("tiny", entry.version)
+    assert predictor.manifest == entry.manifest
+    assert [control.name for control in predictor.controls] == ["denoise", "sigma"]
+
+
+def test_settings_are_native_and_by_name_or_mapping(predictor: Predictor) -> None:
+    x = torch.rand(1, 3, 8, 8)
+    output = predictor(x, denoise=0.25, sigma=50)
+    assert torch.equal(output, expected(predictor, x, denoise=0.25, sigma=50))
+    assert torch.equal(output, predictor(x, {"denoise": 0.25}, sigma=50))
+    assert torch.equal(output, predictor(x, values={"denoise": 0.25, "sigma": 50}))
+    assert torch.equal(predictor(x), expected(predictor, x, denoise=0.5, sigma=25))
+    assert not torch.equal(output, predictor(x))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"denoise": "0.5"}, {"denoise": float("nan")}, {"denoise": 1.5}, {"denoize": 0.5}, {"sigma": -1e-9},
+     {"denoise": float("inf")}, {"denoise": [0.5]}, {"denoise": None}, {"denoise": True}],
+)  # fmt: skip
+def test_bad_settings_are_omega_errors(predictor: Predictor, values: dict[str, Any]) -> None:
+    with pytest.raises(OmegaError):
+        predictor(torch.rand(3, 4, 4), values)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
+def test_tensors(predictor: Predictor, dtype: torch.dtype) -> None:
+    x = torch.rand(2, 3, 5, 7).to(dtype)
+    output = predictor(x)
+    assert (output.shape, output.dtype, output.requires_grad) == (x.shape, dtype, False)
+    torch.testing.assert_close(predictor(x[0]), output[0], rtol=0, atol=1e-3 if dtype.itemsize == 2 else 1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64"])
+@pytest.mark.parametrize("shape", [(5, 7), (5, 7, 3), (5, 7, 4)])
+def test_arrays(predictor: Predictor, dtype: str, shape: tuple[int, ...]) -> None:
+    values = np.random.default_rng(0).random(shape)
+    scale = 1 if dtype[0] == "f" else np.iinfo(dtype).max
+    array = (values * scale).astype(dtype)
+    output = predictor(array)
+    assert (output.shape, output.dtype) == (shape, array.dtype)
+    rgb = array[..., :3] if len(shape) == 3 else array[..., None].repeat(3, 2)
+    whole = expected(predictor, torch.tensor(rgb / scale).permute(2, 0, 1)[None].float())[0]
+    wanted = whole.permute(1, 2, 0).numpy() * scale
+    colours = output[..., :3] if len(shape) == 3 else output
+    tolerance = 1e-5 if dtype[0] == "f" else 0.51
+    assert np.abs(colours - (wanted if len(shape) == 3 else wanted.mean(2))).max() <= tolerance
+    if shape[-1] == 4:
+        assert np.array_equal(output[..., 3], array[..., 3])
+
+
+def test_strided_and_read_only_arrays(predictor: Predictor) -> None:
+    array = np.random.default_rng(0).random((8, 8, 3), dtype=np.float32)
+    flipped = array[::-1, ::2]
+    flipped.flags.writeable = False
+    assert np.array_equal(predictor(flipped), predictor(flipped.copy()))
+    assert predictor(np.zeros((1, 1, 3), np.float32)).shape == (1, 1, 3)
+
+
+@pytest.mark.parametrize(
+    ("mode", "back"),
+    [("1", "L"), ("L", "L"), ("LA", "LA"), ("P", "RGB"), ("RGB", "RGB"), ("RGBA", "RGBA"), ("CMYK", "RGB"),
+     ("I;16", "I;16"), ("F", "F")],
+)  # fmt: skip
+def test_pictures(predictor: Predictor, mode: str, back: str) -> None:
+    output = predictor(Image.new(mode, (6, 4)))
+    assert (output.mode, output.size) == (back, (6, 4))
+
+
+def test_a_path_gives_a_picture_turned_upright_with_its_profile(predictor: Predictor, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "photo.png"
+    Image.new("RGB", (6, 4)).save(path, exif=exif, icc_profile=b"a profile")
+    for picture in (path, str(path), Image.open(path)):
+        output = predictor(picture)
+        assert output.size == (4, 6)
+        assert output.info == {"icc_profile": b"a profile"}
+        assert 0x0112 not in output.getexif()
+
+
+def test_a_large_file_is_refused(entry: Entry, network: TunableNetwork, tmp_path: Path) -> None:
+    Image.new("L", (6, 4)).save(tmp_path / "photo.png")
+    small = Predictor(network, entry.manifest, max_pixels=20)
+    with pytest.raises(ImageError, match="at most 20 pixels"):
+        small(tmp_path / "photo.png")
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (torch.zeros(3, 4, 4, dtype=torch.uint8), "floating point tensor"),
+        (torch.zeros(1, 4, 4), "floating point tensor"),
+        (torch.zeros(4, 4), "floating point tensor"),
+        (torch.zeros(0, 3, 4, 4), "at least one pixel"),
+        (torch.full((3, 4, 4), 255.0), "divide 0..255"),
+        (torch.full((3, 4, 4), float("nan")), "nan"),
+        (np.zeros((4, 4, 5), np.uint8), "shape"),
+        ([[0.0]], "got list"),
+        (b"bytes", "got bytes"),
+        (None, "got NoneType"),
+    ],
+)
+def test_other_things_are_refused(predictor: Predictor, image: Any, message: str) -> None:
+    with pytest.raises(ImageError, match=message):
+        predictor(image)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (5, 3), (3000, 1), (1, 3000)])
+def test_any_size(predictor: Predictor, size: tuple[int, int]) -> None:
+    assert predictor(torch.rand(3, *size)).shape == (3, *size)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (5, 3), (40, 23), (9, 64)])
+def test_tiled_is_whole(entry: Entry, network: TunableNetwork, size: tuple[int, int]) -> None:
+    x = torch.rand(2, 3, *size)
+    for multiple in (1, 4, 16):
+        manifest = entry.manifest.replace(input={"multiple": multiple, "radius_px": 5})
+        tiled, whole = (Predictor(network, manifest, whole_px=px, tile_px=8) for px in (0, 10**6))
+        torch.testing.assert_close(tiled(x), whole(x), rtol=0, atol=1e-6)
+
+
+def test_tiles_are_used_only_where_they_are_exact(entry: Entry, network: TunableNetwork) -> None:
+    blind = Predictor(network, entry.manifest.replace(input={"radius_px": None}), whole_px=0)
+    x = torch.rand(1, 3, 20, 20)
+    assert torch.equal(blind(x), expected(blind, x))
+
+
+def test_scale_enlarges_everything(enlarging: Predictor) -> None:
+    assert enlarging(torch.rand(3, 5, 7)).shape == (3, 10, 14)
+    output = enlarging(Image.new("RGBA", (7, 5), (10, 20, 30, 77)))
+    assert output.size == (14, 10)
+    assert output.getchannel("A").getextrema() == (77, 77)
+    enlarging.whole_px, enlarging.tile_px = 0, 8
+    assert enlarging(np.zeros((21, 30), np.uint8)).shape == (42, 60)
+
+
+def test_output_is_clamped(predictor: Predictor) -> None:
+    output = predictor(torch.rand(3, 16, 16) * 5 - 2)
+    assert 0 <= output.min() <= output.max() <= 1
+
+
+def test_output_that_is_not_finite_is_an_error(entry: Entry, network: TunableNetwork) -> None:
+    with torch.no_grad():
+        network.network.tail.weight.fill_(1e38)  # type: ignore[union-attr, operator]
+    with pytest.raises(ImageError, match="not finite"):
+        Predictor(network, entry.manifest)(torch.rand(3, 4, 4))
+
+
+def test_a_setting_is_mixed_once_while_it_rests(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mixed: list[torch.Tensor] = []
+    at = predictor.network.at
+
+    def counted(omega: torch.Tensor) -> View:
+        mixed.append(omega)
+        return at(omega)
+
+    monkeypatch.setattr(predictor.network, "at", counted)
+    for _ in range(3):
+        predictor(torch.rand(3, 4, 4), denoise=0.5)
+    assert len(mixed) == 1
+    for value in range(CACHED_VIEWS):
+        predictor(torch.rand(3, 4, 4), denoise=value / 100)
+    assert len(mixed) == 1 + CACHED_VIEWS
+    predictor(torch.rand(3, 4, 4), denoise=0.5)  # forgotten by now
+    assert len(mixed) == 2 + CACHED_VIEWS
+
+
+def test_threads_share_a_predictor(predictor: Predictor) -> None:
+    x = torch.rand(1, 3, 12, 12)
+    settings = [{"denoise": d / 4, "sigma": s} for d, s in itertools.product(range(5), (0, 10, 50))]
+    wanted = [expected(predictor, x, **setting) for setting in settings]
+    with ThreadPoolExecutor(4) as pool:
+        outputs = list(pool.map(lambda setting: predictor(x, setting), settings * 10))
+    assert all(torch.equal(output, wanted[index % len(wanted)]) for index, output in enumerate(outputs))
+
+
+def test_loading_needs_no_network(entry: Entry, monkeypatch: pytest.MonkeyPatch) -> None:
+    def blocked(*_: object) -> None:
+        raise OSError("the network is off")
+
+    monkeypatch.setattr(socket, "socket", blocked)
+    monkeypatch.setattr(socket, "getaddrinfo", blocked)
+    assert zoo.load(entry.folder)(torch.rand(3, 4, 4)).shape == (3, 4, 4)
+
+
+def test_loading_verifies_every_file(entry: Entry) -> None:
+    (entry.folder / "preview.png").write_bytes(b"not really a Picture")
+    with pytest.raises(IntegrityError, match=r"preview\.png"):
+        zoo.load(entry.folder)
+
+
+def test_a_pickle_by_another_name_is_not_loaded(publish: Callable[..., Entry], tmp_path: Path) -> None:
+    entry = publish()
+    torch.save({"a": torch.zeros(1)}, entry.folder / WEIGHTS)
+    with pytest.raises(IntegrityError, match="bytes"):
+        zoo.load(entry.folder)
+
+
+def test_an_unknown_architecture_is_a_fault_of_the_manifest(entry: Entry) -> None:
+    manifest = entry.manifest.replace(architecture={"id": "from-tomorrow", "config": {}})
+    manifest = manifest.replace(version=content_version(manifest))
+    (entry.folder / "manifest.json").write_bytes(manifest.to_bytes())
+    with pytest.raises(ManifestError, match=r"unknown architecture 'from-tomorrow'.*a newer"):
+        zoo.load(entry.folder)

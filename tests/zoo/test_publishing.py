@@ -1,0 +1,106 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import zoo
+from tunable_models import TunableNetwork
+from zoo.entry import Entry
+from zoo.errors import EntryExistsError, IntegrityError, ManifestError
+from zoo.manifest import SEMANTIC, WEIGHTS
+from zoo.storage import Store
+
+
+def test_publish_describes_the_network(entry: Entry, network: TunableNetwork) -> None:
+    manifest = entry.manifest
+    assert manifest.architecture.id == "edsr"
+    assert manifest.control_space == network.space
+    assert (manifest.input.scale, manifest.input.multiple, manifest.input.radius_px) == (1, 1, 5)
+    assert [record.path for record in manifest.files] == ["README.md", WEIGHTS, "preview.png"]
+    assert entry.contents()["preview.png"] == b"not really a picture"
+
+
+def test_the_same_content_is_one_entry(publish: Callable[..., Entry], store: Store) -> None:
+    one = publish()
+    assert publish(provenance={"commit": "another", "host": "elsewhere"}) == one
+    assert publish(description="Other.").version != one.version
+    assert len(store.versions("tiny")) == 2
+
+
+def test_files_may_be_paths(publish: Callable[..., Entry], tmp_path: Path) -> None:
+    path = tmp_path / "curve.csv"
+    path.write_bytes(b"step,loss")
+    assert publish(files={"curve.csv": path}).contents()["curve.csv"] == b"step,loss"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": "Not/a name"}, "name"),
+        ({"architecture": "resnet"}, "unknown architecture"),
+        ({"config": {"width": 0}}, "width"),
+        ({"license": {"weights": "MIT"}}, "license.data"),
+        ({"metrics": {"psnr": float("nan")}}, "JSON"),
+        ({"metrics": {"psnr": torch.zeros(1)}}, "JSON"),
+        ({"files": {"../x": b""}}, "plain file name"),
+        ({"files": {"README.md": b""}}, "written by publish"),
+        ({"files": {"model.safetensors": b""}}, "written by publish"),
+        ({"files": {"manifest.json": b""}}, "manifest.json not"),
+    ],
+)
+def test_what_cannot_be_described_is_not_published(
+    publish: Callable[..., Entry], store: Store, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ManifestError, match=message):
+        publish(**changes)
+    assert store.names() == []
+
+
+def test_a_network_of_another_config_is_not_published(publish: Callable[..., Entry], store: Store) -> None:
+    with pytest.raises(IntegrityError, match=r"does not fit edsr\(blocks=1, width=16\)"):
+        publish(config={"width": 16, "blocks": 1})
+    assert store.names() == []
+
+
+def test_nan_is_not_published(publish: Callable[..., Entry], store: Store, network: TunableNetwork) -> None:
+    with torch.no_grad():
+        next(network.parameters()).fill_(float("nan"))
+    with pytest.raises(IntegrityError, match="NaN"):
+        publish(network)
+    assert store.names() == []
+
+
+def test_promote_copies_under_a_semantic_version(entry: Entry, store: Store, tmp_path: Path) -> None:
+    target = Store(tmp_path / "bundled")
+    promoted = zoo.promote("tiny", "1.0.0", target, [store])
+    assert promoted.version == "1.0.0"
+    assert promoted.contents() == entry.contents()
+    assert promoted.manifest.provenance == {"commit": "abc", "promoted_from": entry.version}
+    assert target.open("tiny") == promoted
+    assert zoo.load(promoted.folder).version == "1.0.0"
+
+
+def test_promote_again_is_no_change_and_never_another_content(
+    publish: Callable[..., Entry], store: Store, tmp_path: Path
+) -> None:
+    target = Store(tmp_path / "bundled")
+    promoted = zoo.promote(publish().folder, "1.0.0", target)
+    assert zoo.promote("tiny", "1.0.0", target, [store]) == promoted
+    publish(description="Other.")
+    with pytest.raises(EntryExistsError, match="other content"):
+        zoo.promote("tiny", "1.0.0", target, [store])
+
+
+@pytest.mark.parametrize("version", ["one", "1.0", "v1.0.0", "0" * 16, "1.0.0\n"])
+def test_promote_asks_for_a_semantic_version(entry: Entry, version: str) -> None:
+    assert not SEMANTIC.fullmatch(version)
+    with pytest.raises(ManifestError, match=r"such as 1\.0\.0"):
+        zoo.promote(entry.folder, version)
+
+
+def test_a_damaged_entry_is_not_promoted(entry: Entry, tmp_path: Path) -> None:
+    (entry.folder / WEIGHTS).write_bytes(b"")
+    with pytest.raises(IntegrityError, match="bytes"):
+        zoo.promote(entry.folder, "1.0.0", Store(tmp_path / "bundled"))

@@ -1,0 +1,68 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from tunable_models import build
+from zoo.tiling import pad_to_multiple, run_tiled
+
+SIDE = st.integers(1, 30)
+
+
+@pytest.fixture(scope="module")
+def enlarging() -> nn.Module:
+    return build("edsr", width=4, blocks=1, scale=2).eval().requires_grad_(False)
+
+
+class Strided(nn.Module):
+    """Halves and doubles the size again: right for multiples of 2 only, radius 3."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = nn.Conv2d(3, 4, 4, stride=2, padding=1)
+        self.up = nn.ConvTranspose2d(4, 3, 4, stride=2, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        output: Tensor = self.up(self.down(x).relu())
+        return output
+
+
+@settings(deadline=None, max_examples=25)
+@given(height=SIDE, width=SIDE, tile=st.integers(4, 36))
+def test_tiled_is_whole(enlarging: nn.Module, height: int, width: int, tile: int) -> None:
+    batch = torch.rand(2, 3, height, width)
+    tiled = run_tiled(enlarging, batch, tile_px=tile, radius_px=6, scale=2)
+    torch.testing.assert_close(tiled, enlarging(batch), rtol=0, atol=1e-6)
+
+
+@settings(deadline=None, max_examples=25)
+@given(height=SIDE, width=SIDE, tile=st.integers(3, 20))
+def test_tiles_of_a_strided_network_stay_aligned(height: int, width: int, tile: int) -> None:
+    network = Strided().requires_grad_(False)
+    batch = pad_to_multiple(torch.rand(1, 3, height, width), 2)
+    tiled = run_tiled(network, batch, tile_px=tile, radius_px=3, multiple=2)
+    torch.testing.assert_close(tiled, network(batch), rtol=0, atol=1e-6)
+
+
+def test_a_radius_that_is_too_small_shows(enlarging: nn.Module) -> None:
+    batch = torch.rand(1, 3, 16, 16)
+    tiled = run_tiled(enlarging, batch, tile_px=8, radius_px=1, scale=2)
+    assert (tiled - enlarging(batch)).abs().max() > 1e-6
+
+
+@settings(deadline=None, max_examples=50)
+@given(height=SIDE, width=SIDE, multiple=st.integers(1, 16))
+def test_padding_reaches_the_multiple_and_keeps_the_image(height: int, width: int, multiple: int) -> None:
+    batch = torch.rand(1, 3, height, width)
+    padded = pad_to_multiple(batch, multiple)
+    assert padded.shape[2] % multiple == padded.shape[3] % multiple == 0
+    assert padded.shape[2] - height < multiple
+    assert padded.shape[3] - width < multiple
+    assert torch.equal(padded[..., :height, :width], batch)
+
+
+def test_padding_reflects_where_it_can_and_repeats_where_it_cannot() -> None:
+    row = torch.tensor([1.0, 2.0, 3.0]).expand(1, 3, 1, 3)
+    padded = pad_to_multiple(row, 4)
+    assert padded[0, 0].tolist() == [[1.0, 2.0, 3.0, 2.0]] * 4

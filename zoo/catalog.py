@@ -1,0 +1,130 @@
+"""The catalogue: entries by reference, over several stores.
+
+A reference is ``name``, ``name@version``, ``name@alias`` or the path of an entry's folder. Stores are
+asked in order, so an entry that ships with the package comes before a user's own of the same name.
+"""
+
+import os
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from platformdirs import user_data_path
+
+from zoo.entry import Entry
+from zoo.errors import EntryNotFoundError, ZooError
+from zoo.manifest import MANIFEST, NAME, WEIGHTS, FileRecord
+from zoo.storage import LATEST, Store
+from zoo.weights import rebuild
+
+STORE_VARIABLE = "TUNABLE_ZOO_STORE"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What :func:`verify` found in order.
+
+    Attributes:
+        entry: the entry.
+        files: its verified files.
+        parameters: of the network, that were all finite.
+    """
+
+    entry: Entry
+    files: tuple[FileRecord, ...]
+    parameters: int
+
+
+def bundled_store() -> Store:
+    """The entries that ship with the package."""
+    return Store(Path(__file__).parent / "entries")
+
+
+def user_store() -> Store:
+    """The store of this user: ``$TUNABLE_ZOO_STORE``, or a folder of the platform's choice."""
+    chosen = os.environ.get(STORE_VARIABLE)
+    return Store(Path(chosen) if chosen else user_data_path("tunable-zoo") / "entries")
+
+
+def default_stores() -> list[Store]:
+    """Where references are looked up, in order: bundled entries, then the user's."""
+    return [bundled_store(), user_store()]
+
+
+def list_models(task: str | None = None, stores: Iterable[Store] | None = None) -> list[Entry]:
+    """The entry that each name stands for, sorted by name, perhaps of one task only.
+
+    A damaged entry is left out with a warning, so that it cannot hide the others.
+    """
+    entries: dict[str, Entry] = {}
+    for store in _stores(stores):
+        for name in store.names():
+            try:
+                entries.setdefault(name, store.open(name))
+            except ZooError as error:
+                warnings.warn(f"{name} is left out of the list: {error}", stacklevel=2)
+    return [entries[name] for name in sorted(entries) if task in (None, entries[name].manifest.task)]
+
+
+def resolve(ref: str | Path, stores: Iterable[Store] | None = None) -> Entry:
+    """The entry that a reference stands for; reads its manifest only.
+
+    Raises:
+        EntryNotFoundError: there is none; the message names the nearest or says what to type.
+        ManifestError: its manifest, or an alias file on the way, cannot be used.
+        IntegrityError: its manifest was edited or moved.
+    """
+    name, _, selector = str(ref).partition("@")
+    if isinstance(ref, Path) or not NAME.fullmatch(name):
+        return _at_path(Path(ref))
+    searched = _stores(stores)
+    for store in searched:
+        if _has(store, name, selector):
+            return store.open(name, selector or LATEST)
+    raise EntryNotFoundError(_not_found(ref, name, searched))
+
+
+def verify(ref: str | Path, stores: Iterable[Store] | None = None) -> Report:
+    """Check all that can be checked: every file's size and hash, no others, weights that fit and are finite.
+
+    Raises:
+        EntryNotFoundError: as :func:`resolve`.
+        ManifestError: the manifest cannot be used.
+        IntegrityError: what differs from the manifest.
+    """
+    entry = resolve(ref, stores)
+    network = rebuild(entry.manifest, entry.contents()[WEIGHTS])
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    return Report(entry=entry, files=entry.manifest.files, parameters=parameters)
+
+
+def _stores(stores: Iterable[Store] | None) -> list[Store]:
+    return default_stores() if stores is None else list(stores)
+
+
+def _at_path(folder: Path) -> Entry:
+    if not (folder / MANIFEST).exists():
+        raise EntryNotFoundError(
+            f"expected a name, name@version or an entry's folder, got {str(folder)!r} without a {MANIFEST}"
+        )
+    return Entry.open(folder)
+
+
+def _has(store: Store, name: str, selector: str) -> bool:
+    versions = store.versions(name)
+    return bool(versions) and (not selector or selector in versions or selector in store.aliases(name))
+
+
+def _not_found(ref: str | Path, name: str, stores: list[Store]) -> str:
+    names = sorted({known for store in stores for known in store.names()})
+    if name in names:
+        has = [v for store in stores for v in (*store.versions(name), *store.aliases(name))]
+        return f"no entry {str(ref)!r}; {name} has {', '.join(has)}"
+    if (Path(ref) / MANIFEST).exists():
+        return f"no entry {str(ref)!r} in any store; for the folder of that name, write './{ref}'"
+    close = get_close_matches(name, names, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names) or 'none'}"
+    places = ", ".join(str(store.root) for store in stores)
+    return f"no entry {str(ref)!r} in {places}; {hint}"

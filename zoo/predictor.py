@@ -1,0 +1,197 @@
+"""The predictor: a published network that takes pictures as people have them."""
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from tunable_models import Control, ControlSpace, TunableNetwork, View
+from zoo.catalog import resolve
+from zoo.colour import keep_profile
+from zoo.errors import ImageError
+from zoo.images import DEFAULT_MAX_PIXELS, read_image, upright
+from zoo.manifest import WEIGHTS, Manifest
+from zoo.planes import Planes, check_range, to_array, to_image
+from zoo.storage import Store
+from zoo.tiling import pad_to_multiple, run_tiled
+from zoo.weights import rebuild
+
+Array = NDArray[Any]
+Settings = Mapping[str, float] | None
+
+WHOLE_PX = 1024 * 1024
+"""Pixels up to which an image goes through the network in one piece."""
+
+TILE_PX = 512
+CACHED_VIEWS = 8
+"""Mixed kernels are kept for this many settings: a slider at rest costs no mixing."""
+
+
+def load(
+    ref: str | Path, stores: Iterable[Store] | None = None, device: str | torch.device = "cpu"
+) -> "Predictor":
+    """The predictor of an entry, every file of it verified by SHA-256; no network access.
+
+    Args:
+        ref: ``name``, ``name@version``, ``name@alias`` or the path of an entry's folder.
+        stores: where to look; the bundled entries, then the user's, by default.
+        device: where to compute.
+
+    Raises:
+        EntryNotFoundError: no such entry.
+        ManifestError: its manifest cannot be used by this version.
+        IntegrityError: its files are not what was published.
+    """
+    entry = resolve(ref, stores)
+    network = rebuild(entry.manifest, entry.contents()[WEIGHTS])
+    return Predictor(network, entry.manifest, device=device)
+
+
+class Predictor:
+    """A network with sliders for pictures of any size and kind; threads may share it.
+
+    Attributes:
+        network: the tunable network, frozen; not to be changed.
+        manifest: of its entry.
+        device: where it computes.
+        whole_px: larger images are computed in tiles, if the network's radius is known.
+        tile_px: side of a tile, at least.
+        max_pixels: pictures at a path with more are refused.
+
+    Example::
+
+        model = zoo.load("denoise-deblur")
+        restored = model("photo.png", denoise=0.8, deblur=0.3)
+    """
+
+    def __init__(
+        self,
+        network: TunableNetwork,
+        manifest: Manifest,
+        *,
+        device: str | torch.device = "cpu",
+        whole_px: int = WHOLE_PX,
+        tile_px: int = TILE_PX,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+    ) -> None:
+        self.network = network.to(device).requires_grad_(False).eval()
+        self.manifest = manifest
+        self.device = torch.device(device)
+        self.whole_px = whole_px
+        self.tile_px = tile_px
+        self.max_pixels = max_pixels
+        self._view = lru_cache(CACHED_VIEWS)(self._mix)
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return self.manifest.name
+
+    @property
+    def version(self) -> str:
+        """Version of its entry."""
+        return self.manifest.version
+
+    @property
+    def space(self) -> ControlSpace:
+        """The controls and how they go together."""
+        return self.network.space
+
+    @property
+    def controls(self) -> tuple[Control, ...]:
+        """The sliders."""
+        return self.space.controls
+
+    @overload
+    def __call__(self, image: Tensor, /, values: Settings = ..., **controls: float) -> Tensor: ...
+    @overload
+    def __call__(self, image: Array, /, values: Settings = ..., **controls: float) -> Array: ...
+    @overload
+    def __call__(
+        self, image: Image.Image | str | Path, /, values: Settings = ..., **controls: float
+    ) -> Image.Image: ...
+
+    def __call__(
+        self,
+        image: Tensor | Array | Image.Image | str | Path,
+        /,
+        values: Settings = None,
+        **controls: float,
+    ) -> Tensor | Array | Image.Image:
+        """Restore a picture; the same kind comes out, a path gives a PIL image.
+
+        Args:
+            image: a path; a PIL image; an array (H, W), (H, W, 3) or (H, W, 4), uint8, uint16 or
+                floating point in [0, 1]; a floating point tensor (3, H, W) or (B, 3, H, W) in [0, 1].
+                Grey stays grey, alpha stays as it is: :mod:`zoo.planes` has the rules.
+            values: settings by name in the controls' native units; unset ones take their defaults.
+            **controls: the same as keywords.
+
+        Returns:
+            The picture, its sides times the network's scale, clamped to [0, 1] and rounded where it
+            is of integers; a tensor on the input's device and of its dtype.
+
+        Raises:
+            OmegaError: a setting is unknown, no number, or out of range.
+            ImageError: the picture is none of the above, cannot be read, or makes the network overflow.
+        """
+        view = self._view(tuple(self.space.omega(values, **controls).tolist()))
+        if isinstance(image, Tensor):
+            return self._tensor(image, view)
+        if isinstance(image, np.ndarray):
+            return self._array(image, view)
+        if isinstance(image, Image.Image):
+            return self._picture(upright(image), view)
+        if isinstance(image, str | Path):
+            return self._picture(read_image(image, max_pixels=self.max_pixels), view)
+        raise ImageError(f"expected a path, PIL image, array or tensor, got {type(image).__name__}")
+
+    def _mix(self, omega: tuple[float, ...]) -> View:
+        return self.network.at(torch.tensor(omega, device=self.network.device))
+
+    def _picture(self, image: Image.Image, view: View) -> Image.Image:
+        return keep_profile(image, to_image(self._array(to_array(image), view)))
+
+    def _array(self, array: Array, view: View) -> Array:
+        planes = Planes.of(array)
+        batch = torch.from_numpy(np.array(planes.rgb.transpose(2, 0, 1), order="C"))
+        return planes.restore(self._tensor(batch, view).permute(1, 2, 0).numpy())
+
+    def _tensor(self, tensor: Tensor, view: View) -> Tensor:
+        if not tensor.is_floating_point() or tensor.dim() not in (3, 4) or tensor.shape[-3] != 3:
+            raise ImageError(
+                "expected a floating point tensor (3, H, W) or (B, 3, H, W) in [0, 1], "
+                f"got {tensor.dtype} {tuple(tensor.shape)}"
+            )
+        if tensor.numel() == 0:
+            raise ImageError(f"expected at least one pixel, got shape {tuple(tensor.shape)}")
+        check_range(*(bound.item() for bound in tensor.detach().aminmax()))
+        output = self._run(tensor if tensor.dim() == 4 else tensor.unsqueeze(0), view)
+        return output if tensor.dim() == 4 else output.squeeze(0)
+
+    @torch.no_grad()
+    def _run(self, batch: Tensor, view: View) -> Tensor:
+        contract = self.manifest.input
+        height, width = batch.shape[-2:]
+        padded = pad_to_multiple(batch.to(self.device, torch.float32), contract.multiple)
+        if contract.radius_px is None or height * width <= self.whole_px:
+            output: Tensor = view(padded)
+        else:
+            output = run_tiled(
+                view,
+                padded,
+                tile_px=max(self.tile_px, 2 * contract.radius_px),  # halo at most as large as the tile
+                radius_px=contract.radius_px,
+                multiple=contract.multiple,
+                scale=contract.scale,
+            )
+        output = output[..., : contract.scale * height, : contract.scale * width]
+        if not output.isfinite().all():
+            raise ImageError(f"{self.name}@{self.version} gave values that are not finite for this picture")
+        return output.clamp(0, 1).to(batch.device, batch.dtype)

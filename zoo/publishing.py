@@ -1,0 +1,131 @@
+"""Publishing: from a trained network to an immutable entry, and from there to a semantic version."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tunable_models import ArchitectureError, TunableNetwork, get_architecture
+from zoo.card import render
+from zoo.catalog import bundled_store, resolve, user_store
+from zoo.entry import Entry
+from zoo.errors import ManifestError
+from zoo.manifest import (
+    CONTENT_DIGITS,
+    SCHEMA_VERSION,
+    SEMANTIC,
+    WEIGHTS,
+    FileRecord,
+    License,
+    Manifest,
+    content_version,
+)
+from zoo.storage import Store
+from zoo.weights import encode, rebuild
+
+CARD = "README.md"
+
+
+def publish(
+    network: TunableNetwork,
+    *,
+    name: str,
+    task: str,
+    architecture: str,
+    config: Mapping[str, Any],
+    license: License | Mapping[str, str],
+    description: str = "",
+    metrics: Mapping[str, Any] | None = None,
+    provenance: Mapping[str, Any] | None = None,
+    files: Mapping[str, bytes | Path] | None = None,
+    store: Store | None = None,
+) -> Entry:
+    """Make an immutable entry of a trained network; the same content again gives the same entry.
+
+    Args:
+        network: whose weights to publish.
+        name: of the model.
+        task: a name to filter by.
+        architecture: id in the registry that ``network`` was built from.
+        config: its options.
+        license: of weights and data.
+        description: for people.
+        metrics: JSON values; ``summary`` is shown on the model card.
+        provenance: JSON values that differ from run to run; no part of the version.
+        files: further files by plain name, such as ``preview.png``: bytes, or paths to read.
+        store: where to; the user's by default.
+
+    Raises:
+        ManifestError: a field is malformed or the architecture unknown.
+        IntegrityError: weights that are not finite, or do not fit architecture and config.
+    """
+    contents = {WEIGHTS: encode(network), **_extra(files or {})}
+    draft = Manifest.parse(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "name": name,
+            "version": "0" * CONTENT_DIGITS,
+            "task": task,
+            "description": description,
+            "architecture": {"id": architecture, "config": dict(config)},
+            "basis": network.basis,
+            "space": network.space.to_dict(),
+            "input": _input(architecture, config),
+            "metrics": dict(metrics or {}),
+            "license": license.model_dump() if isinstance(license, License) else dict(license),
+            "provenance": dict(provenance or {}),
+            "files": _records(contents),
+        }
+    )
+    rebuild(draft, contents[WEIGHTS])  # what is published can be loaded
+    contents[CARD] = render(draft).encode()
+    manifest = draft.replace(files=_records(contents))
+    return (store or user_store()).publish(contents, manifest.replace(version=content_version(manifest)))
+
+
+def promote(
+    ref: str | Path,
+    version: str,
+    target: Store | None = None,
+    stores: Iterable[Store] | None = None,
+) -> Entry:
+    """Copy a verified entry into a store, the bundled one by default, under a semantic version.
+
+    Raises:
+        EntryNotFoundError: as :func:`resolve`.
+        ManifestError: the version is not of the form 1.0.0.
+        IntegrityError: the entry is damaged.
+        EntryExistsError: that version exists with other content.
+    """
+    if not SEMANTIC.fullmatch(version):
+        raise ManifestError(f"expected a semantic version such as 1.0.0, got {version!r}")
+    entry = resolve(ref, stores)
+    contents = entry.contents()
+    rebuild(entry.manifest, contents[WEIGHTS])
+    origin = {**entry.manifest.provenance, "promoted_from": entry.version}
+    manifest = entry.manifest.replace(version=version, provenance=origin)
+    return (target or bundled_store()).publish(contents, manifest)
+
+
+def _extra(files: Mapping[str, bytes | Path]) -> dict[str, bytes]:
+    for reserved in (WEIGHTS, CARD):
+        if reserved in files:
+            raise ManifestError(f"{reserved} is written by publish; give the file another name")
+    return {path: data if isinstance(data, bytes) else data.read_bytes() for path, data in files.items()}
+
+
+def _records(contents: Mapping[str, bytes]) -> list[dict[str, Any]]:
+    return [FileRecord.of(path, contents[path]).model_dump() for path in sorted(contents)]
+
+
+def _input(architecture: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        contract = get_architecture(architecture).contract(**config)
+    except (ArchitectureError, TypeError) as error:
+        raise ManifestError(f"cannot publish: {error}") from error
+    return {
+        "kind": "image",
+        "channels": contract.channels,
+        "scale": contract.scale,
+        "multiple": contract.multiple,
+        "radius_px": contract.radius_px,
+    }

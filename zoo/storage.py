@@ -1,0 +1,196 @@
+"""A store: a folder of immutable entries, safe to publish into from several processes.
+
+With the root ``zoo-store``::
+
+    zoo-store/denoise-deblur/3f0c2a9be1d45a77/manifest.json
+    zoo-store/denoise-deblur/3f0c2a9be1d45a77/model.safetensors
+    zoo-store/denoise-deblur/3f0c2a9be1d45a77/README.md
+    zoo-store/denoise-deblur/aliases.json          {"latest": "3f0c2a9be1d45a77"}
+
+An entry is written under a temporary name beside the others and renamed when it is whole and on the
+disk; then ``latest`` moves. A crash in between leaves the old entries, perhaps the new one, and a
+``.tmp-`` folder that nobody lists.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from zoo import strict_json
+from zoo.durable import replace_file, sync_folder, temporary_beside, write_file
+from zoo.entry import Entry
+from zoo.errors import EntryExistsError, EntryNotFoundError, IntegrityError, ManifestError
+from zoo.manifest import MANIFEST, NAME, SEMANTIC, VERSION, FileRecord, Manifest, content_version
+
+ALIASES = "aliases.json"
+LATEST = "latest"
+_LOCK_TIMEOUT_S = 30
+
+
+@dataclass(frozen=True)
+class Store:
+    """Entries under one root, which need not exist yet.
+
+    Attributes:
+        root: the folder; see the head of this module for what lies in it.
+    """
+
+    root: Path
+
+    def names(self) -> list[str]:
+        """Names of the models with at least one version, sorted."""
+        return [name for name in _folders(self.root, NAME) if self.versions(name)]
+
+    def versions(self, name: str) -> list[str]:
+        """Versions of a model: content versions, then semantic ones from low to high."""
+        return sorted(_folders(self.root / name, VERSION), key=_precedence) if NAME.fullmatch(name) else []
+
+    def path(self, name: str, version: str) -> Path:
+        """Where that version lies, or would lie.
+
+        Raises:
+            ManifestError: the name or version is not of the allowed form.
+        """
+        if not VERSION.fullmatch(version):
+            raise ManifestError(f"expected a content version or one such as 1.0.0, got {version!r}")
+        return self._home(name) / version
+
+    def aliases(self, name: str) -> dict[str, str]:
+        """Versions by alias.
+
+        Raises:
+            ManifestError: the alias file is malformed.
+        """
+        path = self._home(name) / ALIASES
+        if not path.exists():
+            return {}
+        values = strict_json.read(path)
+        if not isinstance(values, dict) or not all(map(_is_alias, values.items())):
+            raise ManifestError(f"{path}: expected versions by alias, got {values!r}")
+        return values
+
+    def open(self, name: str, selector: str = LATEST) -> Entry:
+        """The entry of a version or alias; ``latest`` without an alias is the highest semantic version.
+
+        Raises:
+            EntryNotFoundError: no such version or alias here, or an alias to a version that is gone.
+            ManifestError: the manifest or alias file cannot be used.
+            IntegrityError: the manifest is not that of this version.
+        """
+        versions = self.versions(name)
+        version = selector if selector in versions else self._aliased(name, selector, versions)
+        entry = Entry.open(self.path(name, version))
+        if (entry.name, entry.version) != (name, version):
+            raise IntegrityError(
+                f"{entry.folder} holds {entry.name}@{entry.version}; move it where it belongs"
+            )
+        return entry
+
+    def publish(self, contents: Mapping[str, bytes], manifest: Manifest) -> Entry:
+        """Add an entry and point ``latest`` at it; the same content again only moves ``latest``.
+
+        Args:
+            contents: every file the manifest names.
+            manifest: with the records of exactly those files.
+
+        Raises:
+            IntegrityError: contents and manifest differ, or the version on disk is damaged.
+            EntryExistsError: the version exists with other content.
+        """
+        if sorted(manifest.files, key=_path) != [FileRecord.of(p, contents[p]) for p in sorted(contents)]:
+            raise IntegrityError(f"the files given for {manifest.name} are not those of its manifest")
+        target = self.path(manifest.name, manifest.version)
+        if not target.exists():
+            self._write(target, {**contents, MANIFEST: manifest.to_bytes()})
+        entry = self.open(manifest.name, manifest.version)
+        if content_version(entry.manifest) != content_version(manifest):
+            raise EntryExistsError(f"{target} exists with other content; publish under another version")
+        entry.contents()
+        self.alias(manifest.name, LATEST, manifest.version)
+        return entry
+
+    def alias(self, name: str, alias: str, version: str) -> None:
+        """Point an alias at a version; readers see the old or the new one.
+
+        Raises:
+            EntryNotFoundError: the version is not here.
+            ManifestError: the alias is no name, or looks like a version.
+        """
+        if version not in self.versions(name):
+            raise EntryNotFoundError(self._absent(name, version))
+        if not _is_alias((alias, version)):
+            raise ManifestError(f"expected an alias such as 'stable', got {alias!r}")
+        path = self._home(name) / ALIASES
+        with FileLock(path.with_name(".aliases.lock"), timeout=_LOCK_TIMEOUT_S):
+            aliases = self.aliases(name)
+            if aliases.get(alias) != version:
+                replace_file(path, strict_json.canonical({**aliases, alias: version}))
+
+    def _home(self, name: str) -> Path:
+        # Names are checked wherever they become paths, so that none leads out of the root.
+        if not NAME.fullmatch(name):
+            raise ManifestError(f"expected a name such as 'denoise-deblur', got {name!r}")
+        return self.root / name
+
+    def _write(self, target: Path, contents: Mapping[str, bytes]) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = temporary_beside(target)
+        try:
+            temporary.mkdir()
+            for path, data in contents.items():
+                write_file(temporary / path, data)
+            sync_folder(temporary)
+            os.rename(temporary, target)
+        except OSError:
+            if not target.exists():  # otherwise another process published it first
+                raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        sync_folder(target.parent)
+        sync_folder(self.root)
+
+    def _aliased(self, name: str, selector: str, versions: list[str]) -> str:
+        version = self.aliases(name).get(selector) if versions else None
+        if version is None and selector == LATEST and versions:
+            # Content versions have no order; one alone needs none.
+            version = versions[-1] if len(versions) == 1 or SEMANTIC.fullmatch(versions[-1]) else None
+        if version not in versions:
+            raise EntryNotFoundError(self._absent(name, selector))
+        return version
+
+    def _absent(self, name: str, selector: str) -> str:
+        known = [*self.versions(name), *(self.aliases(name) if NAME.fullmatch(name) else ())]
+        return f"{self.root} has no {name}@{selector}; it has {', '.join(known) or 'no version of it'}"
+
+
+def _folders(root: Path, pattern: re.Pattern[str]) -> list[str]:
+    if not root.is_dir():
+        return []
+    with os.scandir(root) as items:
+        return sorted(
+            item.name for item in items if pattern.fullmatch(item.name) and item.is_dir(follow_symlinks=False)
+        )
+
+
+def _precedence(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split("."))) if SEMANTIC.fullmatch(version) else (-1,)
+
+
+def _is_alias(item: tuple[object, object]) -> bool:
+    alias, version = item
+    return (
+        isinstance(alias, str)
+        and isinstance(version, str)
+        and NAME.fullmatch(alias) is not None
+        and VERSION.fullmatch(alias) is None
+        and VERSION.fullmatch(version) is not None
+    )
+
+
+def _path(record: FileRecord) -> str:
+    return record.path

@@ -1,0 +1,74 @@
+"""JSON that means one thing: read without ambiguity, written in one form."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import ManifestError
+
+MAX_BYTES = 2**20
+"""Room for thousands of metric rows; nothing larger is parsed."""
+
+
+def read(path: Path) -> Any:
+    """The value in the file.
+
+    Raises:
+        ManifestError: no regular file, larger than ``MAX_BYTES``, or not accepted by :func:`parse`.
+    """
+    if path.is_symlink() or not path.is_file():
+        raise ManifestError(f"expected a regular file at {path}, found none")
+    with path.open("rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    try:
+        return parse(data)
+    except ManifestError as error:
+        raise ManifestError(f"{path}: {error}") from error
+
+
+def parse(data: bytes) -> Any:
+    """The value of UTF-8 JSON text.
+
+    Raises:
+        ManifestError: too large, too deep, malformed, a key given twice, or a number that is not finite.
+    """
+    if len(data) > MAX_BYTES:
+        raise ManifestError(f"expected at most {MAX_BYTES} bytes of JSON, got more")
+    try:
+        return json.loads(
+            data.decode(), object_pairs_hook=_object, parse_float=_finite, parse_constant=_finite
+        )
+    except (ValueError, RecursionError) as error:
+        raise ManifestError(f"expected well-formed JSON: {error}") from error
+
+
+def canonical(value: Any) -> bytes:
+    """The one way this package writes a value: sorted keys, two spaces, UTF-8, a final newline.
+
+    Raises:
+        ManifestError: the value is no JSON, or holds NaN or an infinity.
+    """
+    try:
+        text = json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
+        return f"{text}\n".encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ManifestError(f"expected plain JSON values: {error}") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # json keeps the last of two equal keys, other readers the first: a reviewer and the loader
+    # would then read different manifests.
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ManifestError(f"key {twice!r} is given twice")
+    return values
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ManifestError(f"{text} is no finite number")
+    return value
