@@ -8,7 +8,7 @@ from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from zoo.colour import to_srgb
 from zoo.errors import ImageError, ImageTooLargeError
@@ -86,6 +86,8 @@ def _pillow_errors(label: str) -> Iterator[None]:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooLargeError(f"cannot read {label}: {error}; make the picture smaller") from error
+    except UnidentifiedImageError as error:  # its own message shows the address of an object
+        raise ImageError(f"cannot read {label}: expected one of {', '.join(FORMATS)}, got none") from error
     except Exception as error:
         reason = str(error) or type(error).__name__
         raise ImageError(f"cannot read {label}: {reason}; expected one of {', '.join(FORMATS)}") from error

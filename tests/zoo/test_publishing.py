@@ -17,7 +17,7 @@ def test_publish_describes_the_network(entry: Entry, network: TunableNetwork) ->
     manifest = entry.manifest
     assert manifest.architecture.id == "edsr"
     assert manifest.control_space == network.space
-    assert (manifest.input.scale, manifest.input.multiple, manifest.input.radius_px) == (1, 1, 5)
+    assert (manifest.input.scale, manifest.input.multiple, manifest.input.radius_px) == (1, 1, 4)
     assert [record.path for record in manifest.files] == ["README.md", WEIGHTS, "preview.png"]
     assert entry.contents()["preview.png"] == b"not really a picture"
 

@@ -1,0 +1,114 @@
+"""The whole road by ``dvc repro``, on a copy of the repository and four generated photographs."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+import zoo
+
+ROOT = Path(__file__).parents[1]
+COPIED = ("tunable_models", "zoo", "pipelines", "dvc.yaml", ".dvcignore", ".gitignore", "params.yaml")
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    tree = tmp_path_factory.mktemp("road")
+    for name in COPIED:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, tree / name)
+    photos = tree / "data" / "photos"
+    photos.mkdir(parents=True)
+    random = np.random.default_rng(0)
+    for index in range(4):
+        coarse = random.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        Image.fromarray(coarse).resize((64, 48), Image.Resampling.BICUBIC).save(photos / f"{index}.png")
+    for command in (["git", "init", "--quiet"], [sys.executable, "-m", "dvc", "init", "--quiet"]):
+        subprocess.run(command, cwd=tree, check=True)
+    return tree
+
+
+def options(tree: Path, **changes: dict[str, Any]) -> None:
+    """Small options, with changes by section."""
+    values: dict[str, dict[str, Any]] = {
+        "prepare": {"source": "data/photos", "test_photos": 1, "min_side_px": 32, "license": "CC0-1.0"},
+        "train": {
+            "network": {"config": {"width": 4, "blocks": 1}},
+            "compute": {"runner": "local", "threads": 1},
+            "steps": 4,
+            "batch_size": 4,
+            "patch_px": 16,
+            "log_every": 2,
+            "checkpoint_every": 2,
+        },
+        "evaluate": {"steps": 3, "grid": 2, "threads": 1, "picture": {"crop_px": 16, "values": 2}},
+        "publish": {"name": "tiny"},
+        "serve": {"port": 8000},
+    }
+    for section, change in changes.items():
+        values[section] |= change
+    (tree / "params.yaml").write_text(yaml.safe_dump(values))
+
+
+def repro(tree: Path) -> str:
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    command = [sys.executable, "-m", "dvc", "repro"]
+    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def ran(output: str) -> list[str]:
+    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
+
+
+def receipt(tree: Path) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads((tree / "artifacts" / "publish" / "receipt.json").read_text())
+    return value
+
+
+@pytest.mark.timeout(600)
+def test_photographs_in_a_slider_out(tree: Path) -> None:
+    options(tree)
+    assert ran(repro(tree)) == ["prepare", "train", "evaluate", "publish"]
+    first = receipt(tree)
+    store = zoo.Store(tree / "zoo-store")
+    model = zoo.load("tiny", stores=[store])
+    assert model.version == first["version"]
+    assert model(Image.new("RGB", (31, 17)), denoise=0.5).size == (31, 17)
+    assert json.loads((tree / "metrics" / "metrics.json").read_text())["photographs"] == 1
+
+    assert ran(repro(tree)) == []
+
+    options(tree, serve={"port": 9000})
+    assert ran(repro(tree)) == []
+    (tree / "pipelines" / "serve" / "app.py").write_text("# another server\n")
+    assert ran(repro(tree)) == []
+
+    options(tree, evaluate={"seed": 1})
+    assert ran(repro(tree)) == ["evaluate", "publish"]
+    second = receipt(tree)
+
+    options(tree, evaluate={"seed": 1}, train={"seed": 1})
+    assert ran(repro(tree)) == ["train", "evaluate", "publish"]
+    versions = {first["version"], second["version"], receipt(tree)["version"]}
+    assert len(versions) == 3
+    assert set(store.versions("tiny")) == versions
+    assert zoo.load("tiny", stores=[store]).version == receipt(tree)["version"]
+
+    status = ["git", "status", "--porcelain", "--untracked-files=all"]
+    tracked = subprocess.run(["git", "add", "--all"], cwd=tree, check=True)
+    assert tracked.returncode == 0
+    listed = subprocess.run(status, cwd=tree, capture_output=True, text=True, check=True).stdout
+    made = {line.split()[-1] for line in listed.splitlines()}
+    assert not [path for path in made if path.startswith(("artifacts", "zoo-store", ".state", "ml"))]
+    assert {"dvc.lock", "metrics/metrics.json"} <= made
