@@ -6,8 +6,12 @@ by a change to the server.
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from io import TextIOWrapper
+
+from filelock import FileLock, Timeout
 
 from pipelines.config import load_section
 from pipelines.errors import ConfigError, PipelineError
@@ -34,12 +38,32 @@ def run_stage(name: str, layout: Layout) -> None:
     module, options, kind = STAGES[name]
     config = load_section(layout.params, name, getattr(import_module(options), kind))
     run: Callable[[object, Layout], None] = import_module(module).run
-    run(config, layout)
+    with _alone(name, layout):
+        run(config, layout)
+
+
+@contextmanager
+def _alone(name: str, layout: Layout) -> Iterator[None]:
+    # When `dvc repro` is killed its stage goes on, and the next repro would start a second one beside it.
+    layout.state.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(layout.state / f"{name}.lock", blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        message = f"another {name} is running in {layout.root}; wait for it, or end it first"
+        raise PipelineError(message) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command; its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a file name may hold bytes that are no text
+            stream.reconfigure(errors="backslashreplace")
     if len(arguments) != 1 or arguments[0] in {"-h", "--help"}:
         print(f"usage: python -m pipelines {{{','.join(STAGES)}}}", file=sys.stderr)
         return 0 if arguments[:1] in (["-h"], ["--help"]) else 2

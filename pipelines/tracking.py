@@ -92,6 +92,13 @@ class Tracker:
             part = batch[start : start + 1000]
             self._try(partial(self._client.log_batch, self.run_id, metrics=part))
 
+    def summary(self, values: Mapping[str, Any], step: int) -> None:
+        """Log the numbers among nested values, by dotted name."""
+        numbers = {
+            k: v for k, v in _flatten(values) if isinstance(v, (int, float)) and not isinstance(v, bool)
+        }
+        self.metrics([(step, numbers)])
+
     def artifact(self, path: Path, folder: str | None = None) -> None:
         """Log a file, or a folder with all in it."""
         log = "log_artifacts" if path.is_dir() else "log_artifact"

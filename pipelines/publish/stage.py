@@ -44,7 +44,7 @@ def run(config: PublishConfig, layout: Layout) -> None:
         files={"preview.png": layout.evaluate / "sliders.png"},
         store=Store(layout.store),
     )
-    _register(entry, layout, str(origin.get("mlflow_run_id", "")))
+    _track(entry, layout, record["steps"], str(origin.get("mlflow_run_id", "")))
     write_json_atomic(layout.publish / RECEIPT, _receipt(entry))
     print(_summary(entry, layout))
 
@@ -60,9 +60,14 @@ def _license(config: PublishConfig, layout: Layout) -> dict[str, str]:
     return {"weights": config.weights_license, "data": data, "note": config.license_note}
 
 
-def _register(entry: Entry, layout: Layout, run_id: str) -> None:
-    """As a plain folder: MLflow's own model flavours are pickle."""
+def _track(entry: Entry, layout: Layout, step: int, run_id: str) -> None:
+    """Numbers and picture go to the training run, where they can be compared with other runs'.
+
+    The entry is registered as a plain folder: MLflow's own model flavours are pickle.
+    """
     tracker = Tracker(layout.root, f"publish-{entry.version[:8]}", run_id or None, {"stage": "publish"})
+    tracker.summary(read_json(layout.metrics), step)
+    tracker.artifact(layout.evaluate / "sliders.png", "evaluation")
     tracker.register(entry.name, entry.folder, {"zoo_version": entry.version})
     tracker.finish()
 

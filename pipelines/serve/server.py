@@ -2,17 +2,13 @@
 
 import logging
 import math
-import os
-import secrets
 import signal
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
-import ray
 import torch
 from fastapi import FastAPI
 from ray import serve
@@ -20,6 +16,7 @@ from ray.serve.config import BackpressureConfig, HTTPOptions
 from ray.serve.schema import LoggingConfig
 
 import zoo
+from pipelines.cluster import ray_cluster
 from pipelines.errors import ConfigError, PipelineError
 from pipelines.serve.app import create_app
 from pipelines.serve.config import ServeConfig
@@ -62,7 +59,9 @@ def running(entries: Mapping[str, Path], config: ServeConfig) -> Iterator[str]:
         PipelineError: the replicas did not start.
     """
     config = config.model_copy(update={"port": _free_port(config.host, config.port)})
-    with _cluster(config):
+    gpus = math.ceil(config.replicas * config.num_gpus)
+    with ray_cluster(config.address, num_cpus=config.replicas * config.threads, num_gpus=gpus) as private:
+        logging.getLogger("ray.serve").setLevel(logging.WARNING)
         serve.start(proxy_location="HeadOnly", http_options=_http_options(config), logging_config=_QUIET)
         try:
             _deploy(entries, config)
@@ -70,10 +69,10 @@ def running(entries: Mapping[str, Path], config: ServeConfig) -> Iterator[str]:
         finally:
             # Both let running requests end. On a cluster that is not ours, other applications go on; on ours,
             # Serve must end before Ray, or its threads look for the cluster and end the process themselves.
-            if config.address:
-                serve.delete(APPLICATION)
-            else:
+            if private:
                 serve.shutdown()  # type: ignore[no-untyped-call]
+            else:
+                serve.delete(APPLICATION)
 
 
 def wait_for_signal() -> None:
@@ -119,30 +118,6 @@ def _deploy(entries: Mapping[str, Path], config: ServeConfig) -> None:
 def _http_options(config: ServeConfig) -> HTTPOptions:
     timeout_s = config.request_timeout_s + GRACE_S
     return HTTPOptions(host=config.host, port=config.port, request_timeout_s=timeout_s)
-
-
-@contextmanager
-def _cluster(config: ServeConfig) -> Iterator[None]:
-    if not config.address:
-        # Without a token at hand Ray leaves one in ~/.ray, readable by everyone; and it reports usage.
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    resources = {} if config.address else _resources(config)
-    ray.init(
-        address=config.address or "local", include_dashboard=False, logging_level=logging.ERROR, **resources
-    )
-    logging.getLogger("ray.serve").setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _resources(config: ServeConfig) -> dict[str, Any]:
-    return {
-        "num_cpus": config.replicas * config.threads,
-        "num_gpus": math.ceil(config.replicas * config.num_gpus),
-    }
 
 
 def _url(config: ServeConfig) -> str:

@@ -1,18 +1,25 @@
-"""The shell that runs the loop on Ray Train workers; the only module here that imports Ray.
+"""The shell that runs the loop on Ray Train workers; the only module that imports ``ray.train``.
 
 Ray places the workers, joins them in a process group and restarts them after a fault. It sees metrics,
 never weights: checkpoints are ours (:mod:`pipelines.train.checkpoint`), because Ray copies its own into
 place without a mark that they are whole.
 """
 
-import logging
 import os
 import shutil
 import uuid
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import ray
+import ray.exceptions
+import ray.train
+from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchTrainer, get_device, prepare_model
+
+from pipelines.cluster import ray_cluster
 from pipelines.errors import ConfigError, TrainingError
 from pipelines.records import read_json, write_json_atomic
 from pipelines.train.batches import Share
@@ -38,40 +45,26 @@ def run_on_ray(config: TrainConfig, photos: Path, folder: Path, fingerprint: str
         ConfigError: GPUs are asked for and the cluster has too few.
         TrainingError: a worker failed more often than ``compute.max_failures`` allows.
     """
-    ray = _start(config.compute)
+    compute = config.compute
     # A fresh name each time: Ray resumes whatever stands under an old one, whatever the params say now.
     name = f"train-{uuid.uuid4().hex[:12]}"
     (folder / FAULT).unlink(missing_ok=True)
+    # Nobody watches Ray's dashboard here, and without one its state tracking fills the log with complaints.
+    os.environ.setdefault("RAY_TRAIN_ENABLE_STATE_TRACKING", "0")
     try:
-        _check_resources(ray, config.compute)
-        _fit(config, photos, folder, fingerprint, name)
+        with ray_cluster(compute.address, num_cpus=compute.workers * compute.threads):
+            _check_resources(ray.cluster_resources(), compute)  # type: ignore[no-untyped-call]
+            _fit(config, photos, folder, fingerprint, name)
     except (ray.train.TrainingFailedError, ray.exceptions.RayError) as error:
         raise TrainingError(f"training failed on Ray: {_cause(error)}") from error
     finally:
-        ray.shutdown()
         shutil.rmtree(folder / "ray" / name, ignore_errors=True)
     if (folder / FAULT).exists():
         raise TrainingError(read_json(folder / FAULT)["message"])
 
 
-def _start(compute: ComputeConfig) -> Any:
-    # Workers draw no progress bars of their own, and report to us, not to Ray's usage server.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_TRAIN_ENABLE_STATE_TRACKING", "0")
-    import ray
-    import ray.exceptions
-    import ray.train
-
-    address = compute.address or os.environ.get("RAY_ADDRESS") or "local"
-    options: dict[str, Any] = {}
-    if address == "local":  # never "auto": it joins whatever cluster, even a dead one, this machine knew last
-        options = {"num_cpus": compute.workers * compute.threads, "include_dashboard": False}
-    ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
-    return ray
-
-
-def _check_resources(ray: Any, compute: ComputeConfig) -> None:
-    gpus = int(ray.cluster_resources().get("GPU", 0))
+def _check_resources(resources: Mapping[str, float], compute: ComputeConfig) -> None:
+    gpus = int(resources.get("GPU", 0))
     if compute.use_gpu and gpus < compute.workers:
         raise ConfigError(
             f"train.compute asks for {compute.workers} workers with a GPU each, the cluster has {gpus} GPUs; "
@@ -80,9 +73,6 @@ def _check_resources(ray: Any, compute: ComputeConfig) -> None:
 
 
 def _fit(config: TrainConfig, photos: Path, folder: Path, fingerprint: str, name: str) -> None:
-    from ray.train import FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchTrainer
-
     compute = config.compute
     trainer = TorchTrainer(
         _worker,
@@ -107,9 +97,6 @@ def _fit(config: TrainConfig, photos: Path, folder: Path, fingerprint: str, name
 
 
 def _worker(settings: dict[str, Any]) -> None:
-    import ray.train
-    from ray.train.torch import get_device, prepare_model
-
     context = ray.train.get_context()
     config = TrainConfig.model_validate(settings["config"])
     photos, folder = Path(settings["photos"]), Path(settings["folder"])

@@ -52,3 +52,12 @@ def test_ctrl_c_says_how_to_go_on(
     monkeypatch.setattr(entry, "run_stage", interrupt)
     assert main(["train"]) == 130
     assert "go on with: dvc repro" in capsys.readouterr().err
+
+
+def test_a_stage_runs_once_at_a_time(work_tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from filelock import FileLock
+
+    (work_tree / ".state").mkdir()
+    with FileLock(work_tree / ".state" / "prepare.lock"):
+        assert main(["prepare"]) == 1
+    assert "another prepare is running" in capsys.readouterr().err

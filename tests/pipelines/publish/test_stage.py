@@ -67,6 +67,7 @@ def test_the_entry_is_registered_with_mlflow(finished: Layout) -> None:
     client = MlflowClient(tracking_uri(finished.root))
     version = client.get_model_version_by_alias("denoise-deblur", "latest")
     assert version.tags["zoo_version"] == read_json(finished.publish / "receipt.json")["version"]
+    assert client.get_run(version.run_id).data.metrics["psnr_input"] == 20.0
     files = {Path(item.path).name for item in client.list_artifacts(version.run_id, "entry")}
     assert {"manifest.json", "model.safetensors"} <= files
 

@@ -11,11 +11,12 @@ import ray
 import torch
 
 from pipelines.config import parse_section
+from pipelines.errors import ConfigError
 from pipelines.paths import Layout
 from pipelines.train.checkpoint import CheckpointStore
 from pipelines.train.config import TrainConfig
 from pipelines.train.local import run_local
-from pipelines.train.on_ray import run_on_ray
+from pipelines.train.on_ray import _check_resources, run_on_ray
 from pipelines.train.runlog import RunLog
 
 STEPS = 300
@@ -84,14 +85,6 @@ def final(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def test_more_gpus_than_there_are_is_an_error(config: TrainConfig, layout: Layout) -> None:
-    from pipelines.errors import ConfigError
-    from pipelines.train.on_ray import _check_resources
-
-    class Cluster:
-        @staticmethod
-        def cluster_resources() -> dict[str, float]:
-            return {"CPU": 4.0, "GPU": 1.0}
-
     compute = options(config, {"workers": 2, "use_gpu": True}).compute
     with pytest.raises(ConfigError, match="cluster has 1 GPUs"):
-        _check_resources(Cluster, compute)
+        _check_resources({"CPU": 4.0, "GPU": 1.0}, compute)

@@ -1,0 +1,42 @@
+"""A Ray cluster for the length of a block: one that is named, or a private one that ends with it."""
+
+import logging
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+
+
+@contextmanager
+def ray_cluster(address: str | None, *, num_cpus: int, num_gpus: int | None = None) -> Iterator[bool]:
+    """Connect to Ray, and leave nothing running that was not running before.
+
+    Args:
+        address: of a cluster; ``RAY_ADDRESS`` otherwise; with neither a private one starts.
+        num_cpus: of a private cluster.
+        num_gpus: of a private cluster; those of the machine by default.
+
+    Yields:
+        Whether the cluster is private.
+    """
+    address = address or os.environ.get("RAY_ADDRESS") or None
+    private = address in (None, "local")
+    if private:
+        # Without a token at hand Ray leaves one in ~/.ray, readable by everyone; and it reports usage.
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    own: dict[str, Any] = {"num_cpus": num_cpus, "num_gpus": num_gpus, "include_dashboard": False}
+    # "local" and never "auto": that joins whatever cluster, even a dead one, this machine knew last.
+    ray.init(
+        address=address or "local",
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        **(own if private else {}),
+    )
+    try:
+        yield private
+    finally:
+        ray.shutdown()
