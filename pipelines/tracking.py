@@ -19,6 +19,8 @@ from typing import Any
 from pipelines.errors import PipelineError
 
 EXPERIMENT = "tunable-zoo"
+PUBLISHED = "published"
+"""Alias of the newest version of a registered model; ``latest`` is a word that MLflow keeps to itself."""
 
 
 def main_work_tree(root: Path) -> Path:
@@ -89,8 +91,10 @@ class Tracker:
             Metric(name, float(value), now, step) for step, values in points for name, value in values.items()
         ]
         for start in range(0, len(batch), 1000):  # the server's limit a call
-            part = batch[start : start + 1000]
-            self._try(partial(self._client.log_batch, self.run_id, metrics=part))
+            self._try(partial(self._log, batch[start : start + 1000]))
+
+    def _log(self, metrics: list[Any]) -> None:
+        self._client.log_batch(self.run_id, metrics=metrics)
 
     def summary(self, values: Mapping[str, Any], step: int) -> None:
         """Log the numbers among nested values, by dotted name."""
@@ -105,7 +109,7 @@ class Tracker:
         self._try(lambda: getattr(self._client, log)(self.run_id, str(path), folder))
 
     def register(self, name: str, folder: Path, tags: Mapping[str, str]) -> str:
-        """Register a folder as a model version with the alias ``latest``; its number, or ''."""
+        """Register a folder as a model version with the alias ``published``; its number, or ''."""
         self.artifact(folder, "entry")
         return str(self._try(lambda: self._register(name, dict(tags))) or "")
 
@@ -118,7 +122,7 @@ class Tracker:
             self._client.create_registered_model(name)
         source = f"{self._client.get_run(self.run_id).info.artifact_uri}/entry"
         version = self._client.create_model_version(name, source, run_id=self.run_id, tags=tags).version
-        self._client.set_registered_model_alias(name, "latest", version)
+        self._client.set_registered_model_alias(name, PUBLISHED, version)
         return str(version)
 
     def finish(self, status: str = "FINISHED") -> None:
