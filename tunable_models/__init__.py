@@ -18,12 +18,13 @@ from tunable_models.layers import TunableConv2d, TunableConvTranspose2d, Tunable
 from tunable_models.losses import BlendedLoss, MultiLoss, Term, blend
 from tunable_models.metrics import psnr, ssim
 from tunable_models.network import TunableNetwork, View, fold, make_tunable
-from tunable_models.objectives import L1, MSE, Charbonnier, Objective
+from tunable_models.objectives import L1, MSE, RMSE, Charbonnier, Objective
 from tunable_models.sampling import Dirichlet, Sampler, Uniform
 
 __all__ = [
     "L1",
     "MSE",
+    "RMSE",
     "Architecture",
     "ArchitectureError",
     "BasisName",

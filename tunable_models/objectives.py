@@ -66,3 +66,26 @@ class MSE:
     def __call__(self, output: Tensor, target: Tensor) -> Tensor:
         """(B,) means of (output - target)^2."""
         return (output - target).square().flatten(1).mean(1)
+
+
+@dataclass(frozen=True)
+class RMSE:
+    """Root of a sample's mean squared error.
+
+    Its best output is that of the squared error, so PSNR rises with it, and its gradient does not fade
+    where targets are easy: samples at every omega pull alike.
+
+    Attributes:
+        epsilon: keeps the gradient finite at zero error, in units of the image's range.
+    """
+
+    epsilon: float = 1e-3
+    blends_targets: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if not self.epsilon > 0:
+            raise TunableError(f"RMSE's epsilon must be positive, got {self.epsilon!r}")
+
+    def __call__(self, output: Tensor, target: Tensor) -> Tensor:
+        """(B,) roots of the mean of (output - target)^2, plus epsilon^2 under the root."""
+        return ((output - target).square().flatten(1).mean(1) + self.epsilon**2).sqrt()

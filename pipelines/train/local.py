@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+from pipelines.errors import ConfigError
 from pipelines.train.batches import Share
 from pipelines.train.checkpoint import CheckpointStore
 from pipelines.train.config import TrainConfig
@@ -13,13 +14,18 @@ from pipelines.train.samples import Samples
 
 
 def run_local(config: TrainConfig, photos: Path, folder: Path, fingerprint: str) -> None:
-    """Train to the last step; checkpoints, log and sample pictures go below ``folder``."""
-    device = torch.device("cuda" if config.compute.use_gpu else "cpu")
+    """Train to the last step; checkpoints, log and sample pictures go below ``folder``.
+
+    Raises:
+        ConfigError: a GPU is asked for and torch finds none.
+    """
+    if config.compute.use_gpu and not torch.cuda.is_available():
+        raise ConfigError("train.compute.use_gpu asks for a GPU, torch finds none; set it to false")
     job = Job(
         config=config,
         photos=photos,
         store=CheckpointStore(folder / "checkpoints", fingerprint),
         share=Share(0, 1),
-        device=device,
+        device=torch.device("cuda" if config.compute.use_gpu else "cpu"),
     )
     train(job, RunLog(folder).append, at_checkpoint=Samples(folder, photos, config))

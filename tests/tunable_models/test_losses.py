@@ -4,6 +4,7 @@ import torch
 from tunable_models import (
     L1,
     MSE,
+    RMSE,
     BlendedLoss,
     Charbonnier,
     ControlSpace,
@@ -27,8 +28,16 @@ def test_objectives_are_means_a_sample() -> None:
     torch.testing.assert_close(MSE()(OUTPUT, target), difference.square().mean((1, 2, 3)))
     torch.testing.assert_close(Charbonnier(1e-6)(OUTPUT, target), L1()(OUTPUT, target))
     assert Charbonnier(0.1)(target, target).tolist() == pytest.approx([0.1] * 5)
-    with pytest.raises(TunableError, match="positive"):
-        Charbonnier(0)
+    torch.testing.assert_close(RMSE(1e-6)(OUTPUT, target), MSE()(OUTPUT, target).sqrt())
+    for kind in (Charbonnier, RMSE):
+        with pytest.raises(TunableError, match="positive"):
+            kind(0)
+
+
+def test_rmse_has_a_finite_gradient_at_zero_error() -> None:
+    output = OUTPUT.clone().requires_grad_()
+    RMSE()(output, OUTPUT).sum().backward()
+    assert output.grad.isfinite().all()  # type: ignore[union-attr]
 
 
 def test_multi_loss_is_the_weighted_sum_of_its_objectives() -> None:
@@ -63,7 +72,7 @@ def test_the_blended_target_meets_each_corner() -> None:
         assert torch.equal(blend(BOX, TARGETS, omega), TARGETS[:, index])
 
 
-@pytest.mark.parametrize("objective", [L1(), Charbonnier()])
+@pytest.mark.parametrize("objective", [L1(), Charbonnier(), RMSE()])
 def test_dead_combinations_are_refused(objective: L1) -> None:
     with pytest.raises(ConversionError, match="dead slider"):
         MultiLoss(SIMPLEX, [Term(objective=objective, target=0), Term(objective=objective, target=1)])
