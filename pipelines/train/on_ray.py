@@ -7,8 +7,11 @@ place without a mark that they are whole.
 
 import os
 import shutil
+import signal
+import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -93,7 +96,21 @@ def _fit(config: TrainConfig, photos: Path, folder: Path, fingerprint: str, name
             failure_config=FailureConfig(max_failures=compute.max_failures),
         ),
     )
-    trainer.fit()
+    with _ctrl_c():
+        trainer.fit()
+
+
+@contextmanager
+def _ctrl_c() -> Iterator[None]:
+    """Make Ctrl-C what it is elsewhere: Ray's own handler stops the workers, then ends the process."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit:
+        raise KeyboardInterrupt from None
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
 
 
 def _worker(settings: dict[str, Any]) -> None:
