@@ -95,7 +95,7 @@ class TunableNetwork(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the stacks are, and omega must be."""
-        return self._stacks(self._paths[0])["weight"].device
+        return next(iter(self._stacks(self._paths[0]).values())).device
 
     def train(self, mode: bool = True) -> "TunableNetwork":
         """Training mode for everything but batch normalisation, whose statistics stay frozen."""
@@ -124,16 +124,16 @@ class TunableNetwork(nn.Module):
         if omega.dim() == 1:
             return self._bind(self.mixed(omega))(*inputs, **options)
         _check_batch(inputs, len(omega))
-        distinct, rows = torch.unique(omega.detach(), dim=0, return_inverse=True)
-        if len(distinct) == 1:
+        groups = _groups(omega)
+        if len(groups) == 1:
             return self._bind(self.mixed(omega[0]))(*inputs, **options)
         # Few omegas in a batch: plain operators on the groups are faster than grouped convolutions.
-        if self._layerwise and 2 * len(distinct) > len(omega):
+        if self._layerwise and 2 * len(groups) > len(omega):
             try:
                 return self._bind(self.mixed(omega), per_sample=True)(*inputs, **options)
             except BatchMovedError:
                 pass
-        return self._by_groups(inputs, options, omega, rows)
+        return self._by_groups(inputs, options, omega, groups)
 
     def at(self, omega: Tensor | Mapping[str, float] | None = None, /, **values: float) -> "View":
         """An immutable view at one setting, for inference: call it like the source.
@@ -180,10 +180,9 @@ class TunableNetwork(nn.Module):
         return _shell(self.network, "", mixed, per_sample, {})
 
     def _by_groups(
-        self, inputs: tuple[Any, ...], options: dict[str, Any], omega: Tensor, rows: Tensor
+        self, inputs: tuple[Any, ...], options: dict[str, Any], omega: Tensor, groups: list[Tensor]
     ) -> Any:
-        """Run the samples of each distinct omega together, then put them back in order."""
-        groups = [(rows == row).nonzero().flatten() for row in range(int(rows.max()) + 1)]
+        """Run the samples of each group together, then put them back in order."""
         outputs = [
             self._bind(self.mixed(omega[group[0]]))(*_rows(inputs, group), **options) for group in groups
         ]
@@ -253,25 +252,23 @@ def _fold(net: TunableNetwork, omega: Tensor) -> nn.Module:
     return plain
 
 
-class _IgnoresOmega(nn.Module):
-    """Mixed into a folded layer of a hand-built network."""
-
-    def forward(self, x: Tensor, omega: Tensor | None = None) -> Any:
-        return super().forward(x)
-
-
 def _fold_layers(
     module: nn.Module, omega: Tensor | Mapping[str, float] | None, values: Mapping[str, float]
 ) -> nn.Module:
     for name, child in module.named_children():
         if isinstance(child, TunableNetwork):
             plain = _fold(child, child._omega(omega, values))
-            kind = type(plain)
-            plain.__class__ = type(kind.__name__, (_IgnoresOmega, kind), {})
+            plain.register_forward_pre_hook(_drop_omega, with_kwargs=True)
             setattr(module, name, plain)
         else:
             _fold_layers(child, omega, values)
     return module
+
+
+def _drop_omega(
+    _: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    return inputs[:1], {}
 
 
 def _shell(
@@ -340,6 +337,14 @@ def _check_batch(inputs: tuple[Any, ...], batch: int) -> None:
             raise OmegaError(
                 f"omega has {batch} rows, the inputs' batch must be as large, got shape {tuple(value.shape)}"
             )
+
+
+def _groups(omega: Tensor) -> list[Tensor]:
+    """Indices of the samples that can run together: equal rows, unless each needs its own gradient."""
+    rows = torch.arange(len(omega), device=omega.device)
+    if not omega.requires_grad:
+        _, rows = torch.unique(omega, dim=0, return_inverse=True)
+    return [(rows == row).nonzero().flatten() for row in range(int(rows.max()) + 1)]
 
 
 def _rows(inputs: tuple[Any, ...], group: Tensor) -> list[Any]:

@@ -1,3 +1,5 @@
+import pickle
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -58,5 +60,6 @@ def test_a_hand_built_network_folds_to_plain_layers() -> None:
     plain = fold(network, omega)
     torch.testing.assert_close(plain(x, omega), network(x, omega))
     torch.testing.assert_close(plain(x, None), network(x, omega))
-    assert isinstance(plain.conv, nn.Conv2d)
+    torch.testing.assert_close(pickle.loads(pickle.dumps(plain))(x, omega), network(x, omega))
+    assert type(plain.conv) is nn.Conv2d
     assert set(plain.state_dict()) == {"conv.weight", "conv.bias", "out.weight", "out.bias"}

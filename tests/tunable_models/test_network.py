@@ -81,6 +81,21 @@ def test_per_sample_convolutions_equal_a_loop_with_gradients(layer: nn.Module) -
         torch.testing.assert_close(a, b)
 
 
+@pytest.mark.parametrize("module", [Mixed(), build("edsr", width=4, blocks=1)])
+@pytest.mark.parametrize("rows", [[0, 1, 0, 1, 0], [0, 0, 0, 0, 0], [0, 1, 2, 3, 4]])
+def test_every_row_of_omega_gets_its_own_gradient(module: nn.Module, rows: list[int]) -> None:
+    network = tunable("delta", module)
+    gradients = []
+    for whole in (True, False):
+        omega = omegas(network, 5)[rows].requires_grad_()
+        if whole:
+            output = network(X_EVEN, omega=omega)
+        else:
+            output = torch.cat([network(X_EVEN[i : i + 1], omega=omega[i]) for i in range(5)])
+        gradients.append(torch.autograd.grad(output.square().sum(), omega)[0])
+    torch.testing.assert_close(*gradients)
+
+
 def test_fold_equals_forward_and_loads_into_the_source(network: TunableNetwork) -> None:
     for omega in omegas(network, 3):
         plain = fold(network, omega)
