@@ -12,7 +12,6 @@ from typer.core import TyperCommand
 
 from pipelines.cli.stores import stores
 from pipelines.errors import ConfigError, DataError
-from pipelines.records import write_atomic
 from pipelines.serve.sliders import parse_value
 
 if TYPE_CHECKING:
@@ -60,6 +59,7 @@ def apply(
     check_target(source, target, force=force)
     values = parse_assignments(assignments or [])
     check_device(device)
+    from pipelines.records import write_atomic
     from zoo import load
 
     model = load(ref, stores=stores(), device=device)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipelines.records import fsync_folder
+from zoo.durable import sync_folder
 
 
 @contextmanager
@@ -23,12 +23,12 @@ def replaced_folder(target: Path) -> Iterator[Path]:
     partial.mkdir(parents=True)
     try:
         yield partial
-        fsync_folder(partial)
+        sync_folder(partial)
     except BaseException:
         shutil.rmtree(partial)
         raise
     if target.exists():
         target.rename(previous)
     partial.rename(target)
-    fsync_folder(target.parent)
+    sync_folder(target.parent)
     shutil.rmtree(previous, ignore_errors=True)

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 
 from pipelines.errors import CheckpointError
-from pipelines.records import fsync_folder, read_json, sha256_file, write_atomic, write_json_atomic
+from pipelines.records import read_json, sha256_file, write_atomic, write_json_atomic
+from zoo.durable import sync_folder
 
 STATE, MARKER = "state.pt", "complete.json"
 
@@ -43,7 +44,7 @@ class CheckpointStore:
         marker = {"step": step, "fingerprint": self._fingerprint, "sha256": digest}
         write_json_atomic(temporary / MARKER, marker)
         temporary.rename(final)
-        fsync_folder(self._folder)
+        sync_folder(self._folder)
         for old in self._steps()[: -self._keep]:
             shutil.rmtree(self._path(old), ignore_errors=True)
 

@@ -1,9 +1,9 @@
+import os
 from pathlib import Path
 
 import pytest
 import torch
 
-from pipelines import records
 from pipelines.errors import CheckpointError
 from pipelines.train.checkpoint import MARKER, STATE, CheckpointStore
 
@@ -74,7 +74,7 @@ def test_a_crash_at_any_write_leaves_the_old_or_the_new(
     store: CheckpointStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outcomes = set()
-    real = records.os.fsync
+    real = os.fsync
     for fatal in range(1, 8):
         calls = 0
 
@@ -85,14 +85,14 @@ def test_a_crash_at_any_write_leaves_the_old_or_the_new(
                 raise KeyboardInterrupt
             real(descriptor)
 
-        monkeypatch.setattr(records.os, "fsync", fsync)
+        monkeypatch.setattr(os, "fsync", fsync)
         step = 10 + fatal
         try:
             store.save(step, state(step))
             saved = True
         except KeyboardInterrupt:
             saved = False
-        monkeypatch.setattr(records.os, "fsync", real)
+        monkeypatch.setattr(os, "fsync", real)
         newest = store.newest()
         assert newest is not None
         assert torch.equal(store.load(newest)["x"], state(newest)["x"])
