@@ -8,12 +8,12 @@ from pathlib import Path
 
 
 def provenance(root: Path) -> dict[str, str]:
-    """Time, commit, machine and library versions; 'unknown' where something cannot be asked."""
+    """Time, commit, kind of machine and library versions; 'unknown' where something cannot be asked."""
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "git_commit": _git(root, "rev-parse", "HEAD"),
         "git_dirty": {"": "no", "unknown": "unknown"}.get(_git(root, "status", "--porcelain"), "yes"),
-        "platform": platform.platform(),
+        "platform": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         **{name: _version(name) for name in ("torch", "ray", "tunable-zoo")},
     }

@@ -7,6 +7,7 @@ bytes for the same run; ``provenance.json`` is not, and nothing depends on it.
 import csv
 import io
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import safetensors.torch
@@ -39,17 +40,17 @@ def run(config: TrainConfig, layout: Layout) -> None:
         CheckpointError: this run's checkpoints are all damaged.
     """
     photos = _photos(layout)
-    identity = fingerprint(config.identity(), photos.index.sha256)
-    folder = layout.state / f"train-{identity[:16]}"
-    tracker = _tracker(config, layout, folder, identity)
+    this = _Run.of(config, photos, layout)
+    tracker = _tracker(config, layout, this)
     began = time.monotonic()
     try:
-        with Follower(RunLog(folder), Watcher(config, tracker, folder)):
-            _run(config, photos.folder, folder, identity)
+        if this.store.newest() != config.steps:  # otherwise only the artefacts are missing
+            with Follower(this.log, Watcher(config, tracker, this.folder)):
+                _train(config, photos.folder, this)
     except BaseException as error:
         tracker.finish("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
         raise
-    _write(config, layout, photos, folder, identity)
+    _write(config, layout, photos, this)
     facts = {"seconds": f"{time.monotonic() - began:.0f}", "mlflow_run_id": tracker.run_id}
     write_json_atomic(layout.train / "provenance.json", provenance(layout.root) | facts)
     for name in ("model.safetensors", "curve.csv", "record.json", "provenance.json"):
@@ -98,15 +99,36 @@ def _metrics(point: Progress) -> dict[str, float]:
     }
 
 
-def _run(config: TrainConfig, photos: Path, folder: Path, identity: str) -> None:
+@dataclass(frozen=True)
+class _Run:
+    """A run's name and where its state lies."""
+
+    identity: str
+    folder: Path
+
+    @classmethod
+    def of(cls, config: TrainConfig, photos: PhotoSet, layout: Layout) -> "_Run":
+        identity = fingerprint(config.identity(), photos.index.sha256)
+        return cls(identity, layout.state / f"train-{identity[:16]}")
+
+    @property
+    def store(self) -> CheckpointStore:
+        return CheckpointStore(self.folder / "checkpoints", self.identity)
+
+    @property
+    def log(self) -> RunLog:
+        return RunLog(self.folder)
+
+
+def _train(config: TrainConfig, photos: Path, this: _Run) -> None:
     if config.compute.runner == "local":
         from pipelines.train.local import run_local
 
-        run_local(config, photos, folder, identity)
+        run_local(config, photos, this.folder, this.identity)
     else:
         from pipelines.train.on_ray import run_on_ray
 
-        run_on_ray(config, photos, folder, identity)
+        run_on_ray(config, photos, this.folder, this.identity)
 
 
 def _photos(layout: Layout) -> PhotoSet:
@@ -118,26 +140,25 @@ def _photos(layout: Layout) -> PhotoSet:
     return PhotoSet.open(folder)
 
 
-def _tracker(config: TrainConfig, layout: Layout, folder: Path, identity: str) -> Tracker:
+def _tracker(config: TrainConfig, layout: Layout, this: _Run) -> Tracker:
     """A run goes on under its own MLflow run when it resumes."""
-    note = folder / "mlflow.json"
+    note = this.folder / "mlflow.json"
     known = read_json(note)["run_id"] if note.exists() else None
-    tags = {"fingerprint": identity, "stage": "train", "task": config.task.name}
-    tracker = Tracker(layout.root, f"train-{identity[:8]}", known, tags)
+    tags = {"fingerprint": this.identity, "stage": "train", "task": config.task.name}
+    tracker = Tracker(layout.root, f"train-{this.identity[:8]}", known, tags)
     if tracker.run_id and tracker.run_id != known:
         tracker.params(config.model_dump(mode="json"))
         write_json_atomic(note, {"run_id": tracker.run_id})
     return tracker
 
 
-def _write(config: TrainConfig, layout: Layout, photos: PhotoSet, folder: Path, identity: str) -> None:
+def _write(config: TrainConfig, layout: Layout, photos: PhotoSet, this: _Run) -> None:
     task = make_task(config.task)
     network = new_network(config, task)
-    network.load_state_dict(CheckpointStore(folder / "checkpoints", identity).load(config.steps)["network"])
+    network.load_state_dict(this.store.load(config.steps)["network"])
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     write_atomic(layout.train / "model.safetensors", safetensors.torch.save(tensors))
-    curve = RunLog(folder).curve(config.steps)
-    write_atomic(layout.train / "curve.csv", _csv(curve))
+    write_atomic(layout.train / "curve.csv", _csv(this.log.curve(config.steps)))
     record = {
         "schema": 1,
         "task": task.name,
@@ -147,7 +168,7 @@ def _write(config: TrainConfig, layout: Layout, photos: PhotoSet, folder: Path, 
         "basis": config.network.basis,
         "space": task.space.to_dict(),
         "weights_sha256": sha256_file(layout.train / "model.safetensors"),
-        "fingerprint": identity,
+        "fingerprint": this.identity,
         "steps": config.steps,
         "options": config.identity(),
         "photos": {"count": len(photos), "sha256": photos.index.sha256},
