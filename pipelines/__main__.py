@@ -14,7 +14,7 @@ from io import TextIOWrapper
 from filelock import FileLock, Timeout
 
 from pipelines.config import load_section
-from pipelines.errors import ConfigError, PipelineError
+from pipelines.errors import ConfigError, PipelineError, is_expected
 from pipelines.paths import Layout
 
 # stage: (module with run, module with the options, name of their class)
@@ -69,14 +69,14 @@ def main(arguments: list[str] | None = None) -> int:
         return 0 if arguments[:1] in (["-h"], ["--help"]) else 2
     try:
         run_stage(arguments[0], Layout.find())
-    except PipelineError as error:
-        if os.environ.get("TUNABLE_DEBUG"):
-            raise
-        print(f"{arguments[0]}: {error}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         print(f"{arguments[0]}: interrupted; go on with: dvc repro", file=sys.stderr)
         return INTERRUPTED
+    except Exception as error:
+        if not is_expected(error) or os.environ.get("TUNABLE_DEBUG") == "1":
+            raise
+        print(f"{arguments[0]}: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

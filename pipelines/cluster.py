@@ -9,6 +9,8 @@ from typing import Any
 
 import ray
 
+from pipelines.errors import ConfigError
+
 
 @contextmanager
 def ray_cluster(address: str | None, *, num_cpus: int, num_gpus: int | None = None) -> Iterator[bool]:
@@ -21,6 +23,9 @@ def ray_cluster(address: str | None, *, num_cpus: int, num_gpus: int | None = No
 
     Yields:
         Whether the cluster is private.
+
+    Raises:
+        ConfigError: nothing answers at the address.
     """
     address = address or os.environ.get("RAY_ADDRESS") or None
     private = address in (None, "local")
@@ -30,12 +35,15 @@ def ray_cluster(address: str | None, *, num_cpus: int, num_gpus: int | None = No
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     own: dict[str, Any] = {"num_cpus": num_cpus, "num_gpus": num_gpus, "include_dashboard": False}
     # "local" and never "auto": that joins whatever cluster, even a dead one, this machine knew last.
-    ray.init(
-        address=address or "local",
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        **(own if private else {}),
-    )
+    try:
+        ray.init(
+            address=address or "local",
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            **(own if private else {}),
+        )
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise ConfigError(f"cannot reach a Ray cluster at {address or 'local'}: {error}") from error
     try:
         yield private
     finally:

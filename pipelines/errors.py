@@ -9,6 +9,8 @@ PipelineError
 Every constructor takes one message, so the errors survive pickling across processes.
 """
 
+import sys
+
 
 class PipelineError(Exception):
     """Root of the errors that the pipeline raises on purpose; the command line prints them in one line."""
@@ -28,3 +30,17 @@ class CheckpointError(PipelineError, RuntimeError):
 
 class TrainingError(PipelineError, RuntimeError):
     """Training cannot go on."""
+
+
+_ROOTS = (
+    ("pipelines.errors", "PipelineError"),
+    ("tunable_models.errors", "TunableError"),
+    ("zoo.errors", "ZooError"),
+)
+
+
+def is_expected(error: BaseException) -> bool:
+    """Whether an error was raised on purpose by one of the packages, and says in a sentence what to do."""
+    # An error of a package that nobody has imported cannot have been raised, so none is imported for this.
+    roots = tuple(getattr(sys.modules[module], name) for module, name in _ROOTS if module in sys.modules)
+    return isinstance(error, roots)

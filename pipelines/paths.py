@@ -30,14 +30,14 @@ class Layout:
         """The layout of the work tree that holds ``start`` (default: the current folder).
 
         Raises:
-            ConfigError: no folder upwards holds both ``dvc.yaml`` and ``params.yaml``.
+            ConfigError: no folder upwards holds ``params.yaml`` and a ``dvc.yaml`` with our stages.
         """
         start = (start or Path.cwd()).resolve()
         for folder in (start, *start.parents):
-            if (folder / "dvc.yaml").is_file() and (folder / "params.yaml").is_file():
+            if _is_ours(folder):
                 return cls(folder)
         raise ConfigError(
-            f"expected dvc.yaml and params.yaml in {start} or above it; run inside the work tree"
+            f"expected this project's dvc.yaml and params.yaml in {start} or above; run in the work tree"
         )
 
     @property
@@ -79,3 +79,10 @@ class Layout:
     def state(self) -> Path:
         """Checkpoints and logs of runs, by fingerprint."""
         return self.root / ".state"
+
+
+def _is_ours(folder: Path) -> bool:
+    # Every DVC project has files of these names; ours call this package.
+    stages = folder / "dvc.yaml"
+    calls = stages.is_file() and "python -m pipelines" in stages.read_text(encoding="utf-8", errors="replace")
+    return calls and (folder / "params.yaml").is_file()

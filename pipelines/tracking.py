@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,7 @@ class Tracker:
         self.run_id = ""
         self._broken = False
         self._client: Any = None
+        _require_mlflow()
         self._try(lambda: self._open(root, name, run_id, dict(tags or {})))
 
     def _open(self, root: Path, name: str, run_id: str | None, tags: dict[str, str]) -> None:
@@ -77,24 +78,25 @@ class Tracker:
 
     def params(self, values: Mapping[str, Any]) -> None:
         """Log nested options by dotted name."""
+        self._try(lambda: self._params(values))
+
+    def _params(self, values: Mapping[str, Any]) -> None:
         from mlflow.entities import Param
 
         flat = [Param(key, str(value)) for key, value in _flatten(values)]
-        self._try(lambda: self._client.log_batch(self.run_id, params=flat))
+        self._client.log_batch(self.run_id, params=flat)
 
     def metrics(self, points: list[tuple[int, Mapping[str, float]]]) -> None:
-        """Log metrics of steps, in one call."""
+        """Log metrics of steps, in few calls."""
+        self._try(lambda: self._metrics(points))
+
+    def _metrics(self, points: list[tuple[int, Mapping[str, float]]]) -> None:
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        batch = [
-            Metric(name, float(value), now, step) for step, values in points for name, value in values.items()
-        ]
-        for start in range(0, len(batch), 1000):  # the server's limit a call
-            self._try(partial(self._log, batch[start : start + 1000]))
-
-    def _log(self, metrics: list[Any]) -> None:
-        self._client.log_batch(self.run_id, metrics=metrics)
+        all_ = [Metric(name, float(v), now, step) for step, values in points for name, v in values.items()]
+        for start in range(0, len(all_), 1000):  # the server's limit a call
+            self._client.log_batch(self.run_id, metrics=all_[start : start + 1000])
 
     def summary(self, values: Mapping[str, Any], step: int) -> None:
         """Log the numbers among nested values, by dotted name."""
@@ -108,19 +110,25 @@ class Tracker:
         log = "log_artifacts" if path.is_dir() else "log_artifact"
         self._try(lambda: getattr(self._client, log)(self.run_id, str(path), folder))
 
-    def register(self, name: str, folder: Path, tags: Mapping[str, str]) -> str:
-        """Register a folder as a model version with the alias ``published``; its number, or ''."""
-        self.artifact(folder, "entry")
-        return str(self._try(lambda: self._register(name, dict(tags))) or "")
+    def register(self, name: str, folder: Path) -> str:
+        """Register a folder as a model version with the alias ``published``; its number, or ''.
 
-    def _register(self, name: str, tags: dict[str, str]) -> str:
+        Args:
+            name: of the registered model.
+            folder: named by its version, which becomes the tag ``zoo_version``.
+        """
+        place = f"entry/{folder.name}"  # one run may publish several entries
+        self.artifact(folder, place)
+        return str(self._try(lambda: self._register(name, place, {"zoo_version": folder.name})) or "")
+
+    def _register(self, name: str, place: str, tags: dict[str, str]) -> str:
         from mlflow.exceptions import MlflowException
 
         try:
             self._client.get_registered_model(name)
         except MlflowException:
             self._client.create_registered_model(name)
-        source = f"{self._client.get_run(self.run_id).info.artifact_uri}/entry"
+        source = f"{self._client.get_run(self.run_id).info.artifact_uri}/{place}"
         version = self._client.create_model_version(name, source, run_id=self.run_id, tags=tags).version
         self._client.set_registered_model_alias(name, PUBLISHED, version)
         return str(version)
@@ -140,11 +148,14 @@ class Tracker:
             return None
 
 
+def _require_mlflow() -> None:
+    if find_spec("mlflow") is None:
+        raise PipelineError("mlflow is missing: pip install 'tunable-zoo[pipelines]'")
+
+
 def _client(root: Path) -> Any:
-    try:
-        from mlflow import MlflowClient
-    except ImportError as error:
-        raise PipelineError("mlflow is missing: pip install 'tunable-zoo[pipelines]'") from error
+    from mlflow import MlflowClient
+
     # The first contact with a new SQLite file logs every migration.
     for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.WARNING)

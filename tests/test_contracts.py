@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("pipelines", "tunable_models", "zoo")
 
 
-def test_imports_go_one_way(tmp_path: Path) -> None:
+def test_imports_go_one_way() -> None:
     command = [Path(sys.executable).with_name("lint-imports"), "--no-cache"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
@@ -45,7 +45,7 @@ def test_the_fingerprint_covers_all_code_the_loop_uses() -> None:
 
 
 @pytest.mark.parametrize("package", [tunable_models, zoo])
-def test_public_names_are_sorted_documented_and_there(package: object) -> None:
+def test_public_names_are_documented_and_there(package: object) -> None:
     names: list[str] = package.__all__  # type: ignore[attr-defined]
     assert len(set(names)) == len(names)
     for name in names:
@@ -56,8 +56,10 @@ def test_public_names_are_sorted_documented_and_there(package: object) -> None:
 
 def test_nothing_forbidden_is_a_dependency() -> None:
     """albumentationsx, the AGPL successor, must not come in by an upgrade."""
-    assert "albumentationsx" not in (ROOT / "constraints.txt").read_text().lower()
-    assert "http" not in [line.split(":")[0] for line in (ROOT / "constraints.txt").read_text().splitlines()]
+    text = (ROOT / "constraints.txt").read_text().lower()
+    assert "albumentationsx" not in text
+    assert "://" not in text
+    assert not [line for line in text.splitlines() if line.startswith("-")]
 
 
 def covered(path: str, deps: list[str]) -> bool:
@@ -67,7 +69,8 @@ def covered(path: str, deps: list[str]) -> bool:
 def closure(module: str) -> set[str]:
     """Files that a module's imports reach, function-level ones included, as paths from the root.
 
-    Package files that hold nothing but a docstring are left out.
+    The ``__init__`` of a package counts where names are taken from it, not where a module inside is:
+    it runs then too, and changes nothing that the stage computes.
     """
     found: set[str] = set()
     queue = [module]

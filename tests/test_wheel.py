@@ -109,12 +109,15 @@ def test_a_missing_extra_is_told_in_a_sentence(installed: Path) -> None:
     code = """
 sys.argv = ["tunable", "serve", "anything"]
 from pipelines.cli import main
+sys.stderr = sys.stdout
 try:
     main()
 except SystemExit as end:
     print("exit", end.code)
 """
-    assert "exit 1" in guarded(installed, code)
+    told = guarded(installed, code)
+    assert "pip install 'tunable-zoo[serve]'" in told
+    assert "exit 1" in told
 
 
 def test_nothing_but_the_packages_is_in_it(installed: Path) -> None:

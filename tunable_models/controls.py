@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from functools import cached_property
 from itertools import product
+from numbers import Real
 from typing import Any, Literal
 
 import torch
@@ -71,12 +72,13 @@ class Control:
         Raises:
             OmegaError: not a number, not finite, or outside the range.
         """
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        given: object = value  # whatever a form or a file said
+        if isinstance(given, bool) or not isinstance(given, Real):
             raise OmegaError(f"{self.name}: expected a number, got {value!r}")
         if not (math.isfinite(value) and self.low <= value <= self.high):
             unit = f" {self.unit}" if self.unit else ""
             raise OmegaError(f"{self.name}: expected {self.low:g} to {self.high:g}{unit}, got {value!r}")
-        return (value - self.low) / (self.high - self.low)
+        return (float(value) - self.low) / (self.high - self.low)
 
     def to_native(self, value: float) -> float:
         """A number in [0, 1] as a native value."""

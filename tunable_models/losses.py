@@ -42,8 +42,8 @@ class MultiLoss:
         terms: one for each of ``space.vertices``, in that order.
 
     Raises:
-        ConversionError: a wrong number of terms, or a dead combination: equal objectives with
-            different targets whose best output does not move between the targets.
+        ConversionError: a wrong number of terms, or a dead combination: different targets
+            under objectives whose best output does not move between the targets.
     """
 
     def __init__(self, space: ControlSpace, terms: Sequence[Term]) -> None:
@@ -89,9 +89,9 @@ def blend(space: ControlSpace, targets: Tensor, omega: Tensor) -> Tensor:
 
 def _refuse_dead(terms: Sequence[Term]) -> None:
     for term in terms:
-        others = [t for t in terms if t.target != term.target and type(t.objective) is type(term.objective)]
-        if others and not term.objective.blends_targets:
+        elsewhere = any(other.target != term.target for other in terms)
+        if elsewhere and not term.objective.blends_targets:
             raise ConversionError(
-                f"{type(term.objective).__name__} to different targets makes a dead slider: its best output "
+                f"{type(term.objective).__name__} beside another target makes a dead slider: the best output "
                 "jumps at weight 0.5; use MSE, or BlendedLoss with this objective"
             )

@@ -82,6 +82,7 @@ class TunableNetwork(nn.Module):
         learns = any(True for _ in start.parameters())
         mixers = {_mixer_name(path): copy.deepcopy(start) if learns else start for path in self._paths}
         self._mixers = nn.ModuleDict(mixers).to(self.device)
+        self.train(module.training)
 
     def _stack(self, start: Basis) -> None:
         """Put stacks where the layers had tensors; a tied tensor becomes one tied stack."""
@@ -149,7 +150,8 @@ class TunableNetwork(nn.Module):
 
     def mixed(self, omega: Tensor) -> Mixed:
         """The effective tensors at omega (P,), or with a leading B at (B, P); differentiable."""
-        coefficients = {mixer: mixer(omega) for mixer in set(self._mixers.values())}
+        with torch.autocast(omega.device.type, enabled=False):  # it would round a learned basis's omega
+            coefficients = {mixer: mixer(omega) for mixer in set(self._mixers.values())}
         done: dict[Tensor, Tensor] = {}  # a tied stack is mixed once and stays tied
         result: Mixed = {path: {} for path in self._paths}
         for path, mixer in zip(self._paths, self._mixers.values(), strict=True):
@@ -186,7 +188,7 @@ class TunableNetwork(nn.Module):
         outputs = [
             self._bind(self.mixed(omega[group[0]]))(*_rows(inputs, group), **options) for group in groups
         ]
-        return _join(outputs, torch.argsort(torch.cat(groups)))
+        return _join(outputs, groups)
 
     def extra_repr(self) -> str:
         """The space and basis, for printing."""
@@ -235,7 +237,7 @@ def fold(net: nn.Module, omega: Tensor | Mapping[str, float] | None = None, /, *
         return _fold(net, net._omega(omega, values))
     if not any(isinstance(module, TunableNetwork) for module in net.modules()):
         raise ConversionError(f"expected a tunable network or layers, found none in {type(net).__name__}")
-    return _fold_layers(copy.deepcopy(net), omega, values)
+    return _fold_layers(copy.deepcopy(net), omega, values, {})
 
 
 def _fold(net: TunableNetwork, omega: Tensor) -> nn.Module:
@@ -253,22 +255,32 @@ def _fold(net: TunableNetwork, omega: Tensor) -> nn.Module:
 
 
 def _fold_layers(
-    module: nn.Module, omega: Tensor | Mapping[str, float] | None, values: Mapping[str, float]
+    module: nn.Module,
+    omega: Tensor | Mapping[str, float] | None,
+    values: Mapping[str, float],
+    memo: dict[nn.Module, nn.Module],
 ) -> nn.Module:
-    for name, child in module.named_children():
-        if isinstance(child, TunableNetwork):
-            plain = _fold(child, child._omega(omega, values))
-            plain.register_forward_pre_hook(_drop_omega, with_kwargs=True)
-            setattr(module, name, plain)
-        else:
-            _fold_layers(child, omega, values)
+    """Put plain layers in the place of tunable ones; a layer under several names stays one layer."""
+    if module in memo:
+        return memo[module]
+    if isinstance(module, TunableNetwork):
+        memo[module] = _fold(module, module._omega(omega, values))
+        memo[module].register_forward_pre_hook(_drop_omega, with_kwargs=True)
+        return memo[module]
+    memo[module] = module
+    for name, child in module._modules.items():
+        if child is not None:
+            module._modules[name] = _fold_layers(child, omega, values, memo)
     return module
 
 
 def _drop_omega(
     _: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    return inputs[:1], {}
+    """Take omega out of a call: the keyword of a tunable network, or the last input of a tunable layer."""
+    if "omega" in options:
+        return inputs, {name: value for name, value in options.items() if name != "omega"}
+    return inputs[:1], options
 
 
 def _shell(
@@ -317,8 +329,8 @@ def _refuse(module: nn.Module) -> None:
             reason = "is already tunable"
         elif isinstance(child, torch.jit.ScriptModule):
             reason = "is scripted, so its forward cannot be bound to other tensors"
-        elif isinstance(child, TUNABLE_TYPES) and hasattr(child, "parametrizations"):
-            reason = "is re-parametrised; call torch.nn.utils.parametrize.remove_parametrizations first"
+        elif isinstance(child, TUNABLE_TYPES) and "weight" not in child._parameters:
+            reason = "has a computed weight; remove its parametrisation, such as spectral_norm, first"
         elif isinstance(child, nn.modules.lazy.LazyModuleMixin) and child.has_uninitialized_params():  # type: ignore[misc]
             reason = "has no shape yet; run the network once first"
         else:
@@ -328,7 +340,8 @@ def _refuse(module: nn.Module) -> None:
 
 
 def _mixer_name(path: str) -> str:
-    return path.replace(".", "/") or "/"  # module names may not hold dots
+    # Module names may not hold dots, and in a ModuleDict not be those of its methods, such as "keys".
+    return "/" + path.replace(".", "/")
 
 
 def _check_batch(inputs: tuple[Any, ...], batch: int) -> None:
@@ -351,12 +364,20 @@ def _rows(inputs: tuple[Any, ...], group: Tensor) -> list[Any]:
     return [value[group] if isinstance(value, Tensor) else value for value in inputs]
 
 
-def _join(outputs: list[Any], order: Tensor) -> Any:
+def _join(outputs: list[Any], groups: list[Tensor]) -> Any:
+    """The groups' outputs as one, samples in their own order."""
     first = outputs[0]
     if isinstance(first, Tensor):
-        return torch.cat(outputs)[order]
+        sizes = [len(output) if output.dim() else 0 for output in outputs]
+        if sizes != [len(group) for group in groups]:
+            raise ConversionError(
+                "one omega a sample needs inputs and outputs with the batch first, got an output of shape "
+                f"{tuple(first.shape)} for {len(groups[0])} samples; use one omega for the batch"
+            )
+        return torch.cat(outputs)[torch.argsort(torch.cat(groups))]
     if isinstance(first, (tuple, list)):
-        return type(first)(_join(list(parts), order) for parts in zip(*outputs, strict=True))
+        parts = [_join(list(part), groups) for part in zip(*outputs, strict=True)]
+        return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
     if isinstance(first, dict):
-        return {key: _join([output[key] for output in outputs], order) for key in first}
+        return {key: _join([output[key] for output in outputs], groups) for key in first}
     raise ConversionError(f"cannot join outputs of type {type(first).__name__} over samples; use one omega")

@@ -10,16 +10,10 @@ from typer.core import TyperGroup
 from pipelines.cli.apply import AssignmentCommand, apply
 from pipelines.cli.serve import serve
 from pipelines.cli.zoo import zoo
+from pipelines.errors import is_expected
 
 DEBUG = "TUNABLE_DEBUG"
 """Environment variable: 1 shows the traceback of known errors too."""
-
-KNOWN = (
-    ("pipelines.errors", "PipelineError"),
-    ("zoo.errors", "ZooError"),
-    ("tunable_models.errors", "TunableError"),
-)
-"""Module and name of the roots of the errors raised on purpose."""
 
 
 class _Shell(TyperGroup):
@@ -37,9 +31,7 @@ class _Shell(TyperGroup):
 
 
 def _sentence(error: Exception) -> str | None:
-    # An error of a package that nobody has imported cannot have been raised, so none is imported for this.
-    roots = tuple(getattr(sys.modules[module], name) for module, name in KNOWN if module in sys.modules)
-    if isinstance(error, roots):
+    if is_expected(error):
         return " ".join(str(error).split())
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"

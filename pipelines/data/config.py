@@ -36,7 +36,7 @@ class PrepareConfig(Section):
     duplicates and stay on one side of the split."""
 
     max_unreadable_fraction: float = Field(default=0.05, ge=0, le=1)
-    """Above this share of unreadable files in one source, the stage fails."""
+    """Above this share of unreadable files in one source, and more than one, the stage fails."""
 
     seed: int = 0
     """Decides which photographs are held out when ``test_photos`` is a number."""

@@ -66,7 +66,7 @@ def _decoded(intake: Intake, config: PrepareConfig) -> Iterator[tuple[str, Pixel
 
 def _check(intake: Intake, config: PrepareConfig) -> None:
     total, bad = len(intake.listing.files), len(intake.unreadable)
-    if bad > config.max_unreadable_fraction * total:
+    if bad > max(1, config.max_unreadable_fraction * total):  # one alone is never fatal
         raise DataError(
             f"expected at most {config.max_unreadable_fraction:.1%} unreadable files in "
             f"{intake.source!r}, got {bad} of {total} ({_some(intake.unreadable)}); repair or "

@@ -68,7 +68,7 @@ def _track(entry: Entry, layout: Layout, step: int, run_id: str) -> None:
     tracker = Tracker(layout.root, f"publish-{entry.version[:8]}", run_id or None, {"stage": "publish"})
     tracker.summary(read_json(layout.metrics), step)
     tracker.artifact(layout.evaluate / "sliders.png", "evaluation")
-    tracker.register(entry.name, entry.folder, {"zoo_version": entry.version})
+    tracker.register(entry.name, entry.folder)
     tracker.finish()
 
 

@@ -13,7 +13,8 @@ class ServeConfig(Section):
     port: int = Field(default=8000, ge=0, le=65535)
     """0 takes a free one."""
     address: str | None = None
-    """A running Ray cluster to deploy to; without one a private cluster starts and ends with the command."""
+    """A running Ray cluster to deploy to, as RAY_ADDRESS would say; without one a private cluster starts and
+    ends with the command."""
     replicas: int = Field(default=1, ge=1)
     """Processes that hold all served models."""
     threads: int = Field(default=2, ge=1)

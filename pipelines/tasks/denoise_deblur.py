@@ -68,6 +68,7 @@ class DenoiseDeblur:
     name = "denoise-deblur"
     description = "Joint denoising and deblurring of photographs with a slider for each."
     space = SPACE
+    scale = 1
 
     def __init__(self, config: DenoiseDeblurConfig) -> None:
         self.config = config

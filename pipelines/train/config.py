@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from pipelines.config import Section
-from pipelines.tasks import DenoiseDeblurConfig
+from pipelines.tasks import DenoiseDeblurConfig, make_task
 from tunable_models import (
     BasisName,
     ControlSpace,
@@ -15,6 +15,7 @@ from tunable_models import (
     Uniform,
     get_architecture,
 )
+from tunable_models.bases import make_basis
 
 
 class NetworkConfig(Section):
@@ -25,7 +26,7 @@ class NetworkConfig(Section):
     config: dict[str, int | float | str | bool] = Field(default={"width": 32, "blocks": 4})
     """Options of that architecture."""
     basis: BasisName = "delta"
-    """How omega blends kernels: delta, linear, affine or multilinear."""
+    """How omega blends kernels: delta, affine or multilinear; linear where the task's space is a simplex."""
 
     @model_validator(mode="after")
     def _known(self) -> Self:
@@ -99,6 +100,20 @@ class TrainConfig(Section):
     """Steps between points of the loss curve."""
     checkpoint_every: int = Field(default=200, ge=1)
     """Steps between checkpoints."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        task, network = make_task(self.task), self.network
+        try:
+            make_basis(network.basis, task.space)
+            scale = get_architecture(network.architecture).contract(**network.config).scale
+        except TunableError as error:
+            raise ValueError(str(error)) from error
+        if scale != task.scale:
+            raise ValueError(
+                f"{task.name} keeps the size of a picture, network.config enlarges it {scale} times"
+            )
+        return self
 
     @model_validator(mode="after")
     def _divides(self) -> Self:

@@ -23,7 +23,7 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer, get_device, prepare_model
 
 from pipelines.cluster import ray_cluster
-from pipelines.errors import ConfigError, TrainingError
+from pipelines.errors import ConfigError, PipelineError, TrainingError
 from pipelines.records import read_json, write_json_atomic
 from pipelines.train.batches import Share
 from pipelines.train.checkpoint import CheckpointStore
@@ -31,6 +31,7 @@ from pipelines.train.config import ComputeConfig, TrainConfig
 from pipelines.train.loop import Job, Progress, train
 from pipelines.train.runlog import RunLog
 from pipelines.train.samples import Samples
+from tunable_models import TunableError
 
 FAULT = "fault.json"
 
@@ -45,8 +46,9 @@ def run_on_ray(config: TrainConfig, photos: Path, folder: Path, fingerprint: str
         fingerprint: of this run.
 
     Raises:
-        ConfigError: GPUs are asked for and the cluster has too few.
-        TrainingError: a worker failed more often than ``compute.max_failures`` allows.
+        ConfigError: there is no cluster at the address, or it is too small.
+        TrainingError: a worker failed more often than ``compute.max_failures`` allows, or the loop itself
+            refuses to go on.
     """
     compute = config.compute
     # A fresh name each time: Ray resumes whatever stands under an old one, whatever the params say now.
@@ -67,12 +69,14 @@ def run_on_ray(config: TrainConfig, photos: Path, folder: Path, fingerprint: str
 
 
 def _check_resources(resources: Mapping[str, float], compute: ComputeConfig) -> None:
-    gpus = int(resources.get("GPU", 0))
-    if compute.use_gpu and gpus < compute.workers:
-        raise ConfigError(
-            f"train.compute asks for {compute.workers} workers with a GPU each, the cluster has {gpus} GPUs; "
-            "lower workers or set use_gpu to false"
-        )
+    # Ray would wait for them without a word.
+    asked = {"CPU": compute.workers * compute.threads, "GPU": compute.workers if compute.use_gpu else 0}
+    for kind, count in asked.items():
+        if resources.get(kind, 0) < count:
+            raise ConfigError(
+                f"train.compute asks for {count} {kind}s in all, the cluster has {resources.get(kind, 0):g}; "
+                "lower workers or threads, or join a larger cluster"
+            )
 
 
 def _fit(config: TrainConfig, photos: Path, folder: Path, fingerprint: str, name: str) -> None:
@@ -134,7 +138,7 @@ def _worker(settings: dict[str, Any]) -> None:
 
     try:
         train(job, report, wrap=prepare_model, at_checkpoint=Samples(folder, photos, config))
-    except TrainingError as error:
+    except (PipelineError, TunableError) as error:
         # The same steps would fail in the same way: hand the reason over instead of being restarted.
         write_json_atomic(folder / FAULT, {"message": str(error)})
 

@@ -65,6 +65,7 @@ class Follower:
         self._log, self._each, self._every_s = log, each, every_s
         self._position = log.size()
         self._ended = Event()
+        self._fault: Exception | None = None
         self._thread = Thread(target=self._follow, name="run-log", daemon=True)
 
     def __enter__(self) -> "Follower":
@@ -74,13 +75,18 @@ class Follower:
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join()
+        if self._fault:
+            raise self._fault
 
     def _follow(self) -> None:
-        while True:
+        ended = False
+        while not ended:
             ended = self._ended.wait(self._every_s)  # asked before reading, so that nothing is missed
             points, self._position = self._log.read(self._position)
-            self._each(points)
-            if ended:
+            try:
+                self._each(points)
+            except Exception as error:  # kept for the thread that can do something about it
+                self._fault = error
                 return
 
 

@@ -42,17 +42,16 @@ def run(config: TrainConfig, layout: Layout) -> None:
     photos = _photos(layout)
     this = _Run.of(config, photos, layout)
     tracker = _tracker(config, layout, this)
-    began = time.monotonic()
     try:
         if this.store.newest() != config.steps:  # otherwise only the artefacts are missing
             with Follower(this.log, Watcher(config, tracker, this.folder)):
                 _train(config, photos.folder, this)
+        _write(config, layout, photos, this)
+        facts = {"training_seconds": f"{_seconds(config, this):.0f}", "mlflow_run_id": tracker.run_id}
+        write_json_atomic(layout.train / "provenance.json", provenance(layout.root) | facts)
     except BaseException as error:
         tracker.finish("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
         raise
-    _write(config, layout, photos, this)
-    facts = {"seconds": f"{time.monotonic() - began:.0f}", "mlflow_run_id": tracker.run_id}
-    write_json_atomic(layout.train / "provenance.json", provenance(layout.root) | facts)
     for name in ("model.safetensors", "curve.csv", "record.json", "provenance.json"):
         tracker.artifact(layout.train / name)
     tracker.finish()
@@ -174,6 +173,14 @@ def _write(config: TrainConfig, layout: Layout, photos: PhotoSet, this: _Run) ->
         "photos": {"count": len(photos), "sha256": photos.index.sha256},
     }
     write_json_atomic(layout.train / "record.json", record)  # last: its presence says the rest is there
+
+
+def _seconds(config: TrainConfig, this: _Run) -> float:
+    """Time in the loop, over all interruptions, from the speeds in the log."""
+    curve = this.log.curve(config.steps)
+    steps = [point.step - before for point, before in zip(curve, [0, *(p.step for p in curve)], strict=False)]
+    speeds = [point.images_per_s for point in curve]
+    return sum(n * config.batch_size / speed for n, speed in zip(steps, speeds, strict=True))
 
 
 def _csv(curve: list[Progress]) -> bytes:

@@ -7,7 +7,7 @@ from pipelines.__main__ import main
 
 @pytest.fixture
 def work_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "dvc.yaml").touch()
+    (tmp_path / "dvc.yaml").write_text("stages: {train: {cmd: python -m pipelines train}}")
     (tmp_path / "params.yaml").write_text("prepare: {source: nowhere}\ntrain: {steps: 0}\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path

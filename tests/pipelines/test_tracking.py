@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from pipelines.tracking import EXPERIMENT, Tracker, main_work_tree, tracking_uri
+from pipelines.tracking import EXPERIMENT, PUBLISHED, Tracker, main_work_tree, tracking_uri
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -72,6 +72,22 @@ def test_a_broken_store_is_told_once_and_fails_nothing(
     tracker.params({"a": 1})
     tracker.metrics([(1, {"loss": 1.0})])
     tracker.artifact(root)
-    assert tracker.register("name", root, {}) == ""
+    assert tracker.register("name", root) == ""
     tracker.finish("FAILED")
     assert capsys.readouterr().err.count("tracking stopped") == 1
+
+
+def test_two_entries_of_one_run_stay_apart(root: Path) -> None:
+    tracker = Tracker(root, "first")
+    for version in ("aaaa", "bbbb"):
+        folder = root / version
+        folder.mkdir()
+        (folder / "manifest.json").write_text(version)
+        assert tracker.register("model", folder)
+    client = MlflowClient(tracking_uri(root))
+    for number, version in (("1", "aaaa"), ("2", "bbbb")):
+        registered = client.get_model_version("model", number)
+        assert registered.tags == {"zoo_version": version}
+        copied = Path(registered.source.removeprefix("file://")) / "manifest.json"
+        assert copied.read_text() == version
+    assert str(client.get_model_version_by_alias("model", PUBLISHED).version) == "2"

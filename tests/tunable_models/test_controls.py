@@ -1,5 +1,6 @@
 import math
 import pickle
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ def test_native_values_become_omega_and_back() -> None:
     omega = BOX.omega(noise=25, deblur=0.25)
     assert torch.equal(omega, torch.tensor([0.5, 0.25]))
     assert BOX.values(omega) == {"noise": 25, "deblur": 0.25}
+    assert torch.equal(BOX.omega(noise=Fraction(25), deblur=0.25), omega)
 
 
 def test_unset_controls_take_their_defaults() -> None:

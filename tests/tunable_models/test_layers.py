@@ -11,18 +11,30 @@ from tunable_models import (
     TunableLinear,
     TunableNetwork,
     fold,
+    make_tunable,
 )
+
+
+class Add(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(4, 4, 1)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return x + self.layer(y)
 
 
 class HandBuilt(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.conv = TunableConv2d(3, 4, 3, controls=2, padding=1)
-        self.up = nn.Sequential(nn.ReLU())
+        self.again = self.conv
+        self.net = make_tunable(Add(), 2)
         self.out = TunableConvTranspose2d(4, 3, 2, controls=2, stride=2)
 
     def forward(self, x: Tensor, omega: Tensor) -> Tensor:
-        y: Tensor = self.out(self.up(self.conv(x, omega)), omega)
+        once = self.conv(x, omega)
+        y: Tensor = self.out(self.net(once, self.again(x, omega), omega=omega), omega)
         return y
 
 
@@ -62,4 +74,6 @@ def test_a_hand_built_network_folds_to_plain_layers() -> None:
     torch.testing.assert_close(plain(x, None), network(x, omega))
     torch.testing.assert_close(pickle.loads(pickle.dumps(plain))(x, omega), network(x, omega))
     assert type(plain.conv) is nn.Conv2d
-    assert set(plain.state_dict()) == {"conv.weight", "conv.bias", "out.weight", "out.bias"}
+    assert plain.again is plain.conv
+    layers = {"conv", "again", "out", "net.layer"}
+    assert set(plain.state_dict()) == {f"{layer}.{part}" for layer in layers for part in ("weight", "bias")}

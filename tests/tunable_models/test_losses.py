@@ -78,6 +78,11 @@ def test_dead_combinations_are_refused(objective: L1) -> None:
         MultiLoss(SIMPLEX, [Term(objective=objective, target=0), Term(objective=objective, target=1)])
 
 
+def test_different_objectives_are_no_way_around() -> None:
+    with pytest.raises(ConversionError, match="dead slider"):
+        MultiLoss(SIMPLEX, [Term(objective=L1(), target=0), Term(objective=Charbonnier(), target=1)])
+
+
 def test_the_refused_combination_is_dead_indeed() -> None:
     """At weight 0.6 the best constant under two L1 distances is one target, under two MSEs between."""
     candidates = torch.linspace(0, 1, 101)

@@ -1,6 +1,8 @@
 import copy
 import pickle
 import threading
+from collections.abc import Callable
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from networks import Mixed, omegas, perturb, tunable
 from tunable_models import (
+    BasisName,
     ControlSpace,
     ConversionError,
     OmegaError,
@@ -195,8 +198,9 @@ def test_gradients_are_right_under_activation_checkpointing(count: int) -> None:
         torch.testing.assert_close(a, b)
 
 
-def test_mixing_keeps_float32_under_autocast() -> None:
-    network = tunable("delta", nn.Conv2d(3, 3, 1))
+@pytest.mark.parametrize("basis", ["affine", "delta", "multilinear"])
+def test_mixing_keeps_float32_under_autocast(basis: BasisName) -> None:
+    network = tunable(basis, nn.Conv2d(3, 3, 1))
     fine = torch.tensor([0.5, 0.5 + 2**-10])  # bfloat16 cannot tell the second from 0.5
     with torch.autocast("cpu", dtype=torch.bfloat16):
         mixed = network.mixed(fine)
@@ -243,8 +247,9 @@ def test_several_inputs_and_nested_outputs() -> None:
         torch.testing.assert_close([part[i : i + 1] for part in whole], list(one))
 
 
-def test_batch_norm_keeps_its_statistics_in_training() -> None:
-    network = tunable("delta").train()
+@pytest.mark.parametrize("prepare", [lambda network: network, lambda network: network.eval().train()])
+def test_batch_norm_keeps_its_statistics_in_training(prepare: Callable[[nn.Module], nn.Module]) -> None:
+    network = prepare(make_tunable(Mixed().train(), 2))
     before = network.network.norm.running_mean.clone()
     network(X_EVEN + 3, omega=torch.rand(2))
     assert network.training
@@ -258,6 +263,37 @@ def test_copies_are_equal_and_apart(network: TunableNetwork, copied: object) -> 
     assert torch.equal(other(X_EVEN, omega=omega), network(X_EVEN, omega=omega))
     perturb(other)
     assert not torch.equal(other(X_EVEN, omega=omega), network(X_EVEN, omega=omega))
+
+
+class Pair(NamedTuple):
+    a: Tensor
+    b: Tensor
+
+
+class Wrapped(nn.Module):
+    """Takes and gives what is no plain tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.keys = nn.Linear(2, 2)
+
+    def forward(self, x: Tensor | list[Tensor]) -> Pair:
+        y = self.keys(x[0] if isinstance(x, list) else x)
+        return Pair(y, y + 1)
+
+
+def test_named_outputs_and_layers_named_like_methods() -> None:
+    network = tunable("affine", Wrapped())
+    x, omega = torch.rand(4, 2), omegas(network, 4)[[0, 1, 1, 0]]
+    pair = network(x, omega=omega)
+    assert isinstance(pair, Pair)
+    torch.testing.assert_close(pair.a[:1], network(x[:1], omega=omega[0]).a)
+
+
+def test_a_batch_that_cannot_be_split_is_refused_not_mixed_up() -> None:
+    network = tunable("delta", Wrapped())
+    with pytest.raises(ConversionError, match="batch first"):
+        network([torch.rand(4, 2)], omega=omegas(network, 4)[[0, 1, 1, 0]])
 
 
 def test_state_dict_round_trip(network: TunableNetwork) -> None:
@@ -306,7 +342,8 @@ def test_simplex_omega_must_sum_to_one() -> None:
     [
         (nn.ReLU(), "found none"),
         (nn.Sequential(make_tunable(nn.Linear(2, 2), 2)), "already tunable"),
-        (nn.utils.parametrizations.weight_norm(nn.Linear(2, 2)), "re-parametrised"),
+        (nn.utils.parametrizations.weight_norm(nn.Linear(2, 2)), "computed weight"),
+        (nn.utils.spectral_norm(nn.Linear(2, 2)), "computed weight"),
         (nn.Sequential(nn.LazyLinear(2)), "no shape"),
     ],
 )

@@ -74,7 +74,7 @@ def test_promote(tunable: Callable[..., Result], tmp_path: Path, monkeypatch: py
 def test_the_work_trees_store_comes_first(
     tunable: Callable[..., Result], store: zoo.Store, tmp_path: Path
 ) -> None:
-    for name in ("params.yaml", "dvc.yaml"):
-        (tmp_path / name).touch()
+    (tmp_path / "params.yaml").touch()
+    (tmp_path / "dvc.yaml").write_text("stages: {train: {cmd: python -m pipelines train}}")
     shutil.copytree(store.root, tmp_path / "zoo-store")
     assert str(tmp_path / "zoo-store") in tunable("zoo", "show", "tiny").stdout

@@ -45,9 +45,15 @@ def test_the_unreadable_are_named_as_they_are_met(
 
 
 def test_too_many_unreadable_are_an_error(source: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"at most 19.0% .*got 1 of 5 \('broken.png'\)"):
+    (source / "lost.png").symlink_to("nothing")
+    with pytest.raises(DataError, match=r"at most 19.0% .*got 2 of 6 \('broken.png', 'lost.png'\)"):
         take_in("photos", config(max_unreadable_fraction=0.19), tmp_path, tmp_path / "set")
     assert not (tmp_path / "set").exists()
+
+
+def test_one_unreadable_is_never_fatal(source: Path, tmp_path: Path) -> None:
+    intake = take_in("photos", config(max_unreadable_fraction=0.0), tmp_path, tmp_path / "set")
+    assert intake.unreadable == ["broken.png"]
 
 
 def test_a_dangling_link_is_unreadable(source: Path, tmp_path: Path) -> None:

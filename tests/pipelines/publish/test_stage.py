@@ -67,9 +67,10 @@ def test_the_entry_is_registered_with_mlflow(finished: Layout, capsys: pytest.Ca
     assert "tracking stopped" not in capsys.readouterr().err
     client = MlflowClient(tracking_uri(finished.root))
     version = client.get_model_version_by_alias("denoise-deblur", PUBLISHED)
-    assert version.tags["zoo_version"] == read_json(finished.publish / "receipt.json")["version"]
+    zoo_version = read_json(finished.publish / "receipt.json")["version"]
+    assert version.tags["zoo_version"] == zoo_version
     assert client.get_run(version.run_id).data.metrics["psnr_input"] == 20.0
-    files = {Path(item.path).name for item in client.list_artifacts(version.run_id, "entry")}
+    files = {Path(item.path).name for item in client.list_artifacts(version.run_id, f"entry/{zoo_version}")}
     assert {"manifest.json", "model.safetensors"} <= files
 
 

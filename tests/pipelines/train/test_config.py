@@ -14,6 +14,8 @@ from pipelines.train.config import TrainConfig
         ({"network": {"architecture": "edrs"}}, "did you mean 'edsr'"),
         ({"network": {"config": {"width": 0}}}, "width must be an integer"),
         ({"network": {"basis": "mlp"}}, "network.basis"),
+        ({"network": {"basis": "linear"}}, "needs a simplex"),
+        ({"network": {"config": {"scale": 2}}}, "enlarges it 2 times"),
         ({"batch_size": 6}, "multiple of compute.workers (2) times sampling.group (4)"),
         ({"log_every": 30}, "multiple of log_every 30"),
         ({"task": {"name": "colorize"}}, "task.name"),

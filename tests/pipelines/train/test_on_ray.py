@@ -84,7 +84,9 @@ def final(folder: Path) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def test_more_gpus_than_there_are_is_an_error(config: TrainConfig, layout: Layout) -> None:
+def test_more_than_the_cluster_has_is_an_error(config: TrainConfig, layout: Layout) -> None:
     compute = options(config, {"workers": 2, "use_gpu": True}).compute
-    with pytest.raises(ConfigError, match="cluster has 1 GPUs"):
+    with pytest.raises(ConfigError, match="2 GPUs in all, the cluster has 1"):
         _check_resources({"CPU": 4.0, "GPU": 1.0}, compute)
+    with pytest.raises(ConfigError, match="2 CPUs in all, the cluster has 1"):
+        _check_resources({"CPU": 1.0}, compute)

@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pytest
+
 from pipelines.train.loop import Progress
 from pipelines.train.runlog import Follower, RunLog
 
@@ -41,3 +43,11 @@ def test_a_follower_sees_new_points_only_and_all_of_them(tmp_path: Path) -> None
         log.append(point(4))
         log.append(point(6))
     assert seen == [point(4), point(6)]
+
+
+def test_a_fault_of_the_follower_is_not_lost(tmp_path: Path) -> None:
+    def fail(points: list[Progress]) -> None:
+        raise OSError("No space left on device")
+
+    with pytest.raises(OSError, match="No space"), Follower(RunLog(tmp_path), fail, every_s=0.01):
+        pass
