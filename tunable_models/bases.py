@@ -15,6 +15,7 @@ k(0,0) + k(1,1) = k(1,0) + k(0,1) on a box; only ``multilinear`` does not.
 Source: https://arxiv.org/abs/2304.00898.
 """
 
+from abc import ABC, abstractmethod
 from itertools import combinations
 from typing import Literal, get_args
 
@@ -29,7 +30,7 @@ MAX_MULTILINEAR_CONTROLS = 4
 """The number of kernels doubles with each control."""
 
 
-class Basis(nn.Module):
+class Basis(nn.Module, ABC):
     """Coefficients of K kernels as a function of omega.
 
     Attributes:
@@ -41,9 +42,9 @@ class Basis(nn.Module):
     kernels: int
     has_base: bool
 
+    @abstractmethod
     def forward(self, omega: Tensor) -> Tensor:
         """Coefficients (..., K) of omega (..., P)."""
-        raise NotImplementedError
 
     def initial(self, source: Tensor) -> Tensor:
         """The stack (K, *source.shape) that equals ``source`` at every omega."""
