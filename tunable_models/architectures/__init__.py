@@ -1,22 +1,24 @@
 """The closed registry of architectures: what a zoo entry may name.
 
-An architecture is a typed configuration, a function that builds the plain network, and a contract
-that says how images go through it. Nothing outside this tuple can be built from a manifest.
+An architecture is a typed configuration, a function that builds the plain network, a contract that says
+how images go through it, and the published sizes. Nothing outside this tuple can be built from a
+manifest.
 """
 
 import dataclasses
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
 from torch import nn
 
-from tunable_models.architectures import edsr
+from tunable_models.architectures import edsr, nafnet, stylenet, swinir, unet
 from tunable_models.architectures.contract import ImageContract
 from tunable_models.errors import ArchitectureError
 
-__all__ = ["Architecture", "ImageContract", "build", "get_architecture", "list_architectures"]
+__all__ = ["Architecture", "ImageContract", "build", "get_architecture", "list_architectures", "list_presets"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,42 +30,112 @@ class Architecture:
         config_class: a frozen dataclass that validates itself.
         network: the plain network's class, made from a config.
         contract_of: how images of any size go through it.
+        presets: the published sizes, options by name.
+
+    Example:
+        >>> get_architecture("edsr").config("baseline-x2", blocks=4).width
+        64
     """
 
     name: str
     config_class: type[Any]
     network: Callable[[Any], nn.Module]
     contract_of: Callable[[Any], ImageContract]
+    presets: Mapping[str, Mapping[str, Any]]
 
-    def config(self, **values: Any) -> Any:
-        """A checked configuration; unset fields take their defaults.
+    def config(self, preset: str | None = None, **values: Any) -> Any:
+        """A checked configuration; unset fields take the preset's values, or their defaults.
 
         Raises:
-            ArchitectureError: an unknown key, or a value of a wrong type or range.
+            ArchitectureError: an unknown preset or key, or a value of a wrong type or range.
         """
         fields = [field.name for field in dataclasses.fields(self.config_class)]
         for key in values:
             if key not in fields:
                 raise ArchitectureError(f"{self.name} has no option {key!r}{_nearest(key, fields)}")
-        return self.config_class(**values)
+        return self.config_class(**{**self._preset(preset), **values})
 
-    def build(self, **values: Any) -> nn.Module:
+    def options(self, preset: str | None = None, **values: Any) -> dict[str, Any]:
+        """The whole configuration in JSON's types, for files that must not depend on presets."""
+        resolved: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self.config(preset, **values))))
+        return resolved
+
+    def build(self, preset: str | None = None, **values: Any) -> nn.Module:
         """The plain network, freshly initialised from torch's global generator."""
-        return self.network(self.config(**values))
+        return self.network(self.config(preset, **values))
 
-    def contract(self, **values: Any) -> ImageContract:
+    def contract(self, preset: str | None = None, **values: Any) -> ImageContract:
         """How images go through the network of this configuration."""
-        return self.contract_of(self.config(**values))
+        return self.contract_of(self.config(preset, **values))
+
+    def _preset(self, name: str | None) -> Mapping[str, Any]:
+        if name is None:
+            return {}
+        if name not in self.presets:
+            raise ArchitectureError(f"{self.name} has no preset {name!r}{_nearest(name, list(self.presets))}")
+        return self.presets[name]
 
 
 _ARCHITECTURES = (
-    Architecture(name="edsr", config_class=edsr.EDSRConfig, network=edsr.EDSR, contract_of=edsr.contract),
+    Architecture(
+        name="edsr",
+        config_class=edsr.EDSRConfig,
+        network=edsr.EDSR,
+        contract_of=edsr.contract,
+        presets=edsr.PRESETS,
+    ),
+    Architecture(
+        name="nafnet",
+        config_class=nafnet.NAFNetConfig,
+        network=nafnet.NAFNet,
+        contract_of=nafnet.contract,
+        presets=nafnet.PRESETS,
+    ),
+    Architecture(
+        name="stylenet",
+        config_class=stylenet.StyleNetConfig,
+        network=stylenet.StyleNet,
+        contract_of=stylenet.contract,
+        presets=stylenet.PRESETS,
+    ),
+    Architecture(
+        name="swinir",
+        config_class=swinir.SwinIRConfig,
+        network=swinir.SwinIR,
+        contract_of=swinir.contract,
+        presets=swinir.PRESETS,
+    ),
+    Architecture(
+        name="unet",
+        config_class=unet.UNetConfig,
+        network=unet.UNet,
+        contract_of=unet.contract,
+        presets=unet.PRESETS,
+    ),
 )
 
 
 def list_architectures() -> list[str]:
-    """Names of the registered architectures."""
+    """Names of the registered architectures.
+
+    Example:
+        >>> list_architectures()
+        ['edsr', 'nafnet', 'stylenet', 'swinir', 'unet']
+    """
     return [architecture.name for architecture in _ARCHITECTURES]
+
+
+def list_presets(name: str) -> list[str]:
+    """Names of the published sizes of an architecture.
+
+    Raises:
+        ArchitectureError: there is no such architecture.
+
+    Example:
+        >>> list_presets("stylenet")
+        ['johnson', 'tunable']
+    """
+    return list(get_architecture(name).presets)
 
 
 def get_architecture(name: str) -> Architecture:
@@ -71,6 +143,10 @@ def get_architecture(name: str) -> Architecture:
 
     Raises:
         ArchitectureError: there is none; the message lists the names.
+
+    Example:
+        >>> get_architecture("nafnet").contract("w32").alignment
+        16
     """
     for architecture in _ARCHITECTURES:
         if architecture.name == name:
@@ -78,13 +154,23 @@ def get_architecture(name: str) -> Architecture:
     raise ArchitectureError(f"unknown architecture {name!r}{_nearest(name, list_architectures())}")
 
 
-def build(name: str, **config: Any) -> nn.Module:
-    """A plain network by name, for example ``build("edsr", width=32, blocks=4)``.
+def build(name: str, preset: str | None = None, **config: Any) -> nn.Module:
+    """A plain network by name, of a published size or of one's own.
+
+    Args:
+        name: of the architecture.
+        preset: a published size; see :func:`list_presets`.
+        **config: options of the architecture, which go before the preset's.
 
     Raises:
-        ArchitectureError: an unknown name or option, or a value it cannot take.
+        ArchitectureError: an unknown name, preset or option, or a value it cannot take.
+
+    Example:
+        >>> network = build("nafnet", "w32", width=4)
+        >>> network(torch.rand(1, 3, 9, 13)).shape
+        torch.Size([1, 3, 9, 13])
     """
-    return get_architecture(name).build(**config)
+    return get_architecture(name).build(preset, **config)
 
 
 def _nearest(name: Any, valid: list[str]) -> str:

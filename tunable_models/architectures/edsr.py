@@ -1,24 +1,35 @@
 """EDSR: a residual network without batch normalisation.
 
 Lim et al., "Enhanced Deep Residual Networks for Single Image Super-Resolution", CVPRW 2017,
-https://arxiv.org/abs/1707.02921.
+https://arxiv.org/abs/1707.02921; state_dict keys of https://github.com/sanghyun-son/EDSR-PyTorch.
 
-At scale 1 (denoising, deblurring) the network predicts a correction that is added to its input; at
-scales 2 to 4 it predicts the image, and a pixel shuffle enlarges. Width 64 and 16 blocks are the
-paper's baseline; as in the tunable EDSR of https://arxiv.org/abs/2304.00898 there is no convolution
-between the last block and the tail (1.185 M parameters at scale 1).
+At scales 2 to 4 it is the paper's network and loads the original project's weights: its closing
+convolution, its long skip connection, its shift by the mean of DIV2K. At scale 1 (denoising, deblurring)
+it predicts a correction that is added to its input and starts as the identity; as in the tunable EDSR
+of https://arxiv.org/abs/2304.00898 there is no convolution between the last block and the tail
+(1.185 M parameters with 16 blocks of 64 channels).
+
+Images are RGB in [0, 1] here, in [0, 255] there. With ``rgb_range=255``, which the presets of scales 2
+to 4 set, pictures are multiplied by 255 on the way in and divided by it on the way out, and the
+original's weights give the original's result divided by 255.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from tunable_models.architectures import options
 from tunable_models.architectures.contract import ImageContract
+from tunable_models.architectures.upsampler import upsampler
 from tunable_models.errors import ArchitectureError
 
 RESIDUAL_SCALE = 0.1
 """Damping of wide networks' residual branches; the paper's value, used from 128 channels on."""
+
+_GREY = (0.5, 0.5, 0.5)
+_DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,75 +40,162 @@ class EDSRConfig:
         width: channels of the trunk, 1 to 1024.
         blocks: residual blocks, 1 to 128.
         scale: enlargement, 1 to 4.
+        rgb_range: the range in which the network works, 1 to 65535; 255 for the original's weights.
+        res_scale: damping of the residual branches, 0 to 1; by default 1, and 0.1 from 128 channels on.
 
     Raises:
-        ArchitectureError: a value that is no integer or out of range.
+        ArchitectureError: a value of a wrong type or out of range.
+
+    Example:
+        >>> EDSRConfig(width=32, blocks=4).scale
+        1
     """
 
     width: int = 64
     blocks: int = 16
     scale: int = 1
+    rgb_range: float = 1.0
+    res_scale: float | None = None
 
     def __post_init__(self) -> None:
-        for name, high in (("width", 1024), ("blocks", 128), ("scale", 4)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= high:
-                raise ArchitectureError(f"edsr: {name} must be an integer from 1 to {high}, got {value!r}")
+        options.integer("edsr", "width", self.width, 1, 1024)
+        options.integer("edsr", "blocks", self.blocks, 1, 128)
+        options.integer("edsr", "scale", self.scale, 1, 4)
+        options.number("edsr", "rgb_range", self.rgb_range, 1, 65535)
+        if self.res_scale is not None:
+            options.number("edsr", "res_scale", self.res_scale, 0, 1)
+
+    @property
+    def damping(self) -> float:
+        """The factor of every residual branch."""
+        if self.res_scale is not None:
+            return self.res_scale
+        return RESIDUAL_SCALE if self.width >= 128 else 1.0
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "baseline-x1": {"width": 64, "blocks": 16, "scale": 1},
+    **{
+        f"{name}-x{scale}": {"width": width, "blocks": blocks, "scale": scale, "rgb_range": 255.0}
+        for name, width, blocks in (("baseline", 64, 16), ("large", 256, 32))
+        for scale in (2, 3, 4)
+    },
+}
+"""The paper's baseline and its large network (section 4.2 of it), and the baseline at scale 1."""
 
 
 class EDSR(nn.Module):
-    """The network; (B, 3, H, W) to (B, 3, scale*H, scale*W), any H and W from 1 px."""
+    """The network; (B, 3, H, W) to (B, 3, scale*H, scale*W), any H and W from 1 px.
 
-    mean: Tensor
+    Example:
+        >>> EDSR(EDSRConfig(width=8, blocks=1, scale=3))(torch.rand(1, 3, 5, 4)).shape
+        torch.Size([1, 3, 15, 12])
+    """
 
     def __init__(self, config: EDSRConfig) -> None:
         super().__init__()
         width = config.width
-        self.register_buffer("mean", torch.full((1, 3, 1, 1), 0.5), persistent=False)
-        self.head = nn.Conv2d(3, width, 3, padding=1)
-        self.body = nn.Sequential(*(ResidualBlock(width) for _ in range(config.blocks)))
-        self.upsample = _upsampler(width, config.scale)
-        self.tail = nn.Conv2d(width, 3, 3, padding=1)
+        self.alignment = 1
+        self.rgb_range = float(config.rgb_range)
         self.corrects = config.scale == 1
+        self.sub_mean = MeanShift(_GREY if self.corrects else _DIV2K_MEAN, -self.rgb_range, not self.corrects)
+        self.head = nn.Sequential(nn.Conv2d(3, width, 3, padding=1))
+        blocks: list[nn.Module] = [ResidualBlock(width, config.damping) for _ in range(config.blocks)]
+        if not self.corrects:
+            blocks.append(nn.Conv2d(width, width, 3, padding=1))
+        self.body = nn.Sequential(*blocks)
+        self.tail = nn.Sequential(upsampler(width, config.scale), nn.Conv2d(width, 3, 3, padding=1))
         if self.corrects:  # start as the identity: training begins at the input's own quality
-            nn.init.zeros_(self.tail.weight)
-            nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
+            for parameter in self.tail.parameters():
+                nn.init.zeros_(parameter)
+        else:
+            self.add_mean = MeanShift(_DIV2K_MEAN, self.rgb_range, True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Restore x (B, 3, H, W), RGB in [0, 1]; the output is not clamped."""
-        features = self.body(self.head(x - self.mean))
-        change: Tensor = self.tail(self.upsample(features))
-        return x + change if self.corrects else self.mean + change
+        shallow = self.head(self.sub_mean(x * self.rgb_range))
+        deep = self.body(shallow)
+        if self.corrects:
+            correction: Tensor = self.tail(deep)
+            return x + correction / self.rgb_range
+        enlarged: Tensor = self.add_mean(self.tail(deep + shallow))
+        return enlarged / self.rgb_range
 
 
 class ResidualBlock(nn.Module):
-    """Convolution, ReLU, convolution, and the input added."""
+    """Convolution, ReLU, convolution, and the input added; (B, width, H, W) to the same.
 
-    def __init__(self, width: int) -> None:
+    Example:
+        >>> ResidualBlock(4, damping=0.1)(torch.rand(1, 4, 6, 6)).shape
+        torch.Size([1, 4, 6, 6])
+    """
+
+    def __init__(self, width: int, damping: float) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
-        self.relu = nn.ReLU()
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
-        self.scale = RESIDUAL_SCALE if width >= 128 else 1.0
+        self.body = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1)
+        )
+        self.damping = damping
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, width, H, W) to the same."""
-        change: Tensor = self.conv2(self.relu(self.conv1(x)))
-        return x + self.scale * change
+        """Restore features."""
+        change: Tensor = self.body(x)
+        return x + self.damping * change
 
 
-def _upsampler(width: int, scale: int) -> nn.Sequential:
-    factors = {1: [], 2: [2], 3: [3], 4: [2, 2]}[scale]
-    steps: list[nn.Module] = []
-    for factor in factors:
-        steps += [nn.Conv2d(width, width * factor**2, 3, padding=1), nn.PixelShuffle(factor)]
-    return nn.Sequential(*steps)
+class MeanShift(nn.Module):
+    """A constant colour added to (B, 3, H, W): fixed, neither trained nor made tunable.
+
+    The original keeps it as a 1x1 convolution; these are buffers of the same names and shapes.
+
+    Args:
+        mean: RGB in [0, 1].
+        rgb_range: factor of the mean, negative to subtract it.
+        persistent: whether the state_dict holds it.
+
+    Example:
+        >>> MeanShift((0.5, 0.5, 0.5), -1.0)(torch.ones(1, 3, 1, 1)).flatten()
+        tensor([0.5000, 0.5000, 0.5000])
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, mean: tuple[float, float, float], rgb_range: float, persistent: bool = True) -> None:
+        super().__init__()
+        self.rgb_range = abs(rgb_range)
+        self.register_buffer("weight", torch.eye(3).reshape(3, 3, 1, 1), persistent)
+        self.register_buffer("bias", rgb_range * torch.tensor(mean), persistent)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Shift x (B, 3, H, W)."""
+        # Not a convolution: autocast would round whole pictures to half precision.
+        gain = self.weight[:, :, 0, 0].diagonal()
+        return x * gain.reshape(3, 1, 1) + self.bias.reshape(3, 1, 1)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        bias = state_dict.get(f"{prefix}bias")
+        if isinstance(bias, Tensor) and not bias.is_meta:
+            self._refuse_range(float(bias.abs().max()))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+    def _refuse_range(self, mean: float) -> None:
+        # The weights fit a network of any range, and would quietly give nonsense in a wrong one.
+        if not 0.1 * self.rgb_range <= mean <= self.rgb_range:
+            raise ArchitectureError(
+                f"edsr: expected weights trained on the range 0 to {self.rgb_range:g}, got a mean of "
+                f"{mean:g}; build with rgb_range={255 if mean > 1 else 1}"
+            )
 
 
 def contract(config: EDSRConfig) -> ImageContract:
     """Every 3x3 convolution reaches one pixel further, of its own resolution.
 
-    Head, two a block, and the tail; above scale 1 also the upsampler, and what follows it reaches
-    fractions of an input pixel that add up to less than one.
+    Head, two a block, and the tail; above scale 1 also the closing convolution and the upsampler, and
+    what follows it reaches fractions of an input pixel that add up to less than one.
+
+    Example:
+        >>> contract(EDSRConfig(blocks=4)).radius_px
+        10
     """
-    return ImageContract(scale=config.scale, radius_px=2 * config.blocks + (2 if config.scale == 1 else 3))
+    return ImageContract(scale=config.scale, radius_px=2 * config.blocks + (2 if config.scale == 1 else 4))

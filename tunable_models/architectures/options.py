@@ -1,0 +1,85 @@
+"""Checks of configuration values, which come from files that anybody may have written."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from tunable_models.errors import ArchitectureError
+
+
+def integer(owner: str, name: str, value: Any, low: int, high: int) -> int:
+    """The value, if it is an integer from ``low`` to ``high``.
+
+    Raises:
+        ArchitectureError: it is not; ``True`` is no integer.
+
+    Example:
+        >>> integer("unet", "width", 32, 1, 256)
+        32
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ArchitectureError(f"{owner}: {name} must be an integer from {low} to {high}, got {value!r}")
+    return value
+
+
+def integers(owner: str, name: str, value: Any, low: int, high: int, longest: int) -> tuple[int, ...]:
+    """The value as a tuple, if it is a list or tuple of 1 to ``longest`` such integers.
+
+    Raises:
+        ArchitectureError: it is not.
+
+    Example:
+        >>> integers("nafnet", "enc_blocks", [2, 2, 4, 8], 0, 64, 6)
+        (2, 2, 4, 8)
+    """
+    if not isinstance(value, (list, tuple)) or not 1 <= len(value) <= longest:
+        shown = repr(value) if not isinstance(value, (list, tuple)) else f"{len(value)} of them"
+        raise ArchitectureError(f"{owner}: {name} must be a list of 1 to {longest} integers, got {shown}")
+    return tuple(integer(owner, f"{name}[{i}]", item, low, high) for i, item in enumerate(value))
+
+
+def number(owner: str, name: str, value: Any, low: float, high: float) -> float:
+    """The value as a float, if it is a number from ``low`` to ``high``.
+
+    Raises:
+        ArchitectureError: it is not.
+
+    Example:
+        >>> number("edsr", "rgb_range", 255, 1, 65535)
+        255.0
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+        raise ArchitectureError(f"{owner}: {name} must be a number from {low:g} to {high:g}, got {value!r}")
+    return float(value)
+
+
+def choice(owner: str, name: str, value: Any, valid: Sequence[str]) -> str:
+    """The value, if it is one of the valid ones.
+
+    Raises:
+        ArchitectureError: it is not; the message lists them.
+
+    Example:
+        >>> choice("swinir", "upsampler", "pixelshuffle", ["", "pixelshuffle"])
+        'pixelshuffle'
+    """
+    if value not in valid:
+        listed = ", ".join(map(repr, valid))
+        raise ArchitectureError(f"{owner}: {name} must be one of {listed}, got {value!r}")
+    return str(value)
+
+
+def deepest(owner: str, width: int, levels: int, most: int = 4096) -> None:
+    """Refuse a network that doubles its channels past ``most``, level by level.
+
+    Raises:
+        ArchitectureError: it does.
+
+    Example:
+        >>> deepest("nafnet", width=64, levels=4)
+    """
+    if width * 2**levels > most:
+        raise ArchitectureError(
+            f"{owner}: width {width} doubled {levels} times makes {width * 2**levels} channels; "
+            f"the limit is {most}, take at most {math.floor(most / 2**levels)}"
+        )

@@ -1,0 +1,47 @@
+"""Padding inside a network, so that it takes images of any size.
+
+Only at the lower and right borders: pixel (0, 0) stays where it is, and so does the grid on which the
+features lie. The picture is mirrored as often as it takes, so that one pixel is enough. No branch
+depends on a size, so that exported and compiled networks take any size too.
+"""
+
+import torch
+from torch import Tensor
+
+
+def mirror_pad(x: Tensor, multiple: int, least: int = 1) -> Tensor:
+    """Grow x (B, C, H, W) to sides that are multiples, by mirroring its lower and right borders.
+
+    Args:
+        x: at least 1 px high and wide.
+        multiple: of the sides of the result, in pixels.
+        least: the sides are at least ``least * multiple`` px.
+
+    Example:
+        >>> mirror_pad(torch.tensor([[[[1, 2, 3]]]]), 4)[0, 0, 0]
+        tensor([1, 2, 3, 2])
+    """
+    rows, columns = (_mirrored(side, multiple, least, x.device) for side in x.shape[-2:])
+    return x.index_select(-2, rows).index_select(-1, columns)
+
+
+def _mirrored(side: int, multiple: int, least: int, device: torch.device) -> Tensor:
+    """Which pixel of a side of that length stands at each place of the padded one."""
+    # Written as a product, which symbolic shapes can be divided by again; side + (-side) % multiple is not.
+    blocks = torch.sym_max((side + multiple - 1) // multiple, least)
+    # A tensor and not a number, because ONNX has no remainder by a symbolic size.
+    period = (2 * torch.arange(side - 1, side, device=device)).clamp(min=1)
+    place = torch.remainder(torch.arange(blocks * multiple, device=device), period)
+    return torch.minimum(place, period - place)
+
+
+def crop(x: Tensor, height: int, width: int) -> Tensor:
+    """The upper left part of x (B, C, H, W), of that size in pixels.
+
+    Example:
+        >>> crop(torch.arange(6.0).reshape(1, 1, 2, 3), 1, 2)
+        tensor([[[[0., 1.]]]])
+    """
+    # Not a slice: a symbolic size would have to be proven no larger than the padded one.
+    rows, columns = (torch.arange(side, device=x.device) for side in (height, width))
+    return x.index_select(-2, rows).index_select(-1, columns)
