@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torchvision import models
 
 from pipelines.errors import DataError
-from pipelines.records import sha256_file
+from pipelines.published_weights import read_published
 from pipelines.streams import stream_seed
 
 Trunk = Literal["alex", "vgg", "squeeze"]
@@ -47,17 +47,18 @@ class LPIPS(nn.Module):
     """
 
     blends_targets: ClassVar[bool] = False
+    needs_target: ClassVar[bool] = True
 
     def __init__(self, net: Trunk = "alex", weights: Path | None = None) -> None:
         super().__init__()
         self._min_side = MIN_SIDE_PX[net]
         self._metric: Any = _random_metric(net)
-        file = weights or cached_weights(net)
-        if file.is_file() or weights:
-            _load_trunk(self._metric.net, net, file)
-            self.label = f"{net} (published weights)"
-        else:
+        published = read_published(WEIGHTS[net].url, weights)
+        if published is None:
             self.label = f"{net} (seeded random trunk: not comparable with published LPIPS)"
+        else:
+            _fill(self._metric.net, published)
+            self.label = f"{net} (published weights)"
         self.requires_grad_(False)
         self.eval()
 
@@ -90,12 +91,6 @@ class LPIPS(nn.Module):
         return self(output, target)  # type: ignore[no-any-return]
 
 
-def cached_weights(net: Trunk) -> Path:
-    """Where torch hub keeps the trunk's weights once something has downloaded them."""
-    name: str = WEIGHTS[net].url.rsplit("/", 1)[1]
-    return Path(torch.hub.get_dir()) / "checkpoints" / name
-
-
 def _random_metric(net: Trunk) -> Any:
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         torch.manual_seed(stream_seed("lpips trunk", net))
@@ -104,20 +99,10 @@ def _random_metric(net: Trunk) -> Any:
         return lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
 
 
-def _load_trunk(trunk: nn.Module, net: Trunk, file: Path) -> None:
+def _fill(trunk: nn.Module, published: dict[str, Tensor]) -> None:
     """Fill lpips' slices: their keys are ``slice<k>.<x>`` where torchvision's are ``features.<x>``."""
-    _check_published(net, file)
-    published = torch.load(file, map_location="cpu", weights_only=True)
     keys = {key: f"features.{key.split('.', 1)[1]}" for key in trunk.state_dict()}
     trunk.load_state_dict({key: published[name] for key, name in keys.items()})
-
-
-def _check_published(net: Trunk, file: Path) -> None:
-    url = WEIGHTS[net].url
-    prefix = url.rsplit("-", 1)[1].removesuffix(".pth")  # torch hub names files after their hash
-    got = sha256_file(file) if file.is_file() else "no such file"
-    if not got.startswith(prefix):
-        raise DataError(f"expected weights with SHA-256 {prefix}... in {file}, got {got}; download {url}")
 
 
 def _enlarge(image: Tensor, side: int) -> Tensor:

@@ -10,6 +10,7 @@ from torchvision.models import squeezenet1_1
 from pipelines import perceptual
 from pipelines.errors import DataError
 from pipelines.perceptual import LPIPS, MIN_SIDE_PX
+from tunable_models import L1, ControlSpace, ConversionError, MultiLoss, Term
 
 # squeeze is the smallest trunk; what does not depend on the trunk is tested on it.
 
@@ -72,6 +73,17 @@ def test_is_a_differentiable_objective_and_frozen(squeeze: LPIPS) -> None:
     assert not squeeze.training
     assert all(parameter.grad is None for parameter in squeeze.parameters())
     assert squeeze.measure(output.detach(), target).is_inference()
+
+
+def test_is_a_term_beside_a_fidelity_of_the_same_target(squeeze: LPIPS) -> None:
+    fidelity = Term(objective=L1())
+    space = ControlSpace.simplex("accuracy", "perception")
+    loss = MultiLoss(space, [fidelity, [Term(objective=squeeze, scale=2), fidelity]])
+    output, target = images(2, 3, 24, 24)
+    value = loss(output, {"clean": target}, torch.tensor([[0.25, 0.75]] * 2))
+    torch.testing.assert_close(value, L1()(output, target) + 1.5 * squeeze(output, target))
+    with pytest.raises(ConversionError, match="dead slider"):
+        MultiLoss(space, [Term(objective=squeeze, target="input"), fidelity])
 
 
 @pytest.mark.parametrize("value", [-0.5, 1.5, 255.0, float("nan")])

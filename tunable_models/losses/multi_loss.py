@@ -1,0 +1,103 @@
+r"""The parametric multi-loss.
+
+:math:`L(\omega) = \sum_i w_i(\omega) \sum_k \lambda_{ik} L_{ik}`, with objectives for every vertex i of the
+space (Maggioni et al., "Tunable Convolutions with Parametric Multi-Loss Optimization", CVPR 2023,
+https://arxiv.org/abs/2304.00898).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from tunable_models.controls import ControlSpace
+from tunable_models.errors import ConversionError
+from tunable_models.losses.loss import check_names, checked, move, weights_of
+from tunable_models.losses.terms import Term, refuse_dead
+
+
+class MultiLoss:
+    """A weighted sum of objectives, weights from omega.
+
+    Args:
+        space: of omega.
+        terms: for each of ``space.vertices``, in that order, one term or several that are added.
+
+    Raises:
+        ConversionError: a wrong number of terms, or a dead combination: different targets
+            under objectives whose best output does not move between the targets, or a control
+            that changes nothing.
+
+    Example:
+        >>> from tunable_models import L1, ControlSpace, TotalVariation
+        >>> space = ControlSpace.box("smooth")
+        >>> loss = MultiLoss(space, [Term(objective=L1()), Term(objective=TotalVariation(), scale=0.5)])
+        >>> checks = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).expand(2, 3, 2, 2)
+        >>> loss(checks, {"clean": torch.zeros(2, 3, 2, 2)}, torch.tensor([[0.0], [1.0]]))
+        tensor([0.5000, 1.0000])
+    """
+
+    def __init__(self, space: ControlSpace, terms: Sequence[Term | Sequence[Term]]) -> None:
+        if len(terms) != len(space.vertices):
+            raise ConversionError(f"expected {len(space.vertices)} terms, one a vertex, got {len(terms)}")
+        self.space = space
+        self.terms = tuple((item,) if isinstance(item, Term) else tuple(item) for item in terms)
+        for corner, vertex in zip(space.vertices, self.terms, strict=True):
+            if not vertex:
+                raise ConversionError(f"expected a term at every vertex, got none at omega = {corner}")
+        refuse_dead(space, self.terms)
+        self._parts, self._scales = _distinct(self.terms)
+
+    @property
+    def target_names(self) -> frozenset[str]:
+        """The names it looks up among the targets."""
+        return frozenset(part.target for part in self._parts if part.objective.needs_target)
+
+    def __call__(self, output: Tensor, targets: Mapping[str, Tensor], omega: Tensor) -> Tensor:
+        """The loss of every sample.
+
+        Args:
+            output: (B, C, H, W).
+            targets: by name, at least those of :attr:`target_names`; each of the size its objective wants.
+            omega: (B, P).
+
+        Returns:
+            (B,).
+
+        Raises:
+            ConversionError: a target is missing, omega is not (B, P), or an objective does not return (B,).
+            TunableError: a target's shape is not what its objective compares with the output.
+        """
+        check_names(self.target_names, targets)
+        weights = weights_of(self.space, omega, len(output))
+        # Products and sums, not matrix products: autocast would round those.
+        factors = (weights.unsqueeze(2) * weights.new_tensor(self._scales)).sum(1)
+        values = torch.stack([_measure(part, output, targets) for part in self._parts], dim=1)
+        return (factors * values).sum(1)
+
+    def to(self, device: torch.device | str) -> Self:
+        """Move the networks inside the objectives, such as perceptual trunks; returns itself."""
+        move((part.objective for part in self._parts), device)
+        return self
+
+
+def _distinct(vertices: Sequence[Sequence[Term]]) -> tuple[list[Term], list[list[float]]]:
+    """Each objective and target once, so that vertices that share one measure it once; scales (V, parts)."""
+    parts: list[Term] = []
+    scales: list[list[float]] = []
+    for terms in vertices:
+        row = [0.0] * len(parts)
+        for term in terms:
+            part = Term(objective=term.objective, target=term.target)
+            if part not in parts:
+                parts.append(part)
+                row.append(0.0)
+            row[parts.index(part)] += term.scale
+        scales.append(row)
+    return parts, [row + [0.0] * (len(parts) - len(row)) for row in scales]
+
+
+def _measure(part: Term, output: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+    target = targets[part.target] if part.objective.needs_target else output
+    return checked(part.objective, part.objective(output, target), len(output))

@@ -1,0 +1,111 @@
+"""Terms of a loss, and which of their combinations make a slider that does nothing."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tunable_models.controls import ControlSpace
+from tunable_models.errors import ConversionError
+from tunable_models.objectives.objective import Objective
+
+
+@dataclass(frozen=True, kw_only=True)
+class Term:
+    """One objective, what it is measured to, and how much it counts.
+
+    Attributes:
+        objective: the distance or wish.
+        target: name of its target among those given to the loss; an objective without target ignores it.
+        scale: lambda, which brings objectives of different size to one scale.
+
+    Raises:
+        ConversionError: a scale that is not positive and finite, or a target that is no name.
+
+    Example:
+        >>> from tunable_models import MSE
+        >>> Term(objective=MSE(), target="input", scale=0.5)
+        Term(objective=MSE(), target='input', scale=0.5)
+    """
+
+    objective: Objective
+    target: str = "clean"
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        given: object = self.target
+        if not (isinstance(given, str) and given):
+            raise ConversionError(f"expected a term's target by name, such as 'clean', got {given!r}")
+        if not (math.isfinite(self.scale) and self.scale > 0):
+            raise ConversionError(
+                f"expected a positive, finite scale of {type(self.objective).__name__}, got {self.scale!r}; "
+                "leave a term out to switch it off"
+            )
+
+
+def refuse_dead(space: ControlSpace, vertices: Sequence[Sequence[Term]]) -> None:
+    """Refuse terms whose best output jumps between targets, or does not move at all.
+
+    Terms that every vertex has do not depend on omega, so they may stand beside each other.
+
+    Args:
+        space: of omega.
+        vertices: the terms of each of its vertices.
+
+    Raises:
+        ConversionError: a dead combination; the message says what would live.
+    """
+    refuse_still(space, vertices)
+    shared = [term for term in vertices[0] if all(term in terms for terms in vertices)]
+    for index, terms in enumerate(vertices):
+        elsewhere = [other for j, others in enumerate(vertices) if j != index for other in others]
+        for term in terms:
+            for other in elsewhere:
+                if _jumps(term, other) and not (term in shared and other in shared):
+                    raise ConversionError(_dead(term, other))
+
+
+def refuse_still(space: ControlSpace, vertices: Sequence[Sequence[Any]]) -> None:
+    """Refuse an objective control that no vertex's terms, or targets, answer to.
+
+    Condition controls tell the network what it faces; they need not change the loss.
+
+    Raises:
+        ConversionError: turning the control would change nothing.
+    """
+    for index, control in enumerate(space.controls):
+        if control.kind == "objective" and all(_same(*pair) for pair in _pairs(space, vertices, index)):
+            raise ConversionError(
+                f"control {control.name!r} makes a dead slider: turning it changes neither objectives nor "
+                "targets nor scales; give its vertices different terms, or make it a condition control"
+            )
+
+
+def _pairs(
+    space: ControlSpace, vertices: Sequence[Sequence[Any]], index: int
+) -> list[tuple[Sequence[Any], Sequence[Any]]]:
+    """What stands at both ends of a control: of a box's edges, or of its way to each other vertex."""
+    corners = dict(zip(space.vertices, vertices, strict=True))
+    if space.kind == "simplex":
+        return [(vertices[index], other) for other in vertices]
+    lows = [corner for corner in space.vertices if corner[index] == 0]
+    return [(corners[low], corners[(*low[:index], 1.0, *low[index + 1 :])]) for low in lows]
+
+
+def _same(some: Sequence[Any], others: Sequence[Any]) -> bool:
+    return len(some) == len(others) and all(some.count(item) == others.count(item) for item in some)
+
+
+def _jumps(term: Term, other: Term) -> bool:
+    """Whether the best output under both jumps from the term's target when the other's weight grows."""
+    both = term.objective.needs_target and other.objective.needs_target
+    return both and other.target != term.target and not term.objective.blends_targets
+
+
+def _dead(term: Term, other: Term) -> str:
+    name = type(term.objective).__name__
+    return (
+        f"{name} to {term.target!r} beside {type(other.objective).__name__} to {other.target!r} at another "
+        f"vertex makes a dead slider: the best output jumps between the targets; use MSE, or {name} to one "
+        "target that omega blends (BlendedLoss)"
+    )

@@ -1,0 +1,38 @@
+"""Objectives: what an output should be like, one number a sample. One objective a file.
+
+``blends_targets`` says whether a weighted sum of an objective over different targets still has its best
+output *between* them; :class:`tunable_models.MultiLoss` refuses the combinations that would make a dead
+slider. ``needs_target`` is false for wishes about the output alone. Objectives that look through a network
+take it as an argument and are modules.
+"""
+
+from tunable_models.objectives.adversarial import Adversarial
+from tunable_models.objectives.charbonnier import Charbonnier
+from tunable_models.objectives.features import Features
+from tunable_models.objectives.frequency import Frequency
+from tunable_models.objectives.gram_style import GramStyle, gram
+from tunable_models.objectives.l1 import L1
+from tunable_models.objectives.mse import MSE
+from tunable_models.objectives.objective import Objective
+from tunable_models.objectives.perceptual import Perceptual
+from tunable_models.objectives.psnr import PSNR
+from tunable_models.objectives.rmse import RMSE
+from tunable_models.objectives.structural import SSIM
+from tunable_models.objectives.total_variation import TotalVariation
+
+__all__ = [
+    "L1",
+    "MSE",
+    "PSNR",
+    "RMSE",
+    "SSIM",
+    "Adversarial",
+    "Charbonnier",
+    "Features",
+    "Frequency",
+    "GramStyle",
+    "Objective",
+    "Perceptual",
+    "TotalVariation",
+    "gram",
+]
