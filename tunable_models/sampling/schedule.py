@@ -1,0 +1,106 @@
+"""A deterministic schedule: every setting of a grid, equally often, in an order without clumps.
+
+The order follows the additive recurrence of Roberts, "The Unreasonable Effectiveness of Quasirandom
+Sequences", 2018, https://extremelearning.com.au/unreasonable-effectiveness-of-quasirandom-sequences/, so
+every stretch of a period, not only its beginning, is spread over the space. Deterministic preferences in
+place of random ones: PaLoRA, https://arxiv.org/abs/2407.08056.
+"""
+
+from collections.abc import Sequence
+from itertools import product
+
+import torch
+from torch import Tensor
+
+from tunable_models.controls import ControlSpace
+from tunable_models.errors import OmegaError
+from tunable_models.sampling.sampler import check_index
+from tunable_models.sampling.sobol import onto_simplex
+
+MAX_POINTS = 5_000
+"""Of the whole grid; ordering takes the square of it."""
+
+
+class Schedule:
+    """All points of a regular grid, vertices included, over and over.
+
+    On a box the grid has ``points`` values of every slider, ends included; on a simplex all omegas whose
+    values are multiples of 1 / (points - 1). Index i of a step is visit number step * per_step + i of the
+    endless repetition of one fixed order, the same for all seeds.
+
+    Args:
+        space: where the omegas lie.
+        points: values of a slider, at least 2.
+        per_step: how many indices a step has, over all processes.
+
+    Attributes:
+        omegas: (N, P) float32, the period in the order of visits.
+
+    Raises:
+        OmegaError: points is less than 2, per_step less than 1, or the grid has more than 5000 points;
+            in a call, an index that is not less than per_step.
+
+    Example:
+        >>> from tunable_models import ControlSpace, Schedule
+        >>> sampler = Schedule(ControlSpace.box("denoise"), points=5, per_step=5)
+        >>> sampler(seed=0, step=0, indices=range(5)).flatten()
+        tensor([0.5000, 0.0000, 0.7500, 0.2500, 1.0000])
+    """
+
+    def __init__(self, space: ControlSpace, points: int, per_step: int) -> None:
+        if points < 2 or per_step < 1:
+            raise OmegaError(f"Schedule needs points >= 2 and per_step >= 1, got {points!r} and {per_step!r}")
+        self.space, self.points, self.per_step = space, points, per_step
+        self.omegas = _spread(space, _grid(space, points)).float()
+
+    def __call__(self, seed: int, step: int, indices: Sequence[int]) -> Tensor:
+        """(n, P) omegas; see :class:`~tunable_models.sampling.sampler.Sampler`."""
+        visits = [step * self.per_step + check_index(index, self.per_step) for index in indices]
+        return self.omegas[torch.tensor(visits, dtype=torch.int64).remainder(len(self.omegas))]
+
+
+def _grid(space: ControlSpace, points: int) -> Tensor:
+    """(N, P) float64, the first control slowest."""
+    free = len(space) - (space.kind == "simplex")
+    # Checked before anything is made: a simplex grid is at most 1 / free! of the box, so this is generous.
+    if points**free > MAX_POINTS:
+        raise OmegaError(
+            f"a grid of {points} points on each of {free} sliders has more than {MAX_POINTS}; lower points"
+        )
+    levels = torch.tensor(list(product(range(points), repeat=free)), dtype=torch.float64)
+    if space.kind == "simplex":
+        rest = points - 1 - levels.sum(1, keepdim=True)
+        levels = torch.cat([levels, rest], dim=1)[rest.squeeze(1) >= 0]
+    return levels / (points - 1)
+
+
+def _spread(space: ControlSpace, grid: Tensor) -> Tensor:
+    """The points of the grid in the order of visits: each next one is the closest to the sequence's."""
+    points = _middles(space, grid)
+    visited = torch.zeros(len(grid), dtype=torch.float64)
+    order = []
+    for target in _sequence(space, len(grid)):
+        # Rounded, or the last bit of a machine's arithmetic would choose among equally close points.
+        distance = (points - target).square().sum(1).mul(1e9).round()
+        chosen = int((distance + visited).argmin())
+        visited[chosen] = torch.inf
+        order.append(chosen)
+    return grid[order]
+
+
+def _middles(space: ControlSpace, grid: Tensor) -> Tensor:
+    """Where the points would be if each were the middle of an equal part of the space, borders included."""
+    gap = grid[grid > 0].min()
+    middle = 0.5 if space.kind == "box" else 1 / len(space)
+    return (grid / gap + middle) / (1 / gap + 1)
+
+
+def _sequence(space: ControlSpace, count: int) -> Tensor:
+    """(count, P) points of the space without clumps: multiples, modulo 1, of powers of a golden ratio."""
+    free = len(space) - (space.kind == "simplex")
+    ratio = 2.0
+    for _ in range(64):  # to the root of ratio^(free + 1) = ratio + 1
+        ratio = (1 + ratio) ** (1 / (free + 1))
+    powers = ratio ** -torch.arange(1, free + 1, dtype=torch.float64)
+    points = (0.5 + torch.arange(count, dtype=torch.float64).unsqueeze(1) * powers).frac()
+    return points if space.kind == "box" else onto_simplex(points)
