@@ -4,55 +4,122 @@ After Maggioni et al., "Tunable Convolutions with Parametric Multi-Loss Optimiza
 https://arxiv.org/abs/2304.00898. This package needs torch and nothing else.
 """
 
+from tunable_models.adversarial import CriticStep, PatchCritic
 from tunable_models.architectures import (
     Architecture,
     ImageContract,
     build,
     get_architecture,
     list_architectures,
+    list_presets,
 )
-from tunable_models.bases import BasisName
 from tunable_models.controls import Control, ControlSpace
+from tunable_models.distillation import Distillation
 from tunable_models.errors import ArchitectureError, ConversionError, OmegaError, TunableError
-from tunable_models.layers import TunableConv2d, TunableConvTranspose2d, TunableLinear
-from tunable_models.losses import BlendedLoss, MultiLoss, Term, blend
-from tunable_models.metrics import psnr, ssim
-from tunable_models.network import TunableNetwork, View, fold, make_tunable
-from tunable_models.objectives import L1, MSE, RMSE, Charbonnier, Objective
-from tunable_models.sampling import Dirichlet, Sampler, Uniform
+from tunable_models.export import export_program, to_onnx
+from tunable_models.folding import fold
+from tunable_models.layers import (
+    TunableConv1d,
+    TunableConv2d,
+    TunableConv3d,
+    TunableConvTranspose1d,
+    TunableConvTranspose2d,
+    TunableConvTranspose3d,
+    TunableLinear,
+    TunableParameter,
+)
+from tunable_models.losses import BlendedLoss, Loss, MultiLoss, Term, blend
+from tunable_models.metrics import NIQE, psnr, ssim
+from tunable_models.network import TunableNetwork, View, make_tunable
+from tunable_models.objectives import (
+    L1,
+    MSE,
+    PSNR,
+    RMSE,
+    SSIM,
+    Adversarial,
+    Charbonnier,
+    Features,
+    Frequency,
+    GramStyle,
+    Objective,
+    Perceptual,
+    TotalVariation,
+    gram,
+)
+from tunable_models.sampling import (
+    Beta,
+    Corners,
+    Dirichlet,
+    Sampler,
+    Schedule,
+    Sobol,
+    TruncatedNormal,
+    Uniform,
+)
+from tunable_models.warm_start import WarmStart, from_specialists, load_checkpoint
 
 __all__ = [
     "L1",
     "MSE",
+    "NIQE",
+    "PSNR",
     "RMSE",
+    "SSIM",
+    "Adversarial",
     "Architecture",
     "ArchitectureError",
-    "BasisName",
+    "Beta",
     "BlendedLoss",
     "Charbonnier",
     "Control",
     "ControlSpace",
     "ConversionError",
+    "Corners",
+    "CriticStep",
     "Dirichlet",
+    "Distillation",
+    "Features",
+    "Frequency",
+    "GramStyle",
     "ImageContract",
+    "Loss",
     "MultiLoss",
     "Objective",
     "OmegaError",
+    "PatchCritic",
+    "Perceptual",
     "Sampler",
+    "Schedule",
+    "Sobol",
     "Term",
+    "TotalVariation",
+    "TruncatedNormal",
+    "TunableConv1d",
     "TunableConv2d",
+    "TunableConv3d",
+    "TunableConvTranspose1d",
     "TunableConvTranspose2d",
+    "TunableConvTranspose3d",
     "TunableError",
     "TunableLinear",
     "TunableNetwork",
+    "TunableParameter",
     "Uniform",
     "View",
+    "WarmStart",
     "blend",
     "build",
+    "export_program",
     "fold",
+    "from_specialists",
     "get_architecture",
+    "gram",
     "list_architectures",
+    "list_presets",
+    "load_checkpoint",
     "make_tunable",
     "psnr",
     "ssim",
+    "to_onnx",
 ]

@@ -26,6 +26,15 @@ from tunable_models.controls import ControlSpace
 from tunable_models.errors import ConversionError
 
 BasisName = Literal["linear", "affine", "delta", "multilinear"]
+"""How omega blends a tensor's kernels; the table at the head of :mod:`tunable_models.bases` has the formulae.
+
+Example:
+    >>> for basis in ("delta", "multilinear"):
+    ...     net = make_tunable(nn.Linear(4, 4, bias=False), ControlSpace.box("a", "b"), basis)
+    ...     print(basis, sum(parameter.numel() for parameter in net.parameters()) // 16, "kernels")
+    delta 3 kernels
+    multilinear 4 kernels
+"""
 MAX_MULTILINEAR_CONTROLS = 4
 """The number of kernels doubles with each control."""
 
@@ -45,6 +54,11 @@ class Basis(nn.Module, ABC):
     @abstractmethod
     def forward(self, omega: Tensor) -> Tensor:
         """Coefficients (..., K) of omega (..., P)."""
+
+    def weights(self, omega: Tensor) -> Tensor:
+        """Coefficients (..., J) of the kernels that are not the base."""
+        coefficients: Tensor = self(omega)
+        return coefficients[..., 1:] if self.has_base else coefficients
 
     def initial(self, source: Tensor) -> Tensor:
         """The stack (K, *source.shape) that equals ``source`` at every omega."""
@@ -132,7 +146,7 @@ class Multilinear(Basis):
         return torch.stack([torch.ones_like(omega[..., 0]), *products], dim=-1)
 
 
-_BASES: dict[str, type[Linear | Affine | Delta | Multilinear]] = {
+BASES: dict[str, type[Linear | Affine | Delta | Multilinear]] = {
     "linear": Linear,
     "affine": Affine,
     "delta": Delta,
@@ -146,6 +160,6 @@ def make_basis(name: BasisName, space: ControlSpace) -> Basis:
     Raises:
         ConversionError: an unknown name, or a basis that cannot work on this space.
     """
-    if name not in _BASES:
+    if name not in BASES:
         raise ConversionError(f"expected a basis of {', '.join(get_args(BasisName))}, got {name!r}")
-    return _BASES[name](space)
+    return BASES[name](space)

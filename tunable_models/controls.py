@@ -45,6 +45,11 @@ class Control:
 
     Raises:
         OmegaError: a name that is no identifier, or a range or default that is impossible.
+
+    Example:
+        >>> noise = Control(name="noise", low=0, high=50, default=25, unit="sigma/255", kind="condition")
+        >>> noise.to_unit(10), noise.to_native(0.5)
+        (0.2, 25.0)
     """
 
     name: str
@@ -200,30 +205,37 @@ class ControlSpace:
         """Refuse a tensor that is no omega of this space.
 
         Args:
-            omega: (P,) or (B, P), floating point.
+            omega: (P,), (B, P) or a map (B, P, H, W), floating point.
             device: where it must be; anywhere by default.
 
         Raises:
             OmegaError: a wrong type, shape, dtype or device; a value that is not finite or not in
                 [0, 1]; on a simplex a sum other than 1.
         """
-        self._check_form(omega, device)
+        self.check_form(omega, device)
         low, high = (bound.item() for bound in omega.detach().aminmax())
         # Written so that NaN, for which every comparison is false, is refused too.
         if not (low >= 0 and high <= 1):
             raise OmegaError(f"omega must be finite and within [0, 1], got values from {low} to {high}")
         if self.kind == "simplex":
-            error = (omega.detach().float().sum(-1) - 1).abs().max().item()
+            axis = 1 if omega.dim() == 4 else -1
+            error = (omega.detach().float().sum(axis) - 1).abs().max().item()
             if not error <= SUM_TOLERANCE:
                 raise OmegaError(f"omega on a simplex must sum to 1, got a sum that is off by {error:.3g}")
 
-    def _check_form(self, omega: Tensor, device: torch.device | None) -> None:
+    def check_form(self, omega: Tensor, device: torch.device | None = None) -> None:
+        """Refuse a tensor that has no form of an omega, without a look at its values.
+
+        Raises:
+            OmegaError: a wrong type, shape, dtype or device.
+        """
         if not isinstance(omega, Tensor):
             raise OmegaError(f"omega must be a tensor, got {type(omega).__name__}; use space.omega(...)")
-        if omega.dim() not in (1, 2) or omega.shape[-1] != len(self) or omega.numel() == 0:
+        axis = {1: 0, 2: 1, 4: 1}.get(omega.dim())
+        if axis is None or omega.shape[axis] != len(self) or omega.numel() == 0:
             raise OmegaError(
-                f"omega must have shape ({len(self)},) or (batch, {len(self)}) for "
-                f"{', '.join(self.names)}, got {tuple(omega.shape)}"
+                f"omega must have shape ({len(self)},), (batch, {len(self)}) or (batch, {len(self)}, height, "
+                f"width) for {', '.join(self.names)}, got {tuple(omega.shape)}"
             )
         if not omega.is_floating_point():
             raise OmegaError(f"omega must be floating point, got {omega.dtype}; use omega.float()")

@@ -10,16 +10,48 @@ Each takes one message: expected, got, what to do. That form survives pickling b
 
 
 class TunableError(Exception):
-    """Root of the errors raised on purpose by ``tunable_models``."""
+    """Root of the errors raised on purpose by ``tunable_models``.
+
+    Example:
+        >>> try:
+        ...     ControlSpace.box("denoise").omega(denoise=2)
+        ... except TunableError as error:
+        ...     print(error)
+        denoise: expected 0 to 1, got 2
+    """
 
 
 class OmegaError(TunableError, ValueError):
-    """A control's value, or a tensor omega, is unknown, out of range, not finite or of a wrong shape."""
+    """A control's value, or a tensor omega, is unknown, out of range, not finite or of a wrong shape.
+
+    Example:
+        >>> try:
+        ...     ControlSpace.box("denoise").omega(denoize=0.5)
+        ... except OmegaError as error:
+        ...     print(error)
+        unknown control 'denoize'; this network has denoise; did you mean 'denoise'?
+    """
 
 
 class ConversionError(TunableError, TypeError):
-    """A module, a basis or a loss that cannot work as asked."""
+    """A module, a basis or a loss that cannot work as asked.
+
+    Example:
+        >>> try:
+        ...     make_tunable(nn.Sequential(nn.Conv2d(3, 8, 1), nn.LSTM(8, 8)), controls=2)
+        ... except ConversionError as error:
+        ...     print(error)  # doctest: +ELLIPSIS
+        cannot make 1 (LSTM) tunable: it keeps tensors or modules of its own once more in ...
+    """
 
 
 class ArchitectureError(TunableError, ValueError):
-    """An architecture that is not registered, or a configuration it cannot take."""
+    """An architecture that is not registered, or a configuration it cannot take.
+
+    Example:
+        >>> try:
+        ...     build("nafnett")
+        ... except ArchitectureError as error:
+        ...     print(error)
+        unknown architecture 'nafnett'; did you mean 'nafnet'?
+    """

@@ -1,59 +1,77 @@
-"""Making any network tunable, looking at it at one omega, and folding it back.
+"""Making any network tunable: the same modules, with kernels that omega mixes.
 
-``make_tunable`` keeps the source's module tree and stacks K kernels in front of every tensor it makes
-tunable (same names, one leading dimension more). A call mixes the stacks and runs the source's own
-``forward`` on *shells*: shallow copies of the modules that hold the mixed tensors. Nothing on the
-network is written, so threads may use one network at different omegas; and whatever keeps a reference
-to a shell, such as activation checkpointing recomputing in the backward pass, finds the kernels it
-began with. ``torch.func.functional_call`` swaps tensors inside the shared module and gives neither.
+``make_tunable`` keeps the source's module tree and puts kernels where it had tensors. A call mixes them
+and runs the source's own ``forward`` on shells (:mod:`tunable_models.shells`) that hold the result, so
+nothing on the network is written. Under ``torch.compile`` and ``torch.export``, which trace one call and
+let no other in between, the mixed tensors are bound by ``torch.func.functional_call`` instead.
 
 Source: https://arxiv.org/abs/2304.00898.
 """
 
 import copy
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
-from tunable_models.bases import Basis, BasisName, make_basis
+from tunable_models import kernels
+from tunable_models.bases import BASES, Basis, BasisName, make_basis
 from tunable_models.controls import ControlSpace
 from tunable_models.errors import ConversionError, OmegaError
-from tunable_models.mixing import CONVOLUTIONS, BatchMovedError, PerSampleConv, mix
+from tunable_models.groups import check_batch, groups_of, join, rows, run_by_groups
+from tunable_models.kernels import Kernels
+from tunable_models.mixing import Coefficients
+from tunable_models.per_pixel import OmegaMap, bind_per_pixel, check_map
+from tunable_models.per_sample import BatchMovedError, bind_per_sample, runs_per_sample
+from tunable_models.selection import BATCH_NORMS, Pattern, Slot, select
+from tunable_models.shells import Bound, bind, bind_mixed
 
-TUNABLE_TYPES = (*CONVOLUTIONS, nn.Linear)
-"""Layer types that ``make_tunable`` converts, subclasses included."""
-
-_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+Trained = Literal["all", "deltas"]
 
 Mixed = dict[str, dict[str, Tensor]]
 """Mixed tensors by module path, then by name."""
 
 
 def make_tunable(
-    module: nn.Module, controls: ControlSpace | int, basis: BasisName = "delta"
+    module: nn.Module,
+    controls: ControlSpace | int,
+    basis: BasisName = "delta",
+    *,
+    rank: int | None = None,
+    train: Trained = "all",
+    include: Sequence[Pattern] | None = None,
+    exclude: Sequence[Pattern] = (),
 ) -> "TunableNetwork":
-    """A tunable copy of any network with convolutions, transposed convolutions or linear layers.
+    """A tunable copy of any network; it starts as the source at every omega.
 
-    The copy starts as the source at every omega. Batch normalisation keeps its statistics frozen,
-    because they would mix every omega seen in training.
+    Convolutions and transposed convolutions of any dimension, linear layers, attention, free parameters
+    and embeddings are converted, norms only if ``include`` says so. Batch normalisation keeps its
+    statistics frozen, because they would mix every omega seen in training.
 
     Args:
         module: the source; it is copied and left as it is.
         controls: the control space, or a number of unnamed box controls.
         basis: ``delta``, ``linear``, ``affine`` or ``multilinear``; see :mod:`tunable_models.bases`.
+        rank: of every delta, seen as a matrix of output channels by all the rest; None is full rank. For
+            bases with a base. Vectors, and tensors that would not shrink, stay full.
+        train: ``all``, or ``deltas``: everything of the source is frozen, so that omega = 0 (on a simplex
+            the first control alone) stays exactly the source, and a pretrained network gains a slider.
+        include: what to convert, by names with wildcards (``"body.*"``, also of modules around) or by
+            types; everything but norms by default, ``("*",)`` is everything.
+        exclude: what to leave plain; wins over ``include``.
 
     Raises:
-        ConversionError: nothing to convert, a basis that does not fit the space, or a module that is
-            already tunable, scripted or re-parametrised.
+        ConversionError: nothing to convert, a pattern that matches nothing, a basis that does not fit the
+            space or the rank, or a module that cannot be converted, with the reason.
 
     Example:
         >>> net = make_tunable(nn.Conv2d(3, 3, 3, padding=1), ControlSpace.box("denoise"))
         >>> net(torch.rand(2, 3, 8, 8), omega=net.space.omega(denoise=0.5)).shape
         torch.Size([2, 3, 8, 8])
     """
-    return TunableNetwork(module, controls, basis)
+    return TunableNetwork(module, controls, basis, rank=rank, train=train, include=include, exclude=exclude)
 
 
 class TunableNetwork(nn.Module):
@@ -62,79 +80,177 @@ class TunableNetwork(nn.Module):
     Attributes:
         space: the control space of omega.
         basis: name of the basis.
-        network: the source's modules, with stacks (K, ...) where it had tensors. Not to be called.
+        rank: of the deltas, None for full rank.
+        network: the source's modules, with kernels where it had tensors. Not to be called.
+
+    Example:
+        >>> net = make_tunable(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 3, 3)), controls=2)
+        >>> net(torch.rand(4, 3, 16, 16), omega=torch.rand(4, 2)).shape
+        torch.Size([4, 3, 12, 12])
     """
 
-    def __init__(self, module: nn.Module, controls: ControlSpace | int, basis: BasisName = "delta") -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        controls: ControlSpace | int,
+        basis: BasisName = "delta",
+        *,
+        rank: int | None = None,
+        train: Trained = "all",
+        include: Sequence[Pattern] | None = None,
+        exclude: Sequence[Pattern] = (),
+    ) -> None:
         super().__init__()
         self.space = ControlSpace.of(controls)
         self.basis = basis
-        _refuse(module)
-        self.network = copy.deepcopy(module)
-        self._paths = [path for path, _ in _layers(self.network)]
-        if not self._paths:
-            raise ConversionError(
-                f"expected a convolution or linear layer in {type(module).__name__}, found none"
-            )
+        self.rank = rank
         start = make_basis(basis, self.space)
-        self._stack(start)
+        _check_options(start, basis, rank, train)
+        _refuse_tunable(module)
+        slots = select(module, include, exclude)
+        self.network = copy.deepcopy(module)
+        self._names: dict[str, list[str]] = {}
+        for slot in slots:
+            self._names.setdefault(slot.path, []).append(slot.name)
+        if train == "deltas":
+            self.network.requires_grad_(False)
+        self._install(slots, start, rank, freeze=train == "deltas")
         # A basis that learns is each layer's own; the others have nothing to keep apart.
         learns = any(True for _ in start.parameters())
-        mixers = {_mixer_name(path): copy.deepcopy(start) if learns else start for path in self._paths}
+        mixers = {_mixer_name(path): copy.deepcopy(start) if learns else start for path in self._names}
         self._mixers = nn.ModuleDict(mixers).to(self.device)
         self.train(module.training)
 
-    def _stack(self, start: Basis) -> None:
-        """Put stacks where the layers had tensors; a tied tensor becomes one tied stack."""
-        stacks: dict[Tensor, nn.Parameter] = {}
-        for _, layer in _layers(self.network):
-            for name, source in _tensors(layer):
-                if source not in stacks:
-                    stacks[source] = nn.Parameter(start.initial(source), source.requires_grad)
-                layer._parameters[name] = stacks[source]
+    def _install(self, slots: list[Slot], start: Basis, rank: int | None, *, freeze: bool) -> None:
+        """Put kernels where the source had tensors; tied tensors get tied kernels."""
+        done: dict[Tensor, tuple[nn.Module, str]] = {}
+        for slot in slots:
+            owner = self.network.get_submodule(slot.path)
+            source = owner._parameters[slot.name]
+            assert source is not None
+            if source in done:
+                kernels.share(owner, slot.name, *done[source])
+            else:
+                done[source] = owner, slot.name
+                kernels.install(owner, slot.name, start, rank, freeze=freeze)
 
     @property
     def device(self) -> torch.device:
-        """Where the stacks are, and omega must be."""
-        return next(iter(self._stacks(self._paths[0]).values())).device
+        """Where the kernels are, and omega must be."""
+        path, names = next(iter(self._names.items()))
+        parameter = self.network.get_submodule(path)._parameters[names[0]]
+        assert parameter is not None
+        return parameter.device
+
+    @property
+    def tunable_names(self) -> list[str]:
+        """Names of the tunable tensors, as in the source's ``named_parameters``."""
+        return [Slot(path, name).full_name for path, names in self._names.items() for name in names]
 
     def train(self, mode: bool = True) -> "TunableNetwork":
         """Training mode for everything but batch normalisation, whose statistics stay frozen."""
         super().train(mode)
         for module in self.network.modules():
-            if isinstance(module, _BATCH_NORMS):
+            if isinstance(module, BATCH_NORMS):
                 module.eval()
         return self
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "TunableNetwork":
+        """Moves and casts, as for any module.
+
+        torch applies ``channels_last`` to whatever has four dimensions, so it is shown stacks of kernels
+        the way it knows them, with the kernels along the first dimension.
+        """
+        stacks = {id(k.stacked) for path in self._names for k in self.kernels(path).values()}
+
+        def shown(tensor: Tensor) -> Tensor:
+            if id(tensor) not in stacks or tensor.dim() < 2:
+                return fn(tensor)
+            return fn(tensor.flatten(0, 1)).unflatten(0, tensor.shape[:2])
+
+        return super()._apply(shown, recurse)  # type: ignore[return-value, no-untyped-call]
 
     def forward(self, *inputs: Any, omega: Tensor, **options: Any) -> Any:
         """The source's forward at omega.
 
         Args:
-            *inputs: the source's own inputs; with one omega a sample, the batch is the first
-                dimension of every tensor among them.
-            omega: (P,) for the whole batch, or (B, P); on the network's device.
+            *inputs: the source's own inputs; with one omega a sample, the batch is the first dimension of
+                every tensor among them.
+            omega: (P,) for the whole batch; (B, P) one a sample; or, for convolutional networks, a map
+                (B, P, H, W) as large as the first input. On the network's device.
             **options: the source's own keyword arguments, the same for every sample.
 
         Returns:
             What the source returns.
 
         Raises:
-            OmegaError: omega is not of this space, or its batch differs from the inputs'.
+            OmegaError: omega is not of this space, or its batch or size differs from the inputs'.
+            ConversionError: a map of omega, and a tunable layer that is no 2-D convolution.
         """
+        if torch.compiler.is_compiling():
+            return self._traced(inputs, options, omega)
         self.space.check(omega, device=self.device)
         if omega.dim() == 1:
-            return self._bind(self.mixed(omega))(*inputs, **options)
-        _check_batch(inputs, len(omega))
-        groups = _groups(omega)
+            return bind_mixed(self.network, self.mixed(omega))(*inputs, **options)
+        if omega.dim() == 4:
+            check_map(omega, inputs)
+            return self._bind_map(omega)(*inputs, **options)
+        check_batch(inputs, len(omega))
+        groups = groups_of(omega)
         if len(groups) == 1:
-            return self._bind(self.mixed(omega[0]))(*inputs, **options)
+            return bind_mixed(self.network, self.mixed(omega[0]))(*inputs, **options)
         # Few omegas in a batch: plain operators on the groups are faster than grouped convolutions.
         if self._layerwise and 2 * len(groups) > len(omega):
             try:
-                return self._bind(self.mixed(omega), per_sample=True)(*inputs, **options)
+                return self._bind_samples(omega)(*inputs, **options)
             except BatchMovedError:
                 pass
-        return self._by_groups(inputs, options, omega, groups)
+        return run_by_groups(self.at_gradient, inputs, options, omega, groups)
+
+    def at_gradient(self, omega: Tensor) -> nn.Module:
+        """The source's modules bound to the tensors at omega (P,), gradients included."""
+        return bind_mixed(self.network, self.mixed(omega))
+
+    def mixed(self, omega: Tensor) -> Mixed:
+        """The effective tensors at omega (P,), or with a leading B at (B, P); differentiable."""
+        bases = self._bases()
+        with torch.autocast(omega.device.type, enabled=False):  # it would round a learned basis's omega
+            coefficients = {basis: Coefficients(basis.weights(omega)) for basis in {b for _, b in bases}}
+        done: dict[Tensor, Tensor] = {}  # tied kernels are mixed once and stay tied
+        result: Mixed = {}
+        for path, basis in bases:
+            result[path] = {}
+            for name, kernel in self.kernels(path).items():
+                key = kernel.identity
+                if key not in done:
+                    done[key] = kernel.at(coefficients[basis])
+                result[path][name] = done[key]
+        return result
+
+    def kernels(self, path: str) -> dict[str, Kernels]:
+        """The kernels of one of the source's modules, by tensor name."""
+        module = self.network.get_submodule(path)
+        has_base = BASES[self.basis].has_base
+        return {name: kernels.find(module, name, has_base=has_base) for name in self._names[path]}
+
+    def omega(self, omega: Tensor | Mapping[str, float] | None = None, /, **values: float) -> Tensor:
+        """One omega (P,) on the network's device.
+
+        Args:
+            omega: (P,), or native values by name.
+            **values: native values by name; unset controls take their defaults.
+
+        Raises:
+            OmegaError: not one omega of this space.
+        """
+        if not isinstance(omega, Tensor):
+            omega = self.space.omega(omega, **values).to(self.device)
+        elif values:
+            raise OmegaError(f"expected omega or values by name, got both ({', '.join(values)})")
+        self.space.check(omega, device=self.device)
+        if omega.dim() != 1:
+            raise OmegaError(f"expected one omega of shape ({len(self.space)},), got {tuple(omega.shape)}")
+        return omega
 
     def at(self, omega: Tensor | Mapping[str, float] | None = None, /, **values: float) -> "View":
         """An immutable view at one setting, for inference: call it like the source.
@@ -146,65 +262,83 @@ class TunableNetwork(nn.Module):
         Raises:
             OmegaError: the setting is not of this space.
         """
-        return View(self, self._omega(omega, values))
+        return View(self, self.omega(omega, **values))
 
-    def mixed(self, omega: Tensor) -> Mixed:
-        """The effective tensors at omega (P,), or with a leading B at (B, P); differentiable."""
-        with torch.autocast(omega.device.type, enabled=False):  # it would round a learned basis's omega
-            coefficients = {mixer: mixer(omega) for mixer in set(self._mixers.values())}
-        done: dict[Tensor, Tensor] = {}  # a tied stack is mixed once and stays tied
-        result: Mixed = {path: {} for path in self._paths}
-        for path, mixer in zip(self._paths, self._mixers.values(), strict=True):
-            for name, stack in self._stacks(path).items():
-                if stack not in done:
-                    done[stack] = mix(stack, coefficients[mixer])
-                result[path][name] = done[stack]
-        return result
-
-    def _omega(self, omega: Tensor | Mapping[str, float] | None, values: Mapping[str, float]) -> Tensor:
-        if not isinstance(omega, Tensor):
-            omega = self.space.omega(omega, **values).to(self.device)
-        elif values:
-            raise OmegaError(f"expected omega or values by name, got both ({', '.join(values)})")
-        self.space.check(omega, device=self.device)
-        if omega.dim() != 1:
-            raise OmegaError(f"expected one omega of shape ({len(self.space)},), got {tuple(omega.shape)}")
-        return omega
+    def _bases(self) -> list[tuple[str, Basis]]:
+        return list(zip(self._names, self._mixers.values(), strict=True))  # type: ignore[arg-type]
 
     @property
     def _layerwise(self) -> bool:
-        return all(type(self.network.get_submodule(path)) in CONVOLUTIONS for path in self._paths)
+        return all(
+            runs_per_sample(self.network.get_submodule(path), name)
+            for path, names in self._names.items()
+            for name in names
+        )
 
-    def _stacks(self, path: str) -> dict[str, Tensor]:
-        return dict(_tensors(self.network.get_submodule(path)))
+    def _bind_samples(self, omega: Tensor) -> nn.Module:
+        mixed = self.mixed(omega)
 
-    def _bind(self, mixed: Mixed, per_sample: bool = False) -> nn.Module:
-        return _shell(self.network, "", mixed, per_sample, {})
+        def binder(module: nn.Module, path: str) -> Bound | None:
+            return bind_per_sample(module, mixed[path]) if path in mixed else None
 
-    def _by_groups(
-        self, inputs: tuple[Any, ...], options: dict[str, Any], omega: Tensor, groups: list[Tensor]
-    ) -> Any:
-        """Run the samples of each group together, then put them back in order."""
+        return bind(self.network, binder)
+
+    def _bind_map(self, omega: Tensor) -> nn.Module:
+        # What a network pads inside only itself can say; all architectures of this package do.
+        painted = OmegaMap(omega, int(getattr(self.network, "alignment", 1)))
+        bases = dict(self._bases())
+
+        def binder(module: nn.Module, path: str) -> Bound | None:
+            if path not in bases:
+                return None
+            return bind_per_pixel(module, path, self.kernels(path), bases[path], painted)
+
+        return bind(self.network, binder)
+
+    def _traced(self, inputs: tuple[Any, ...], options: dict[str, Any], omega: Tensor) -> Any:
+        """For a compiler: no look at omega's values, no decision that depends on them."""
+        self.space.check_form(omega)
+        if omega.dim() == 4:
+            raise ConversionError("a map of omega cannot be compiled; call the network without torch.compile")
+        tensors = {
+            Slot(path, name).full_name: tensor
+            for path, named in self.mixed(omega).items()
+            for name, tensor in named.items()
+        }
+        def call(own: dict[str, Tensor], *values: Any) -> Any:
+            return functional_call(self.network, own, values, options, tie_weights=False)
+
+        if omega.dim() == 1:
+            return call(tensors, *inputs)
+
+        # Not vmap, which does not know every operator; the count of samples is a constant of the graph.
         outputs = [
-            self._bind(self.mixed(omega[group[0]]))(*_rows(inputs, group), **options) for group in groups
+            call({name: tensor[b] for name, tensor in tensors.items()}, *rows(inputs, slice(b, b + 1)))
+            for b in range(len(omega))
         ]
-        return _join(outputs, groups)
+        return join(outputs, [1] * len(omega))
 
     def extra_repr(self) -> str:
         """The space and basis, for printing."""
-        return f"{self.space.kind}({', '.join(self.space.names)}), basis={self.basis!r}"
+        rank = "" if self.rank is None else f", rank={self.rank}"
+        return f"{self.space.kind}({', '.join(self.space.names)}), basis={self.basis!r}{rank}"
 
 
 class View:
     """A network at one setting: the source's forward, nothing to turn, safe to share between threads.
 
     For inference: the kernels are mixed once, without gradients, so take a new view after training on.
+
+    Example:
+        >>> view = make_tunable(nn.Conv2d(3, 3, 1), ControlSpace.box("denoise")).at(denoise=0.25)
+        >>> view, view(torch.rand(1, 3, 4, 4)).shape
+        (View(denoise=0.25), torch.Size([1, 3, 4, 4]))
     """
 
     def __init__(self, net: TunableNetwork, omega: Tensor) -> None:
         self.values = net.space.values(omega)
         with torch.no_grad():
-            self._module = net._bind(net.mixed(omega))
+            self._module = bind_mixed(net.network, net.mixed(omega))
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """The source's forward."""
@@ -215,169 +349,25 @@ class View:
         return f"View({values})"
 
 
-def fold(net: nn.Module, omega: Tensor | Mapping[str, float] | None = None, /, **values: float) -> nn.Module:
-    """The plain network at one setting: class, graph and state_dict keys of the source.
-
-    In a hand-built network every explicit tunable layer is replaced by its plain layer, which ignores
-    the omega that the network's own forward still hands it.
-
-    Args:
-        net: a tunable network or layer, or a hand-built network that contains tunable layers.
-        omega: (P,), or native values by name.
-        **values: native values by name; unset controls take their defaults.
-
-    Returns:
-        A new module that shares nothing with ``net``.
-
-    Raises:
-        ConversionError: nothing in ``net`` is tunable.
-        OmegaError: the setting is not of its space.
-    """
-    if isinstance(net, TunableNetwork):
-        return _fold(net, net._omega(omega, values))
-    if not any(isinstance(module, TunableNetwork) for module in net.modules()):
-        raise ConversionError(f"expected a tunable network or layers, found none in {type(net).__name__}")
-    return _fold_layers(copy.deepcopy(net), omega, values, {})
+def _check_options(start: Basis, basis: str, rank: int | None, train: str) -> None:
+    if rank is not None and (isinstance(rank, bool) or not isinstance(rank, int) or rank < 1):
+        raise ConversionError(f"rank must be a whole number from 1 or None for full rank, got {rank!r}")
+    if train not in get_args(Trained):
+        raise ConversionError(f"train must be 'all' or 'deltas', got {train!r}")
+    if not start.has_base and (rank is not None or train == "deltas"):
+        asked = f"rank={rank}" if rank is not None else "train='deltas'"
+        raise ConversionError(
+            f"basis {basis!r} has no deltas, so {asked} has no meaning; use 'delta' or 'multilinear'"
+        )
 
 
-def _fold(net: TunableNetwork, omega: Tensor) -> nn.Module:
-    plain = copy.deepcopy(net.network)
-    with torch.no_grad():
-        mixed = net.mixed(omega)
-    parameters: dict[Tensor, nn.Parameter] = {}
-    for path, tensors in mixed.items():
-        layer = plain.get_submodule(path)
-        for name, tensor in tensors.items():
-            trainable = layer._parameters[name].requires_grad  # type: ignore[union-attr]
-            parameters.setdefault(tensor, nn.Parameter(tensor.clone(), trainable))
-            layer._parameters[name] = parameters[tensor]
-    return plain
-
-
-def _fold_layers(
-    module: nn.Module,
-    omega: Tensor | Mapping[str, float] | None,
-    values: Mapping[str, float],
-    memo: dict[nn.Module, nn.Module],
-) -> nn.Module:
-    """Put plain layers in the place of tunable ones; a layer under several names stays one layer."""
-    if module in memo:
-        return memo[module]
-    if isinstance(module, TunableNetwork):
-        memo[module] = _fold(module, module._omega(omega, values))
-        memo[module].register_forward_pre_hook(_drop_omega, with_kwargs=True)
-        return memo[module]
-    memo[module] = module
-    for name, child in module._modules.items():
-        if child is not None:
-            module._modules[name] = _fold_layers(child, omega, values, memo)
-    return module
-
-
-def _drop_omega(
-    _: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Take omega out of a call: the keyword of a tunable network, or the last input of a tunable layer."""
-    if "omega" in options:
-        return inputs, {name: value for name, value in options.items() if name != "omega"}
-    return inputs[:1], options
-
-
-def _shell(
-    module: nn.Module, path: str, mixed: Mixed, per_sample: bool, memo: dict[nn.Module, nn.Module]
-) -> nn.Module:
-    """A shallow copy of the modules on the way to mixed tensors; everything else is shared."""
-    if module in memo:
-        return memo[module]
-    tensors = mixed.get(path, {})
-    children = {
-        name: _shell(child, f"{path}.{name}" if path else name, mixed, per_sample, memo)
-        for name, child in module._modules.items()
-        if child is not None
-    }
-    if not tensors and all(child is module._modules[name] for name, child in children.items()):
-        memo[module] = module
-        return module
-    if tensors and per_sample:
-        shell: nn.Module = PerSampleConv(module)
-    else:
-        shell = object.__new__(type(module))
-        shell.__dict__.update(module.__dict__)
-    # Plain tensors, not Parameters, stand here on purpose: they carry the gradient to the stacks.
-    shell.__dict__["_parameters"] = {**module._parameters, **tensors}
-    shell.__dict__["_modules"] = {**module._modules, **children}
-    memo[module] = shell
-    return shell
-
-
-def _layers(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Paths and layers to convert; a layer used twice counts once."""
-    for path, layer in module.named_modules():
-        if isinstance(layer, TUNABLE_TYPES):
-            yield path, layer
-
-
-def _tensors(layer: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    for name, tensor in layer._parameters.items():
-        if tensor is not None:
-            yield name, tensor
-
-
-def _refuse(module: nn.Module) -> None:
+def _refuse_tunable(module: nn.Module) -> None:
     for path, child in module.named_modules():
         if isinstance(child, TunableNetwork):
-            reason = "is already tunable"
-        elif isinstance(child, torch.jit.ScriptModule):
-            reason = "is scripted, so its forward cannot be bound to other tensors"
-        elif isinstance(child, TUNABLE_TYPES) and "weight" not in child._parameters:
-            reason = "has a computed weight; remove its parametrisation, such as spectral_norm, first"
-        elif isinstance(child, nn.modules.lazy.LazyModuleMixin) and child.has_uninitialized_params():  # type: ignore[misc]
-            reason = "has no shape yet; run the network once first"
-        else:
-            continue
-        where = f"{path or 'the module'} ({type(child).__name__})"
-        raise ConversionError(f"cannot make {where} tunable: it {reason}")
+            where = f"{path or 'the module'} ({type(child).__name__})"
+            raise ConversionError(f"cannot make {where} tunable: it is already tunable")
 
 
 def _mixer_name(path: str) -> str:
     # Module names may not hold dots, and in a ModuleDict not be those of its methods, such as "keys".
     return "/" + path.replace(".", "/")
-
-
-def _check_batch(inputs: tuple[Any, ...], batch: int) -> None:
-    for value in inputs:
-        if isinstance(value, Tensor) and (value.dim() == 0 or value.shape[0] != batch):
-            raise OmegaError(
-                f"omega has {batch} rows, the inputs' batch must be as large, got shape {tuple(value.shape)}"
-            )
-
-
-def _groups(omega: Tensor) -> list[Tensor]:
-    """Indices of the samples that can run together: equal rows, unless each needs its own gradient."""
-    rows = torch.arange(len(omega), device=omega.device)
-    if not omega.requires_grad:
-        _, rows = torch.unique(omega, dim=0, return_inverse=True)
-    return [(rows == row).nonzero().flatten() for row in range(int(rows.max()) + 1)]
-
-
-def _rows(inputs: tuple[Any, ...], group: Tensor) -> list[Any]:
-    return [value[group] if isinstance(value, Tensor) else value for value in inputs]
-
-
-def _join(outputs: list[Any], groups: list[Tensor]) -> Any:
-    """The groups' outputs as one, samples in their own order."""
-    first = outputs[0]
-    if isinstance(first, Tensor):
-        sizes = [len(output) if output.dim() else 0 for output in outputs]
-        if sizes != [len(group) for group in groups]:
-            raise ConversionError(
-                "one omega a sample needs inputs and outputs with the batch first, got an output of shape "
-                f"{tuple(first.shape)} for {len(groups[0])} samples; use one omega for the batch"
-            )
-        return torch.cat(outputs)[torch.argsort(torch.cat(groups))]
-    if isinstance(first, (tuple, list)):
-        parts = [_join(list(part), groups) for part in zip(*outputs, strict=True)]
-        return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
-    if isinstance(first, dict):
-        return {key: _join([output[key] for output in outputs], groups) for key in first}
-    raise ConversionError(f"cannot join outputs of type {type(first).__name__} over samples; use one omega")

@@ -1,5 +1,4 @@
 import copy
-import pickle
 import threading
 from collections.abc import Callable
 from typing import NamedTuple
@@ -8,19 +7,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
-from networks import Mixed, omegas, perturb, tunable
+from networks import Mixed, omegas, tunable
 from tunable_models import (
-    BasisName,
     ControlSpace,
     ConversionError,
     OmegaError,
     TunableNetwork,
     build,
-    fold,
     make_tunable,
 )
+from tunable_models.bases import BasisName
 
 X = torch.rand(5, 3, 9, 7, generator=torch.Generator().manual_seed(3))
 X_EVEN = X[..., :8, :6]
@@ -46,44 +43,6 @@ def test_a_batch_equals_a_loop(network: TunableNetwork) -> None:
     torch.testing.assert_close(network(X_EVEN, omega=omega), loop)
 
 
-@pytest.mark.parametrize("rows", [[0, 1, 2, 3, 4], [0, 1, 0, 1, 0], [2, 2, 2, 2, 2]])
-def test_a_batch_of_convolutions_equals_a_loop(rows: list[int]) -> None:
-    network = tunable("delta", build("edsr", width=4, blocks=1, scale=2))
-    omega = omegas(network, 5)[rows]
-    loop = torch.cat([network(X[i : i + 1], omega=omega[i]) for i in range(5)])
-    torch.testing.assert_close(network(X, omega=omega), loop)
-
-
-@pytest.mark.parametrize(
-    "layer",
-    [
-        nn.Conv1d(3, 6, 3, groups=3, dilation=2),
-        nn.Conv2d(3, 4, 3, padding="same", padding_mode="circular"),
-        nn.Conv2d(3, 4, (3, 1), stride=(2, 1), padding=1, bias=False),
-        nn.Conv3d(3, 2, 2),
-        nn.ConvTranspose1d(3, 4, 3, stride=2, output_padding=1),
-        nn.ConvTranspose2d(3, 6, 3, stride=2, padding=1, groups=3),
-        nn.ConvTranspose3d(3, 2, 2, stride=2),
-    ],
-    ids=repr,
-)
-def test_per_sample_convolutions_equal_a_loop_with_gradients(layer: nn.Module) -> None:
-    network = tunable("delta", layer).double()
-    dimensions = layer.weight.dim() - 2
-    x = torch.rand(4, 3, *[6] * dimensions, dtype=torch.float64)
-    omega = omegas(network, 4).double().requires_grad_()
-    whole = network(x, omega=omega)
-    loop = torch.cat([network(x[i : i + 1], omega=omega[i]) for i in range(4)])
-    torch.testing.assert_close(whole, loop)
-    wanted = [*network.parameters(), omega]
-    for a, b in zip(
-        torch.autograd.grad(whole.square().sum(), wanted),
-        torch.autograd.grad(loop.square().sum(), wanted),
-        strict=True,
-    ):
-        torch.testing.assert_close(a, b)
-
-
 @pytest.mark.parametrize("module", [Mixed(), build("edsr", width=4, blocks=1)])
 @pytest.mark.parametrize("rows", [[0, 1, 0, 1, 0], [0, 0, 0, 0, 0], [0, 1, 2, 3, 4]])
 def test_every_row_of_omega_gets_its_own_gradient(module: nn.Module, rows: list[int]) -> None:
@@ -97,24 +56,6 @@ def test_every_row_of_omega_gets_its_own_gradient(module: nn.Module, rows: list[
             output = torch.cat([network(X_EVEN[i : i + 1], omega=omega[i]) for i in range(5)])
         gradients.append(torch.autograd.grad(output.square().sum(), omega)[0])
     torch.testing.assert_close(*gradients)
-
-
-def test_fold_equals_forward_and_loads_into_the_source(network: TunableNetwork) -> None:
-    for omega in omegas(network, 3):
-        plain = fold(network, omega)
-        assert type(plain) is Mixed
-        expected = network(X_EVEN, omega=omega)
-        assert (plain(X_EVEN) - expected).norm() <= 1e-5 * expected.norm()
-        source = Mixed().eval()
-        source.load_state_dict(plain.state_dict())
-        assert torch.equal(source(X_EVEN), plain(X_EVEN))
-
-
-def test_fold_shares_nothing(network: TunableNetwork) -> None:
-    omega = omegas(network, 1)[0]
-    before = network(X_EVEN, omega=omega)
-    perturb(fold(network, omega))
-    assert torch.equal(network(X_EVEN, omega=omega), before)
 
 
 def test_view_equals_forward_and_leads_no_gradient_to_the_kernels(network: TunableNetwork) -> None:
@@ -174,30 +115,6 @@ def test_two_threads_with_two_omegas_on_one_network() -> None:
     assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
 
 
-class Checkpointed(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList([nn.Conv2d(3, 3, 3, padding=1) for _ in range(2)])
-
-    def forward(self, x: Tensor, recompute: bool) -> Tensor:
-        for layer in self.layers:
-            x = checkpoint(layer, x, use_reentrant=False) if recompute else layer(x)
-            x = x.tanh()
-        return x
-
-
-@pytest.mark.parametrize("count", [1, 5])
-def test_gradients_are_right_under_activation_checkpointing(count: int) -> None:
-    network = tunable("delta", Checkpointed())
-    omega = omegas(network, 5) if count > 1 else omegas(network, 1)[0]
-    gradients = []
-    for recompute in (False, True):
-        output = network(X, omega=omega, recompute=recompute)
-        gradients.append(torch.autograd.grad(output.square().sum(), list(network.parameters())))
-    for a, b in zip(*gradients, strict=True):
-        torch.testing.assert_close(a, b)
-
-
 @pytest.mark.parametrize("basis", ["affine", "delta", "multilinear"])
 def test_mixing_keeps_float32_under_autocast(basis: BasisName) -> None:
     network = tunable(basis, nn.Conv2d(3, 3, 1))
@@ -205,28 +122,6 @@ def test_mixing_keeps_float32_under_autocast(basis: BasisName) -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         mixed = network.mixed(fine)
     assert torch.equal(mixed[""]["weight"], network.mixed(fine)[""]["weight"])
-
-
-class Tied(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.first = nn.Linear(4, 4)
-        self.second = nn.Linear(4, 4)
-        self.second.weight = self.first.weight
-        self.again = self.first
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.again(self.second(self.first(x)))
-
-
-def test_tied_tensors_stay_tied() -> None:
-    network = tunable("delta", Tied())
-    assert network.network.first.weight is network.network.second.weight
-    plain = fold(network, torch.rand(2))
-    assert plain.first.weight is plain.second.weight
-    assert plain.again is plain.first
-    omega = torch.rand(2)
-    torch.testing.assert_close(fold(network, omega)(torch.ones(1, 4)), network(torch.ones(1, 4), omega=omega))
 
 
 class Several(nn.Module):
@@ -254,15 +149,6 @@ def test_batch_norm_keeps_its_statistics_in_training(prepare: Callable[[nn.Modul
     network(X_EVEN + 3, omega=torch.rand(2))
     assert network.training
     assert torch.equal(network.network.norm.running_mean, before)
-
-
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda network: pickle.loads(pickle.dumps(network))])
-def test_copies_are_equal_and_apart(network: TunableNetwork, copied: object) -> None:
-    other = copied(network)  # type: ignore[operator]
-    omega = omegas(network, 1)[0]
-    assert torch.equal(other(X_EVEN, omega=omega), network(X_EVEN, omega=omega))
-    perturb(other)
-    assert not torch.equal(other(X_EVEN, omega=omega), network(X_EVEN, omega=omega))
 
 
 class Pair(NamedTuple):
@@ -335,23 +221,3 @@ def test_bad_omega_is_refused(omega: Tensor, words: str) -> None:
 def test_simplex_omega_must_sum_to_one() -> None:
     with pytest.raises(OmegaError, match="sum to 1"):
         tunable("linear")(X_EVEN, omega=torch.tensor([0.5, 0.4]))
-
-
-@pytest.mark.parametrize(
-    ("module", "words"),
-    [
-        (nn.ReLU(), "found none"),
-        (nn.Sequential(make_tunable(nn.Linear(2, 2), 2)), "already tunable"),
-        (nn.utils.parametrizations.weight_norm(nn.Linear(2, 2)), "computed weight"),
-        (nn.utils.spectral_norm(nn.Linear(2, 2)), "computed weight"),
-        (nn.Sequential(nn.LazyLinear(2)), "no shape"),
-    ],
-)
-def test_what_cannot_be_converted_is_named(module: nn.Module, words: str) -> None:
-    with pytest.raises(ConversionError, match=words):
-        make_tunable(module, 2)
-
-
-def test_fold_needs_something_tunable() -> None:
-    with pytest.raises(ConversionError, match="found none"):
-        fold(nn.Sequential(nn.ReLU()), torch.rand(2))

@@ -1,0 +1,111 @@
+import pytest
+import torch
+from torch import nn
+
+from networks import omegas, tunable
+from tunable_models import TunableNetwork, build, fold
+from tunable_models.per_sample import is_channel_scale
+
+X = torch.rand(5, 3, 9, 7, generator=torch.Generator().manual_seed(3))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv1d(3, 6, 3, groups=3, dilation=2),
+        nn.Conv2d(3, 4, 3, padding="same", padding_mode="circular"),
+        nn.Conv2d(3, 4, (3, 1), stride=(2, 1), padding=1, bias=False),
+        nn.Conv3d(3, 2, 2),
+        nn.ConvTranspose1d(3, 4, 3, stride=2, output_padding=1),
+        nn.ConvTranspose2d(3, 6, 3, stride=2, padding=1, groups=3),
+        nn.ConvTranspose3d(3, 2, 2, stride=2),
+    ],
+    ids=repr,
+)
+def test_per_sample_convolutions_equal_a_loop_with_gradients(layer: nn.Module) -> None:
+    network = tunable("delta", layer).double()
+    dimensions = layer.weight.dim() - 2
+    x = torch.rand(4, 3, *[6] * dimensions, dtype=torch.float64)
+    omega = omegas(network, 4).double().requires_grad_()
+    whole = network(x, omega=omega)
+    loop = torch.cat([network(x[i : i + 1], omega=omega[i]) for i in range(4)])
+    torch.testing.assert_close(whole, loop)
+    wanted = [*network.parameters(), omega]
+    for a, b in zip(
+        torch.autograd.grad(whole.square().sum(), wanted),
+        torch.autograd.grad(loop.square().sum(), wanted),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("rows", [[0, 1, 2, 3, 4], [0, 1, 0, 1, 0], [2, 2, 2, 2, 2]])
+def test_a_batch_of_convolutions_equals_a_loop(rows: list[int]) -> None:
+    network = tunable("delta", build("edsr", width=4, blocks=1, scale=2))
+    omega = omegas(network, 5)[rows]
+    loop = torch.cat([network(X[i : i + 1], omega=omega[i]) for i in range(5)])
+    torch.testing.assert_close(network(X, omega=omega), loop)
+
+
+class Scaled(nn.Module):
+    """A channel scale beside convolutions, as in NAFNet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1)
+        self.beta = nn.Parameter(torch.ones(1, 3, 1, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.conv(x) * self.beta
+
+
+def _calls(network: TunableNetwork) -> list[int]:
+    """Batches that reach the source's forward."""
+    seen: list[int] = []
+    network.network.register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
+    return seen
+
+
+@pytest.mark.parametrize("options", [{}, {"exclude": ["*bias"]}, {"exclude": ["conv.weight"]}, {"rank": 1}])
+def test_samples_with_their_own_omegas_run_in_one_call(options: dict[str, object]) -> None:
+    network = tunable("delta", Scaled(), **options)
+    seen = _calls(network)
+    omega = omegas(network, 5)
+    whole = network(X, omega=omega)
+    assert seen == [5]
+    loop = torch.cat([fold(network, omega[i])(X[i : i + 1]) for i in range(5)])
+    torch.testing.assert_close(whole, loop)
+
+
+def test_what_cannot_run_per_sample_runs_in_groups() -> None:
+    network = tunable("delta", nn.Sequential(nn.Conv2d(3, 3, 1), nn.GroupNorm(1, 3)), include=["*"])
+    seen = _calls(network)
+    omega = omegas(network, 5)[[0, 1, 0, 2, 1]]
+    whole = network(X, omega=omega)
+    assert sorted(seen) == [1, 2, 2]
+    loop = torch.cat([fold(network, omega[i])(X[i : i + 1]) for i in range(5)])
+    torch.testing.assert_close(whole, loop)
+
+
+def test_a_layer_that_sees_another_batch_falls_back() -> None:
+    class Pairs(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 3, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.conv(torch.cat([x, x.flip(-1)]))
+            return y[: len(x)] + y[len(x) :]
+
+    network = tunable("delta", Pairs())
+    omega = omegas(network, 5)
+    loop = torch.cat([fold(network, omega[i])(X[i : i + 1]) for i in range(5)])
+    torch.testing.assert_close(network(X, omega=omega), loop)
+
+
+@pytest.mark.parametrize(
+    ("shape", "is_one"),
+    [((1, 3, 1, 1), True), ((1, 3, 2, 1), False), ((3, 1, 1), False), ((2, 3, 1, 1), False)],
+)
+def test_channel_scales(shape: tuple[int, ...], is_one: bool) -> None:
+    assert is_channel_scale(torch.ones(shape)) is is_one

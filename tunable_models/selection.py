@@ -1,0 +1,216 @@
+"""Which tensors of a network become tunable, and what is refused, by name and with the reason.
+
+Everything that carries weights can be tunable: convolutions and transposed convolutions of any
+dimension, linear layers, attention, free parameters and, when asked for, the affine of norms. By default
+norms keep their one affine, as in the published networks (https://arxiv.org/abs/2304.00898).
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.utils import parametrize
+
+from tunable_models.errors import ConversionError
+
+Pattern = str | type[nn.Module]
+"""A name such as ``"body.*"``, with shell wildcards, of a tensor or of a module around it; or a type."""
+
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+NORMS = (
+    *BATCH_NORMS,
+    nn.GroupNorm,
+    nn.InstanceNorm1d,
+    nn.InstanceNorm2d,
+    nn.InstanceNorm3d,
+    nn.LayerNorm,
+    nn.RMSNorm,
+)
+"""Layers whose affine stays as it is unless ``include`` names it; subclasses count."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A tensor's place: the path of its module, empty for the root, and its name there."""
+
+    path: str
+    name: str
+
+    @property
+    def full_name(self) -> str:
+        """As in ``named_parameters``."""
+        return f"{self.path}.{self.name}" if self.path else self.name
+
+
+def select(
+    module: nn.Module, include: Sequence[Pattern] | None = None, exclude: Sequence[Pattern] = ()
+) -> list[Slot]:
+    """The tensors to make tunable, a module under several names counted once.
+
+    Args:
+        module: the source.
+        include: patterns; by default everything but norms.
+        exclude: patterns that win over ``include``.
+
+    Raises:
+        ConversionError: a pattern matches nothing, nothing is selected, a selected tensor is tied to one
+            that is not, or a module on the way cannot be converted.
+    """
+    candidates = list(_candidates(module))
+    for patterns in (include or (), exclude):
+        _refuse_idle(patterns, candidates)
+    chosen = [c for c in candidates if _wanted(c, include) and not _matches_any(c, exclude)]
+    if not chosen:
+        found = ", ".join(c.slot.full_name for c in candidates[:5]) or "no parameters at all"
+        raise ConversionError(
+            f"expected a tensor to make tunable in {type(module).__name__}, such as a convolution's or a "
+            f"linear layer's weight, found none; it has {found}"
+        )
+    _refuse_half_tied(chosen, candidates)
+    _refuse_modules(module, chosen)
+    return [c.slot for c in chosen]
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    slot: Slot
+    tensor: nn.Parameter
+    around: tuple[tuple[str, nn.Module], ...]
+    """The modules that hold it, the root first, with their paths."""
+
+    @property
+    def owner(self) -> nn.Module:
+        return self.around[-1][1]
+
+
+def _candidates(module: nn.Module) -> Iterator[_Candidate]:
+    named = dict(module.named_modules())
+    for path, owner in named.items():
+        parts = path.split(".") if path else []
+        paths = [".".join(parts[:n]) for n in range(len(parts) + 1)]
+        around = tuple((p, module.get_submodule(p)) for p in paths)
+        for name, tensor in owner._parameters.items():
+            if tensor is not None and (tensor.is_floating_point() or tensor.is_complex()):
+                yield _Candidate(Slot(path, name), tensor, around)
+
+
+def _wanted(candidate: _Candidate, include: Sequence[Pattern] | None) -> bool:
+    if include is None:
+        return not isinstance(candidate.owner, NORMS)
+    return _matches_any(candidate, include)
+
+
+def _matches_any(candidate: _Candidate, patterns: Iterable[Pattern]) -> bool:
+    return any(_matches(candidate, pattern) for pattern in patterns)
+
+
+def _matches(candidate: _Candidate, pattern: Pattern) -> bool:
+    if isinstance(pattern, str):
+        names = [path for path, _ in candidate.around if path] + [candidate.slot.full_name]
+        return any(fnmatchcase(name, pattern) for name in names)
+    return any(isinstance(module, pattern) for _, module in candidate.around)
+
+
+def _refuse_idle(patterns: Iterable[Any], candidates: list[_Candidate]) -> None:
+    """A pattern that matches nothing is a typing mistake."""
+    for pattern in patterns:
+        if not isinstance(pattern, str) and not (
+            isinstance(pattern, type) and issubclass(pattern, nn.Module)
+        ):
+            raise ConversionError(f"expected name patterns or module types, got {pattern!r}")
+        if not _any_match(pattern, candidates):
+            names = [c.slot.full_name for c in candidates]
+            close = get_close_matches(str(pattern), names, n=1, cutoff=0.3) or names[:1]
+            raise ConversionError(f"no tensor matches {pattern!r}; there is, for example, {close}")
+
+
+def _any_match(pattern: Pattern, candidates: list[_Candidate]) -> bool:
+    return any(_matches(candidate, pattern) for candidate in candidates)
+
+
+def _refuse_half_tied(chosen: list[_Candidate], candidates: list[_Candidate]) -> None:
+    names = {c.slot.full_name for c in chosen}
+    tensors = {c.tensor: c.slot.full_name for c in chosen}
+    for candidate in candidates:
+        name = candidate.slot.full_name
+        if candidate.tensor in tensors and name not in names:
+            raise ConversionError(
+                f"{name} is tied to {tensors[candidate.tensor]}, so both are tunable or none; "
+                "include or exclude both"
+            )
+
+
+def _refuse_modules(root: nn.Module, chosen: list[_Candidate]) -> None:
+    for path, module in root.named_modules():
+        reason = _whole_reason(module)
+        if reason:
+            raise _refusal(path, module, reason)
+    holders = {module for candidate in chosen for _, module in candidate.around}
+    tensors = {candidate.tensor for candidate in chosen}
+    for path, module in root.named_modules():
+        reason = _computed(module, holders) or _aliased(module, holders, tensors)
+        if reason:
+            raise _refusal(path, module, f"{reason}, or exclude it")
+
+
+def _refusal(path: str, module: nn.Module, reason: str) -> ConversionError:
+    where = f"{path or 'the module'} ({type(module).__name__})"
+    return ConversionError(f"cannot make {where} tunable: it {reason}")
+
+
+def _whole_reason(module: nn.Module) -> str:
+    """Why no tensor below could be bound, whatever is excluded."""
+    if isinstance(module, torch.jit.ScriptModule):
+        return "is scripted, so its forward cannot be bound to other tensors"
+    if isinstance(module, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        return "is wrapped; convert its .module and wrap the result"
+    if isinstance(module, torch._dynamo.OptimizedModule):
+        return "is compiled; convert its ._orig_mod and compile the result"
+    if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():  # type: ignore[misc]
+        return "has no shape yet; run the network once first"
+    return ""
+
+
+def _computed(module: nn.Module, holders: set[nn.Module]) -> str:
+    """A weight that a parametrisation computes is no parameter, so mixing would not reach it."""
+    old_style = isinstance(getattr(module, "weight", None), Tensor) and not (
+        "weight" in module._parameters or "weight" in module._buffers
+    )
+    if module in holders and (old_style or parametrize.is_parametrized(module)):
+        return "has a computed weight; remove its parametrisation, such as spectral_norm, first"
+    return ""
+
+
+_TORCHS_OWN = frozenset(nn.Module().__dict__) - {"training"}
+
+
+def _aliased(module: nn.Module, holders: set[nn.Module], tensors: set[nn.Parameter]) -> str:
+    """A second reference in a plain attribute would lead past the mixed tensors, silently."""
+    for name, value in module.__dict__.items():
+        if name not in _TORCHS_OWN and any(
+            _leads_to(item, holders, tensors) for item in _items(value, depth=2)
+        ):
+            return f"keeps tensors or modules of its own once more in the attribute {name!r}; remove that"
+    return ""
+
+
+def _items(value: Any, depth: int) -> Iterator[Any]:
+    yield value
+    if depth and isinstance(value, (list, tuple, set)):
+        for item in value:
+            yield from _items(item, depth - 1)
+    elif depth and isinstance(value, dict):
+        for item in value.values():
+            yield from _items(item, depth - 1)
+
+
+def _leads_to(item: Any, holders: set[nn.Module], tensors: set[nn.Parameter]) -> bool:
+    item = getattr(item, "__self__", item)  # a bound method
+    if isinstance(item, nn.Module):
+        return item in holders
+    return isinstance(item, nn.Parameter) and item in tensors

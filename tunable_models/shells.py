@@ -1,0 +1,59 @@
+"""Shells: a network bound to other tensors, without a word written on it.
+
+A shell is a shallow copy of a module that holds mixed tensors; every module on the way to one gets a
+shell, all others are shared. So threads may use one network at different omegas; and whatever keeps a
+reference to a shell, such as activation checkpointing recomputing in the backward pass, finds the kernels
+it began with. ``torch.func.functional_call`` swaps tensors inside the shared module and gives neither.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+Bound = tuple[nn.Module | None, Mapping[str, Any]]
+"""A module to use instead, or None for a shell of the module itself; and tensors to put there by name."""
+
+Binder = Callable[[nn.Module, str], Bound | None]
+"""Says how a module (and its path) is bound; None leaves it as it is."""
+
+
+def bind(root: nn.Module, binder: Binder) -> nn.Module:
+    """The network with the tensors that ``binder`` gives; a module under several names is bound once."""
+    return _bind(root, "", binder, {})
+
+
+def bind_mixed(root: nn.Module, mixed: Mapping[str, Mapping[str, Tensor]]) -> nn.Module:
+    """The network with mixed tensors, by module path and name."""
+
+    def binder(_: nn.Module, path: str) -> Bound | None:
+        return (None, mixed[path]) if path in mixed else None
+
+    return bind(root, binder)
+
+
+def _bind(module: nn.Module, path: str, binder: Binder, memo: dict[nn.Module, nn.Module]) -> nn.Module:
+    if module in memo:
+        return memo[module]
+    bound = binder(module, path)
+    children = {
+        name: _bind(child, f"{path}.{name}" if path else name, binder, memo)
+        for name, child in module._modules.items()
+        if child is not None
+    }
+    moved = any(child is not module._modules[name] for name, child in children.items())
+    memo[module] = module if bound is None and not moved else _shell(module, bound or (None, {}), children)
+    return memo[module]
+
+
+def _shell(module: nn.Module, bound: Bound, children: Mapping[str, nn.Module]) -> nn.Module:
+    other, tensors = bound
+    if other is None:
+        shell: nn.Module = object.__new__(type(module))
+        shell.__dict__.update(module.__dict__)
+    else:
+        shell = other
+    # Plain tensors, not Parameters, stand here on purpose: they carry the gradient to the kernels.
+    shell.__dict__["_parameters"] = {**module._parameters, **tensors}
+    shell.__dict__["_modules"] = {**module._modules, **children}
+    return shell
