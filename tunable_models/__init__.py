@@ -2,6 +2,21 @@
 
 After Maggioni et al., "Tunable Convolutions with Parametric Multi-Loss Optimization", CVPR 2023,
 https://arxiv.org/abs/2304.00898. This package needs torch and nothing else.
+
+Where to start:
+
+- Make a network tunable: :func:`make_tunable`, with sliders from :class:`ControlSpace`; plain networks come
+  from :func:`build`, and :mod:`tunable_models.bases` has the ways in which omega blends kernels.
+- Train it: :class:`BlendedLoss` and :class:`MultiLoss` weigh objectives such as :class:`L1` by omega,
+  samplers such as :class:`Dirichlet` draw omega, :func:`from_specialists` starts from networks that exist.
+- Use it: :meth:`TunableNetwork.at` and :func:`fold` fix a setting, :func:`to_onnx` and
+  :func:`export_program` write the network down for other programs.
+
+Example:
+    >>> sliders = ControlSpace.box("denoise", "deblur")
+    >>> net = make_tunable(build("unet", width=4, depth=1), sliders)
+    >>> net(torch.rand(4, 3, 16, 16), omega=torch.rand(4, 2)).shape
+    torch.Size([4, 3, 16, 16])
 """
 
 from tunable_models.adversarial import CriticStep, PatchCritic

@@ -66,7 +66,7 @@ def apply(
     result = model(source, values)
     write_atomic(target, encode(result, target.suffix))
     used = ", ".join(
-        f"{name}={value:g}" for name, value in model.space.values(model.space.omega(values)).items()
+        f"{name}={value:.4g}" for name, value in model.space.values(model.space.omega(values)).items()
     )
     typer.echo(f"{target}  {result.width}x{result.height}  {model.name}@{model.version}  {used}")
 

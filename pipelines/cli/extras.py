@@ -4,7 +4,10 @@ from importlib.util import find_spec
 
 from pipelines.errors import PipelineError
 
-EXTRAS = {"serve": ("ray", "fastapi", "python_multipart", "yaml")}
+EXTRAS = {
+    "serve": ("ray", "fastapi", "python_multipart", "yaml"),
+    "export": ("onnx", "onnxscript"),
+}
 """Extra: the modules it brings."""
 
 

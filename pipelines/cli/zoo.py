@@ -36,8 +36,11 @@ def list_entries(
     if json:
         print_json([_summary(manifest) for manifest in manifests])
         return
-    rows = [[f"{m.name}@{m.version}", m.task, _sliders(m), m.license.weights] for m in manifests]
-    print_table(["MODEL", "TASK", "SLIDERS", "LICENCE"], rows)
+    rows = [
+        [f"{m.name}@{m.version}", m.task, _sliders(m), f"{m.input.scale}x", _size(m), m.license.weights]
+        for m in manifests
+    ]
+    print_table(["MODEL", "TASK", "SLIDERS", "OUTPUT", "SIZE", "LICENCE"], rows)
     if not rows:
         typer.echo("No models here: run the pipeline to publish one.", err=True)
 
@@ -54,7 +57,7 @@ def show(ref: Ref, json: Json = False) -> None:
         return
     typer.echo(f"{manifest.name}@{manifest.version}  ({manifest.task})\n{manifest.description}\n")
     controls = manifest.control_space.controls
-    rows = [[c.name, _range(c), f"{c.default:g}", c.metric, c.description] for c in controls]
+    rows = [[c.name, _range(c), f"{c.default:.4g}", c.metric, c.description] for c in controls]
     print_table(["SLIDER", "RANGE", "DEFAULT", "RAISES", "WHAT IT DOES"], rows)
     typer.echo("")
     print_table(
@@ -91,12 +94,20 @@ def _summary(manifest: Manifest) -> dict[str, object]:
         "task": manifest.task,
         "description": manifest.description,
         "space": manifest.space,
+        "scale": manifest.input.scale,
+        "bytes": sum(file.size for file in manifest.files),
         "license": manifest.license.model_dump(),
     }
 
 
 def _sliders(manifest: Manifest) -> str:
-    return ", ".join(f"{c.name} {_range(c)}" for c in manifest.control_space.controls)
+    space = manifest.control_space
+    together = " (sum 1)" if space.kind == "simplex" else ""
+    return ", ".join(f"{c.name} {_range(c)}" for c in space.controls) + together
+
+
+def _size(manifest: Manifest) -> str:
+    return f"{sum(file.size for file in manifest.files) / 2**20:.3g} MiB"
 
 
 def _range(control: Control) -> str:
@@ -105,10 +116,13 @@ def _range(control: Control) -> str:
 
 def _facts(manifest: Manifest) -> dict[str, str]:
     config = ", ".join(f"{key}={value}" for key, value in manifest.architecture.config.items())
+    rank = f" of rank {manifest.rank}" if manifest.rank else ""
     licence = f"weights {manifest.license.weights}, data {manifest.license.data}"
     return {
-        "network": f"{manifest.architecture.id} ({config}), {manifest.basis} basis",
+        "network": f"{manifest.architecture.id} ({config}), {manifest.basis} basis{rank}",
+        "sliders": "share a sum of 1" if manifest.control_space.kind == "simplex" else "independent",
         "output": f"{manifest.input.scale}x the input's size",
+        "size": _size(manifest),
         "licence": f"{licence}. {manifest.license.note}".strip(),
         **_scalars(manifest.metrics.get("summary")),
         **_scalars(manifest.provenance),

@@ -43,6 +43,23 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> zoo.Store:
 
 
 @pytest.fixture
+def enlarging(store: zoo.Store) -> zoo.Entry:
+    """A model of another task beside ``tiny``: four times larger, three sliders that share a sum."""
+    space = ControlSpace.simplex("accuracy", "detail", "calm")
+    config = {**EDSR, "scale": 4}
+    return zoo.publish(
+        make_tunable(build("edsr", **config), space, rank=1),
+        name="large",
+        task="super-resolution",
+        architecture="edsr",
+        config=config,
+        rank=1,
+        license={"weights": "Apache-2.0", "data": "CC0-1.0"},
+        store=zoo.Store(store.root.with_name("both")),
+    )
+
+
+@pytest.fixture
 def tunable(store: zoo.Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Runs the command in an empty folder, with the store as the user's."""
     monkeypatch.setenv("TUNABLE_ZOO_STORE", os.fspath(store.root))

@@ -39,6 +39,21 @@ def test_sliders_in_every_spelling(
     assert (pixels(out) == restored(store, photo, denoise=0.25, level=10.0)).all()
 
 
+def test_a_larger_picture_from_sliders_that_share(
+    tunable: Callable[..., Result], enlarging: zoo.Entry, photo: Path, tmp_path: Path
+) -> None:
+    result = tunable("apply", enlarging.folder, photo, "out.png", "--set", "accuracy=0.5")
+    assert result.exit_code == 0, result.stderr
+    assert "160x120" in result.stdout
+    assert "accuracy=0.5, detail=0.25, calm=0.25" in result.stdout
+    with Image.open(photo) as picture:
+        wanted = np.asarray(zoo.load(enlarging.folder)(picture, accuracy=0.5))
+    assert (pixels(tmp_path / "out.png") == wanted).all()
+    too_much = tunable("apply", enlarging.folder, photo, "two.png", "--set", "accuracy=0.9", "calm=0.2")
+    assert too_much.exit_code == 1
+    assert "sum to 1" in too_much.stderr
+
+
 def test_assignments_may_come_first(tunable: Callable[..., Result], photo: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.png"
     assert tunable("apply", "--set", "denoise=0.5", "level=10", "tiny", photo, out).exit_code == 0

@@ -17,6 +17,25 @@ def test_list_shows_name_version_sliders(tunable: Callable[..., Result], store: 
     row = next(line for line in result.stdout.splitlines() if line.startswith("tiny@"))
     assert store.versions("tiny")[0] in row
     assert "denoise 0..1, level 0..50 sigma/255" in row
+    assert row.split()[-4:-1] == ["1x", *size_of(store.open("tiny")).split()]
+
+
+def size_of(entry: zoo.Entry) -> str:
+    files = [path for path in entry.folder.iterdir() if path.name != "manifest.json"]
+    return f"{sum(path.stat().st_size for path in files) / 2**20:.3g} MiB"
+
+
+def test_a_model_that_enlarges_and_whose_sliders_share(
+    tunable: Callable[..., Result], enlarging: zoo.Entry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNABLE_ZOO_STORE", str(enlarging.folder.parents[1]))
+    row = next(line for line in tunable("zoo", "list").stdout.splitlines() if line.startswith("large@"))
+    assert "super-resolution  accuracy 0..1, detail 0..1, calm 0..1 (sum 1)" in row
+    assert " 4x " in row
+    shown = tunable("zoo", "show", "large").stdout
+    assert all(text in shown for text in ("of rank 1", "share a sum of 1", "4x the input", "0.3333"))
+    [listed] = [m for m in json.loads(tunable("zoo", "list", "--json").stdout) if m["name"] == "large"]
+    assert (listed["scale"], listed["bytes"]) == (4, sum(file.size for file in enlarging.manifest.files))
 
 
 def test_list_by_task_as_json(tunable: Callable[..., Result]) -> None:

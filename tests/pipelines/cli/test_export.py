@@ -1,0 +1,112 @@
+"""``tunable export``: the files it writes, and what it refuses to."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+import onnxruntime
+import pytest
+import spandrel
+import torch
+from typer.testing import Result
+
+import zoo
+from networks import perturb
+from tunable_models import ControlSpace, build, make_tunable
+
+NAFNET = {"width": 4, "enc_blocks": [1], "middle_blocks": 1, "dec_blocks": [1]}
+
+
+@pytest.fixture
+def nafnet(tmp_path: Path) -> zoo.Entry:
+    torch.manual_seed(0)
+    network = make_tunable(build("nafnet", **NAFNET), ControlSpace.box("denoise"))
+    perturb(network, 0.05)
+    return zoo.publish(
+        network,
+        name="naf",
+        task="denoise",
+        architecture="nafnet",
+        config=NAFNET,
+        license={"weights": "Apache-2.0", "data": "CC0-1.0"},
+        store=zoo.Store(tmp_path / "store"),
+    )
+
+
+def session(path: Path) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(path.read_bytes())
+
+
+def test_onnx_at_one_setting(tunable: Callable[..., Result], store: zoo.Store, tmp_path: Path) -> None:
+    result = tunable("export", "tiny", "--onnx", "out.onnx", "--set", "denoise=0.25", "level=10")
+    assert result.exit_code == 0, result.stderr
+    assert "denoise=0.25, level=10" in result.stdout
+    image = torch.rand(1, 3, 9, 14)
+    model = zoo.load(store.open("tiny").folder)
+    with torch.no_grad():
+        expected = model.network.at(denoise=0.25, level=10.0)(image)
+    found = session(tmp_path / "out.onnx").run(None, {"image": image.numpy()})[0]
+    torch.testing.assert_close(torch.from_numpy(found), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_onnx_keeps_its_sliders_and_says_what_they_are(
+    tunable: Callable[..., Result], store: zoo.Store, tmp_path: Path
+) -> None:
+    result = tunable("export", "tiny", "--onnx", "out.onnx")
+    assert result.exit_code == 0, result.stderr
+    assert "omega is an input" in result.stdout
+    assert [value.name for value in session(tmp_path / "out.onnx").get_inputs()] == ["image", "omega"]
+    about = {prop.key: prop.value for prop in onnx.load(tmp_path / "out.onnx").metadata_props}
+    space = ControlSpace.from_dict(json.loads(about["controls"]))
+    assert space == zoo.load(store.open("tiny").folder).space
+
+
+def test_a_checkpoint_for_spandrel(tunable: Callable[..., Result], nafnet: zoo.Entry, tmp_path: Path) -> None:
+    result = tunable("export", nafnet.folder, "--spandrel", "out.safetensors", "--set", "denoise=0.5")
+    assert result.exit_code == 0, result.stderr
+    image = torch.rand(1, 3, 16, 16)
+    with torch.no_grad():
+        found = spandrel.ModelLoader().load_from_file(tmp_path / "out.safetensors").model.eval()(image)
+        expected = zoo.load(nafnet.folder).network.at(denoise=0.5)(image)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_only_the_file_is_left(tunable: Callable[..., Result], nafnet: zoo.Entry, tmp_path: Path) -> None:
+    tunable("export", nafnet.folder, "--spandrel", "out.safetensors")
+    assert {path.name for path in tmp_path.iterdir()} == {"store", "out.safetensors"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "one of --onnx FILE and --spandrel FILE"),
+        (["--onnx", "a.onnx", "--spandrel", "a.safetensors"], "one of --onnx FILE and --spandrel FILE"),
+        (["--onnx", "a.pth"], "expected the suffix .onnx"),
+        (["--spandrel", "a.pth"], "expected the suffix .safetensors"),
+        (["--onnx", "none/a.onnx"], "does not exist"),
+        (["--onnx", "folder.onnx"], "is a folder"),
+        (["--onnx", "old.onnx"], "--force"),
+        (["--onnx", "a.onnx", "--set", "denoise=2"], "0 to 1"),
+        (["--spandrel", "a.safetensors"], "not edsr; export ONNX instead"),
+    ],
+)
+def test_what_cannot_be(
+    tunable: Callable[..., Result], tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    (tmp_path / "folder.onnx").mkdir()
+    (tmp_path / "old.onnx").write_bytes(b"precious")
+    result = tunable("export", "tiny", *arguments)
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"folder.onnx", "old.onnx"}
+    assert (tmp_path / "old.onnx").read_bytes() == b"precious"
+
+
+def test_force_replaces_the_file(tunable: Callable[..., Result], nafnet: zoo.Entry, tmp_path: Path) -> None:
+    (tmp_path / "out.safetensors").write_bytes(b"old")
+    arguments = ("export", nafnet.folder, "--spandrel", "out.safetensors")
+    assert tunable(*arguments).exit_code == 1
+    assert tunable(*arguments, "--force").exit_code == 0
+    assert (tmp_path / "out.safetensors").stat().st_size > 3

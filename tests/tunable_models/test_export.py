@@ -1,0 +1,136 @@
+"""Exported graphs give what the network gives, at sizes they were not traced at."""
+
+from functools import cache
+from typing import Any
+
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor, nn
+
+from networks import perturb
+from tunable_models import ControlSpace, ConversionError, OmegaError, TunableNetwork, build, make_tunable
+from tunable_models.export import IMAGE, OMEGA, OUTPUT, export_program, to_onnx
+
+CONFIGS: dict[str, dict[str, Any]] = {
+    "edsr": {"width": 4, "blocks": 1, "scale": 2},
+    "nafnet": {"width": 4, "enc_blocks": (1,), "middle_blocks": 1, "dec_blocks": (1,)},
+    "swinir": {"width": 4, "depths": (2,), "heads": (2,), "window": 4},
+}
+SIZES = ((1, 24, 40), (2, 33, 17), (1, 7, 9), (3, 12, 12))
+SETTING = torch.tensor([0.3, 0.8])
+
+
+@cache
+def network(name: str, rank: int | None = None) -> TunableNetwork:
+    torch.manual_seed(0)
+    net = make_tunable(build(name, **CONFIGS[name]), ControlSpace.box("a", "b"), rank=rank)
+    perturb(net, 0.05)
+    return net.eval()
+
+
+@torch.no_grad()
+def expected(net: TunableNetwork, image: Tensor, omega: Tensor) -> Tensor:
+    output: Tensor = net(image, omega=omega)
+    return output
+
+
+def run_onnx(program: torch.onnx.ONNXProgram, **inputs: Tensor) -> Tensor:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(program.model_proto.SerializeToString(), options)
+    assert [value.name for value in session.get_inputs()] == list(inputs)
+    return torch.from_numpy(session.run([OUTPUT], {name: x.numpy() for name, x in inputs.items()})[0])
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_onnx_at_one_setting(name: str) -> None:
+    net = network(name)
+    program = to_onnx(net, SETTING)
+    for batch, height, width in SIZES:
+        image = torch.rand(batch, 3, height, width)
+        torch.testing.assert_close(
+            run_onnx(program, image=image), expected(net, image, SETTING), rtol=1e-4, atol=1e-5
+        )
+
+
+@cache
+def onnx_with_sliders(name: str) -> torch.onnx.ONNXProgram:
+    return to_onnx(network(name))
+
+
+@pytest.mark.parametrize("name", ["edsr", "nafnet"])
+def test_onnx_with_sliders(name: str) -> None:
+    net, program = network(name), onnx_with_sliders(name)
+    for (batch, height, width), omega in zip(SIZES, torch.rand(len(SIZES), 2), strict=True):
+        image = torch.rand(batch, 3, height, width)
+        torch.testing.assert_close(
+            run_onnx(program, image=image, omega=omega), expected(net, image, omega), rtol=1e-4, atol=1e-5
+        )
+
+
+@pytest.mark.parametrize(("name", "rank"), [("swinir", None), ("edsr", 1)])
+def test_program_with_sliders(name: str, rank: int | None) -> None:
+    net = network(name, rank)
+    program = export_program(net).module()
+    for batch, height, width in SIZES:
+        image, omega = torch.rand(batch, 3, height, width), torch.rand(2)
+        torch.testing.assert_close(program(image, omega), expected(net, image, omega), rtol=1e-4, atol=1e-5)
+
+
+def test_inputs_and_sizes_have_names() -> None:
+    graph = onnx_with_sliders("edsr").model.graph
+    shapes = {value.name: str(value.shape) for value in (*graph.inputs, *graph.outputs)}
+    assert shapes == {
+        IMAGE: "[batch,3,height,width]",
+        OMEGA: "[2]",
+        OUTPUT: "[batch,3,2*height,2*width]",
+    }
+
+
+def test_the_network_is_left_as_it_is() -> None:
+    net = make_tunable(nn.Sequential(nn.Conv2d(3, 3, 1), nn.Dropout(0.5)), controls=1).train()
+    graph = export_program(net)
+    assert all(module.training for module in net.modules())
+    image, omega = torch.rand(2, 3, 8, 8), torch.rand(1)
+    before = graph.module()(image, omega)
+    torch.testing.assert_close(before, expected(net.eval(), image, omega))
+    perturb(net)
+    torch.testing.assert_close(graph.module()(image, omega), before)
+
+
+def test_a_plain_network() -> None:
+    plain = nn.Conv2d(1, 2, 3)
+    image = torch.rand(3, 1, 9, 5)
+    graph = export_program(plain, channels=1).module()
+    torch.testing.assert_close(graph(image), plain(image))
+
+
+def test_an_omega_for_a_plain_network_is_refused() -> None:
+    with pytest.raises(ConversionError, match="tunable"):
+        export_program(nn.Conv2d(3, 3, 1), SETTING)
+
+
+def test_a_setting_out_of_range_is_refused() -> None:
+    with pytest.raises(OmegaError):
+        export_program(network("edsr"), torch.tensor([0.0, 2.0]))
+
+
+def test_a_network_for_one_size_says_so() -> None:
+    class OneSize(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.all = nn.Linear(3 * 24 * 40, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y: Tensor = self.all(x.flatten(1))
+            return y
+
+    with pytest.raises(ConversionError, match="OneSize cannot be exported for pictures of any size"):
+        export_program(OneSize())
+
+
+def test_without_onnx_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tunable_models.export.find_spec", lambda _: None)
+    with pytest.raises(ConversionError, match=r"onnx, onnxscript: pip install 'tunable-zoo\[export\]'"):
+        to_onnx(network("edsr"))

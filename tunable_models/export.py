@@ -1,0 +1,172 @@
+"""Exporting a network: a graph for other programs, at one setting or with its sliders as an input.
+
+``export_program`` gives what ``torch.export`` gives, ``to_onnx`` an ONNX model of it; both take pictures of
+any batch and size afterwards. A file that spandrel and its tools load needs no graph: it is the
+``state_dict`` of :func:`tunable_models.fold`.
+"""
+
+import copy
+import re
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+from torch.nn import functional
+from torch.onnx import ONNXProgram
+
+from tunable_models.errors import ConversionError
+from tunable_models.folding import fold
+from tunable_models.network import TunableNetwork
+
+IMAGE, OMEGA, OUTPUT = "image", "omega", "output"
+"""Names of the graph's inputs and of its output."""
+
+SIZES = {0: "batch", 2: "height", 3: "width"}
+"""Which dimensions of the image are free, and what they are called in an ONNX model."""
+
+_NEEDED = ("onnx", "onnxscript")
+
+
+def export_program(
+    network: nn.Module,
+    omega: Tensor | Mapping[str, float] | None = None,
+    *,
+    channels: int = 3,
+    size_px: tuple[int, int] | None = None,
+) -> ExportedProgram:
+    """The graph of a network that takes pictures (B, C, H, W), for any B, H and W.
+
+    With an omega the network is folded there, and ``image`` is the graph's one input. Without one, a
+    tunable network keeps its sliders: ``omega`` (P,) is the second input, which the graph does not check.
+    Neither is the network changed, nor does the graph follow later changes of it.
+
+    Args:
+        network: tunable or plain; exported as in evaluation mode.
+        omega: (P,), or native values by name; for a tunable network only.
+        channels: C.
+        size_px: height and width of the example that is traced; by default one that suits the network.
+
+    Raises:
+        ConversionError: an omega for a plain network, or one whose graph depends on the picture's size.
+        OmegaError: the setting is not of the network's space.
+
+    Example:
+        >>> from tunable_models import ControlSpace, make_tunable
+        >>> net = make_tunable(nn.Conv2d(3, 3, 3, padding=1), ControlSpace.box("denoise"))
+        >>> program = export_program(net, {"denoise": 0.5})
+        >>> image = torch.rand(2, 3, 9, 7)
+        >>> torch.allclose(program.module()(image), net.at(denoise=0.5)(image), atol=1e-6)
+        True
+    """
+    graph = _graph(network, omega)
+    example = _example(graph, channels, size_px)
+    shapes = {IMAGE: dict.fromkeys(SIZES, Dim.DYNAMIC), OMEGA: None}
+    try:
+        program = torch.export.export(
+            graph, tuple(example.values()), dynamic_shapes={name: shapes[name] for name in example}
+        )
+        _check_elsewhere(program, graph, example)
+    except (RuntimeError, ValueError, AssertionError) as error:  # the exporter's own, and a graph's guards
+        reason = str(error).strip().partition("\n")[0]
+        raise ConversionError(
+            f"{type(network).__name__} cannot be exported for pictures of any size: {reason}"
+        ) from error
+    return program
+
+
+def to_onnx(
+    network: nn.Module,
+    omega: Tensor | Mapping[str, float] | None = None,
+    *,
+    channels: int = 3,
+    size_px: tuple[int, int] | None = None,
+) -> ONNXProgram:
+    """The ONNX model of a network; ``.save(path)`` writes it, ``.model_proto`` holds it.
+
+    Inputs are ``image`` (batch, C, height, width) and, for a tunable network without an omega, ``omega``
+    (P,) in [0, 1]; the output is ``output``.
+
+    Args:
+        network: tunable or plain; exported as in evaluation mode.
+        omega: (P,), or native values by name; for a tunable network only.
+        channels: C.
+        size_px: height and width of the example that is traced; by default one that suits the network.
+
+    Raises:
+        ConversionError: as :func:`export_program`; or the extra ``export`` is not installed.
+        OmegaError: the setting is not of the network's space.
+
+    Example:
+        >>> program = to_onnx(nn.Conv2d(3, 8, 1))
+        >>> print(program.model.graph.outputs[0].shape)
+        [batch,8,height,width]
+    """
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise ConversionError(f"ONNX needs {', '.join(missing)}: pip install 'tunable-zoo[export]'")
+    program = export_program(network, omega, channels=channels, size_px=size_px)
+    onnx = torch.onnx.export(program, output_names=[OUTPUT], verbose=False)
+    assert onnx is not None  # that is what the exporter without a program returns
+    _name_sizes(onnx, program)
+    return onnx
+
+
+class _Graph(nn.Module):
+    """A network whose inputs have the names, and the places, that the graph gives them."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Any:
+        return self.network(image)
+
+
+class _SliderGraph(_Graph):
+    network: TunableNetwork
+
+    def forward(self, image: Tensor, omega: Tensor) -> Any:  # type: ignore[override]
+        return self.network(image, omega=omega)
+
+
+def _graph(network: nn.Module, omega: Tensor | Mapping[str, float] | None) -> _Graph:
+    if omega is not None:
+        return _Graph(fold(network, omega)).eval()
+    kind = _SliderGraph if isinstance(network, TunableNetwork) else _Graph
+    return kind(copy.deepcopy(network)).eval()  # a copy: eval() must not reach the network itself
+
+
+def _example(graph: _Graph, channels: int, size_px: tuple[int, int] | None) -> dict[str, Tensor]:
+    plain = graph.network.network if isinstance(graph, _SliderGraph) else graph.network
+    # At one block of its grid, or at equal sides, a size would be taken for a constant.
+    alignment = int(getattr(plain, "alignment", 1))
+    height, width = size_px or (max(24, 2 * alignment), max(40, 3 * alignment))
+    device = next(graph.parameters()).device
+    example = {IMAGE: torch.rand(2, channels, height, width, device=device)}
+    if isinstance(graph, _SliderGraph):
+        example[OMEGA] = graph.network.omega()
+    return example
+
+
+def _check_elsewhere(program: ExportedProgram, graph: _Graph, example: dict[str, Tensor]) -> None:
+    """At another size: a relation between the sizes is guarded in the graph, not refused by the exporter."""
+    image = functional.pad(example[IMAGE], (0, 3, 0, 1))
+    inputs = (image, *(value for name, value in example.items() if name != IMAGE))
+    with torch.no_grad():
+        torch.testing.assert_close(program.module()(*inputs), graph(*inputs), rtol=1e-3, atol=1e-4)
+
+
+def _name_sizes(onnx: ONNXProgram, program: ExportedProgram) -> None:
+    """Say ``height`` instead of the exporter's ``s53``, in every shape of the model."""
+    image = next(node.meta["val"] for node in program.graph.nodes if node.name == IMAGE)
+    names = {str(image.shape[place]): name for place, name in SIZES.items()}
+    symbol = re.compile(r"\b(" + "|".join(names) + r")\b")
+    graph: Any = onnx.model.graph
+    for value in (*graph.inputs, *(output for node in graph for output in node.outputs)):
+        for place, size in enumerate(value.shape or ()):
+            # A size that depends on nothing known has no name, and must not get one.
+            if symbol.search(str(size)):
+                value.shape[place] = symbol.sub(lambda found: names[found[0]], str(size))
