@@ -1,4 +1,4 @@
-"""``python -m pipelines STAGE``: what ``dvc.yaml`` calls.
+"""``python -m pipelines STAGE``: what ``dvc.yaml`` calls; and recipes for ``params.yaml``.
 
 Stages are imported when they run: preparing photographs must not need Ray, and must not be invalidated
 by a change to the server.
@@ -6,10 +6,13 @@ by a change to the server.
 
 import os
 import sys
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from io import TextIOWrapper
+from pathlib import Path
+from typing import NoReturn
 
 from filelock import FileLock, Timeout
 
@@ -24,6 +27,10 @@ STAGES = {
     "evaluate": ("pipelines.evaluate.stage", "pipelines.evaluate.config", "EvaluateConfig"),
     "publish": ("pipelines.publish.stage", "pipelines.publish.config", "PublishConfig"),
 }
+USAGE = (
+    f"usage: python -m pipelines {{{','.join(STAGES)},all}} [--root FOLDER] "
+    "| recipe NAME [--preset cpu|gpu] [--out FILE]"
+)
 INTERRUPTED = 130
 
 
@@ -34,7 +41,7 @@ def run_stage(name: str, layout: Layout) -> None:
         PipelineError: an unknown stage, or whatever the stage refuses.
     """
     if name not in STAGES:
-        raise ConfigError(f"unknown stage {name!r}; expected one of {', '.join(STAGES)}")
+        raise ConfigError(f"unknown stage {name!r}; expected one of {', '.join(STAGES)}, all, recipe")
     module, options, kind = STAGES[name]
     config = load_section(layout.params, name, getattr(import_module(options), kind))
     run: Callable[[object, Layout], None] = import_module(module).run
@@ -64,20 +71,80 @@ def main(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a file name may hold bytes that are no text
             stream.reconfigure(errors="backslashreplace")
-    if len(arguments) != 1 or arguments[0] in {"-h", "--help"}:
-        print(f"usage: python -m pipelines {{{','.join(STAGES)}}}", file=sys.stderr)
-        return 0 if arguments[:1] in (["-h"], ["--help"]) else 2
     try:
-        run_stage(arguments[0], Layout.find())
+        chosen = _parser().parse_args(arguments)
+    except _UsageError:
+        chosen = Namespace(help=False, command=None)
+    if chosen.help or chosen.command is None:
+        print(USAGE, file=sys.stderr)
+        return 0 if chosen.help else 2
+    return _recipe(chosen) if chosen.command == "recipe" else _stages(chosen)
+
+
+def _stages(chosen: Namespace) -> int:
+    name, again = chosen.command, ""
+    try:
+        layout = Layout.at(chosen.root) if chosen.root else Layout.find()
+        again = layout.again
+        for name in STAGES if chosen.command == "all" else (chosen.command,):
+            run_stage(name, layout)
     except KeyboardInterrupt:
-        print(f"{arguments[0]}: interrupted; go on with: dvc repro", file=sys.stderr)
+        print(f"{name}: interrupted; go on with: {again}", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:
-        if not is_expected(error) or os.environ.get("TUNABLE_DEBUG") == "1":
-            raise
-        print(f"{arguments[0]}: {error}", file=sys.stderr)
-        return 1
+        return _told(name, error)
     return 0
+
+
+def _recipe(chosen: Namespace) -> int:
+    from pipelines.recipes import recipe
+
+    try:
+        text = recipe(chosen.name or "", chosen.preset)
+        _hand_out(text, chosen.out)
+    except Exception as error:
+        return _told("recipe", error)
+    return 0
+
+
+def _hand_out(text: str, out: Path | None) -> None:
+    if out is None:
+        print(text, end="")
+        return
+    try:
+        with out.open("x", encoding="utf-8") as file:  # a params.yaml may be hours of somebody's work
+            file.write(text)
+    except OSError as error:
+        reason = error.strerror or error
+        raise ConfigError(f"expected to write a new file {out}, got: {reason}; name another") from error
+
+
+def _told(name: str, error: Exception) -> int:
+    """An expected error in one line; any other with its traceback."""
+    if not is_expected(error) or os.environ.get("TUNABLE_DEBUG") == "1":
+        raise error
+    print(f"{name}: {error}", file=sys.stderr)
+    return 1
+
+
+class _UsageError(Exception):
+    """Arguments that make no command."""
+
+
+class _Parser(ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise _UsageError(message)
+
+
+def _parser() -> _Parser:
+    parser = _Parser(add_help=False)
+    parser.add_argument("-h", "--help", action="store_true")
+    parser.add_argument("command", nargs="?")
+    parser.add_argument("name", nargs="?")
+    parser.add_argument("--root", type=Path)
+    parser.add_argument("--preset", default="cpu")
+    parser.add_argument("--out", type=Path)
+    return parser
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ does not touch the modules another stage depends on.
 
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -93,24 +93,44 @@ def _tuples(value: Any) -> Any:
 
 
 def _sentence(fault: Any, name: str, model: type[BaseModel]) -> str:
-    where = ".".join([name, *map(str, fault["loc"])])
+    keys, valid = _place(fault["loc"], model)
+    where = ".".join([name, *keys])
     if fault["type"] == "extra_forbidden":
-        hint = _nearest(str(fault["loc"][-1]), _names(model, fault["loc"]))
-        return f"params.yaml: unknown key {where!r}{hint}"
+        return f"params.yaml: unknown key {where!r}{_nearest(keys[-1], valid)}"
     hint = ""
     if fault["type"] in {"float_type", "int_type"} and isinstance(fault["input"], str):
         hint = " (YAML reads 1e-3 as text: write 0.001 or 1.0e-3)"
     return f"params.yaml: {where}: {fault['msg']}, got {fault['input']!r}{hint}"
 
 
-def _names(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
-    for key in location[:-1]:
-        field = model.model_fields.get(str(key))
-        inner = field.annotation if field else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            return []
-        model = inner
-    return list(model.model_fields)
+def _place(location: tuple[Any, ...], model: Any) -> tuple[list[str], list[str]]:
+    """The keys down to a fault, and the names that are valid where the last one stands."""
+    keys: list[str] = []
+    valid: list[str] = []
+    inner = model
+    for key in location:
+        member = _member(inner, key)
+        if member is not None:  # pydantic names the chosen member of a union, which is no key of the file
+            inner = member
+            continue
+        keys.append(str(key))
+        fields = inner.model_fields if _is_model(inner) else {}
+        valid = list(fields)
+        inner = fields[key].annotation if key in fields else None
+    return keys, valid
+
+
+def _member(union: Any, tag: Any) -> type[BaseModel] | None:
+    """The model of a union whose ``name`` is the tag."""
+    for member in get_args(union):
+        named = _is_model(member) and "name" in member.model_fields
+        if named and tag in get_args(member.model_fields["name"].annotation):
+            return member  # type: ignore[no-any-return]
+    return None
+
+
+def _is_model(item: Any) -> bool:
+    return isinstance(item, type) and issubclass(item, BaseModel)
 
 
 def _nearest(name: str, valid: Any) -> str:

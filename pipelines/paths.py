@@ -29,16 +29,42 @@ class Layout:
     def find(cls, start: Path | None = None) -> "Layout":
         """The layout of the work tree that holds ``start`` (default: the current folder).
 
+        A folder that holds a ``params.yaml`` and no ``dvc.yaml`` is a work tree of its own, when it is
+        ``start`` itself: several tasks can be trained side by side, each in a folder.
+
         Raises:
             ConfigError: no folder upwards holds ``params.yaml`` and a ``dvc.yaml`` with our stages.
         """
         start = (start or Path.cwd()).resolve()
+        if (start / "params.yaml").is_file() and not (start / "dvc.yaml").exists():
+            return cls(start)
         for folder in (start, *start.parents):
             if _is_ours(folder):
                 return cls(folder)
         raise ConfigError(
-            f"expected this project's dvc.yaml and params.yaml in {start} or above; run in the work tree"
+            f"expected this project's dvc.yaml and params.yaml in {start} or above, or params.yaml alone in "
+            f"{start}; run in the work tree, or write one: python -m pipelines recipe denoise-deblur "
+            "--out params.yaml"
         )
+
+    @classmethod
+    def at(cls, folder: Path) -> "Layout":
+        """The layout of exactly that folder.
+
+        Raises:
+            ConfigError: it holds no ``params.yaml``.
+        """
+        if not (folder / "params.yaml").is_file():
+            raise ConfigError(
+                f"expected params.yaml in {folder}, found none; write one: python -m pipelines recipe NAME "
+                f"--out {folder / 'params.yaml'}"
+            )
+        return cls(folder.resolve())
+
+    @property
+    def again(self) -> str:
+        """The command that goes on with a run that was interrupted."""
+        return "dvc repro" if (self.root / "dvc.yaml").exists() else "python -m pipelines all"
 
     @property
     def params(self) -> Path:

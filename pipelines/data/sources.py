@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from pipelines.data.bundled import bundled
 from pipelines.errors import DataError
 from zoo.images import read_image, rgb_array
 
@@ -59,7 +59,8 @@ def list_photos(source: str, root: Path) -> Listing:
         DataError: the folder is missing, cannot be read or holds no photograph.
     """
     if source == SKIMAGE:
-        return Listing(tuple(PhotoFile(name, _skimage_data() / name) for name in SKIMAGE_PHOTOS))
+        instead = "set a folder in section prepare of params.yaml"
+        return Listing(tuple(PhotoFile(name, bundled(name, instead)) for name in SKIMAGE_PHOTOS))
     folder = root / Path(source).expanduser()
     try:
         paths = list(_walk(folder, set()))
@@ -112,14 +113,3 @@ def _name(path: Path, folder: Path) -> str:
     # File names are bytes on Linux; the record is UTF-8, so other bytes are spelt out.
     name = path.relative_to(folder).as_posix()
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def _skimage_data() -> Path:
-    # Looked up, not imported: the package's own loader would reach for the network.
-    spec = find_spec("skimage")
-    if spec is None or spec.origin is None:
-        raise DataError(
-            "expected the scikit-image package for source 'skimage', got none installed; "
-            "run `pip install scikit-image` or set a folder in section prepare of params.yaml"
-        )
-    return Path(spec.origin).parent / "data"

@@ -3,14 +3,84 @@
 The closed list of what ``train.task.name`` may say.
 """
 
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
 from pipelines.tasks.denoise_deblur import DenoiseDeblur, DenoiseDeblurConfig
+from pipelines.tasks.denoise_strength import DenoiseStrength, DenoiseStrengthConfig
+from pipelines.tasks.noise_level import NoiseLevel, NoiseLevelConfig
+from pipelines.tasks.real_world import RealWorld, RealWorldConfig
+from pipelines.tasks.style_transfer import StyleTransfer, StyleTransferConfig
+from pipelines.tasks.super_resolution import SuperResolution, SuperResolutionConfig
+from pipelines.tasks.task import Example, Key, Task
+from pipelines.tasks.three_objectives import ThreeObjectives, ThreeObjectivesConfig
 
-Task = DenoiseDeblur
-"""The tasks a run can train; a union once there is a second."""
+__all__ = [
+    "TASKS",
+    "DenoiseDeblur",
+    "DenoiseDeblurConfig",
+    "DenoiseStrength",
+    "DenoiseStrengthConfig",
+    "Example",
+    "Key",
+    "NoiseLevel",
+    "NoiseLevelConfig",
+    "RealWorld",
+    "RealWorldConfig",
+    "StyleTransfer",
+    "StyleTransferConfig",
+    "SuperResolution",
+    "SuperResolutionConfig",
+    "Task",
+    "TaskConfig",
+    "ThreeObjectives",
+    "ThreeObjectivesConfig",
+    "make_task",
+]
 
-__all__ = ["DenoiseDeblur", "DenoiseDeblurConfig", "Task", "make_task"]
+TASKS: tuple[type[Task], ...] = (
+    NoiseLevel,
+    DenoiseStrength,
+    DenoiseDeblur,
+    SuperResolution,
+    StyleTransfer,
+    RealWorld,
+    ThreeObjectives,
+)
+"""Every task."""
+
+TaskConfig = Annotated[
+    NoiseLevelConfig
+    | DenoiseStrengthConfig
+    | DenoiseDeblurConfig
+    | SuperResolutionConfig
+    | StyleTransferConfig
+    | RealWorldConfig
+    | ThreeObjectivesConfig,
+    Field(discriminator="name"),
+]
+"""The options of any task, told apart by their name."""
 
 
-def make_task(config: DenoiseDeblurConfig) -> Task:
-    """The task of that configuration."""
-    return DenoiseDeblur(config)
+def make_task(config: TaskConfig, root: Path = Path()) -> Task:
+    """The task of that configuration; relative paths in it start at ``root``.
+
+    Nothing is read before the task's loss, materials or metrics are asked for.
+    """
+    match config:
+        case NoiseLevelConfig():
+            return NoiseLevel(config)
+        case DenoiseStrengthConfig():
+            return DenoiseStrength(config)
+        case DenoiseDeblurConfig():
+            return DenoiseDeblur(config)
+        case SuperResolutionConfig():
+            return SuperResolution(config, root)
+        case StyleTransferConfig():
+            return StyleTransfer(config, root)
+        case RealWorldConfig():
+            return RealWorld(config)
+        case ThreeObjectivesConfig():
+            return ThreeObjectives(config)

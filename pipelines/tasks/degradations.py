@@ -36,6 +36,17 @@ def add_noise(images: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
     return images + noise * (sigma / 255).view(-1, 1, 1, 1)
 
 
+def bicubic_downsample(images: Tensor, factor: int) -> Tensor:
+    """Images (B, C, H, W) at 1 / factor of their size; sides are multiples of factor.
+
+    The cubic kernel of a = -0.5 is stretched by the factor, so that nothing aliases: what Pillow and
+    MATLAB's imresize do, on which published super-resolution is trained and measured. Values may leave
+    [0, 1] a little at edges.
+    """
+    height, width = images.shape[-2] // factor, images.shape[-1] // factor
+    return F.interpolate(images, size=(height, width), mode="bicubic", antialias=True, align_corners=False)
+
+
 def _taps(sigma: Tensor, radius: int) -> Tensor:
     offsets = torch.arange(-radius, radius + 1, device=sigma.device, dtype=torch.float32)
     taps = torch.exp(-(offsets**2) / (2 * sigma.float().clamp(min=1e-3).unsqueeze(1) ** 2))

@@ -10,7 +10,7 @@ from pipelines.data.augment import Augment
 from pipelines.data.photos import PhotoSet
 from pipelines.errors import DataError
 from pipelines.streams import generator, stream_seed
-from pipelines.tasks import Task
+from pipelines.tasks import Example, Key, Task
 from pipelines.train.config import TrainConfig
 
 
@@ -24,10 +24,9 @@ class Share:
 
 @dataclass(frozen=True)
 class Batch:
-    """Inputs (B, 3, H, W), corner targets (B, V, 3, H, W), omega (B, P)."""
+    """Examples to learn from, and the omega (B, P) to learn them at."""
 
-    inputs: Tensor
-    targets: Tensor
+    example: Example
     omega: Tensor
 
 
@@ -47,7 +46,7 @@ class Batches:
                 )
         self._photos, self._task, self._config, self._device = photos, task, config, device
         self._augment = Augment(config.patch_px)
-        self._sampler = config.sampling.sampler(task.space)
+        self._sampler = config.sampling.sampler(task.space, config.batch_size // config.sampling.group)
         # Every pixel equally likely: larger photographs are drawn more often.
         pixels = torch.tensor([photo.shape[0] * photo.shape[1] for photo in photos], dtype=torch.float64)
         self._odds = pixels / pixels.sum()
@@ -56,22 +55,19 @@ class Batches:
         """The share of the batch of that step, on the device."""
         size = self._config.batch_size // share.count
         indices = range(share.rank * size, (share.rank + 1) * size)
-        clean = torch.stack([self._patch(step, index) for index in indices]).to(self._device)
-        keys: list[tuple[int | str, ...]] = [(self._config.seed, step, index) for index in indices]
-        degraded = self._task.sample(clean, keys)
-        return Batch(degraded.inputs, degraded.targets, self._omega(step, indices).to(self._device))
+        keys: list[Key] = [(self._config.seed, step, index) for index in indices]
+        clean = torch.stack([self._patch(key) for key in keys]).to(self._device)
+        omega = self._omega(step, indices).to(self._device)
+        return Batch(self._task.sample(clean, omega, keys), omega)
 
-    def _patch(self, step: int, index: int) -> Tensor:
-        key = (self._config.seed, step, index)
+    def _patch(self, key: Key) -> Tensor:
         chosen = int(torch.multinomial(self._odds, 1, generator=generator(*key, "photo")))
         patch = self._augment(self._photos[chosen], stream_seed(*key, "crop"))
         return torch.from_numpy(np.ascontiguousarray(patch)).permute(2, 0, 1).float() / 255
 
     def _omega(self, step: int, indices: range) -> Tensor:
         # Samples of one group share an omega, which the network then mixes once.
-        group = self._config.sampling.group
-        draws = {
-            g: self._sampler(1, generator(self._config.seed, step, g, "omega"))
-            for g in sorted({index // group for index in indices})
-        }
-        return torch.cat([draws[index // group] for index in indices])
+        groups = [index // self._config.sampling.group for index in indices]
+        distinct = sorted(set(groups))
+        drawn = self._sampler(self._config.seed, step, distinct)
+        return drawn[[distinct.index(group) for group in groups]]

@@ -5,51 +5,11 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from pipelines.config import Section
-from pipelines.tasks import DenoiseDeblurConfig, make_task
-from tunable_models import (
-    BasisName,
-    ControlSpace,
-    Dirichlet,
-    Sampler,
-    TunableError,
-    Uniform,
-    get_architecture,
-)
+from pipelines.tasks import DenoiseDeblurConfig, TaskConfig, make_task
+from pipelines.train.network import NetworkConfig
+from pipelines.train.sampling import SamplingConfig
+from tunable_models import TunableError
 from tunable_models.bases import make_basis
-
-
-class NetworkConfig(Section):
-    """Which network is made tunable, and how."""
-
-    architecture: str = "edsr"
-    """A name of the architecture registry."""
-    config: dict[str, int | float | str | bool] = Field(default={"width": 32, "blocks": 4})
-    """Options of that architecture."""
-    basis: BasisName = "delta"
-    """How omega blends kernels: delta, affine or multilinear; linear where the task's space is a simplex."""
-
-    @model_validator(mode="after")
-    def _known(self) -> Self:
-        try:
-            get_architecture(self.architecture).config(**self.config)
-        except TunableError as error:
-            raise ValueError(str(error)) from error
-        return self
-
-
-class SamplingConfig(Section):
-    """Which omegas are trained on."""
-
-    family: Literal["uniform", "dirichlet"] = "dirichlet"
-    """Uniform over the space, or Dirichlet (on a box: Beta for each slider)."""
-    alpha: float = Field(default=0.5, ge=0.01, le=100)
-    """Concentration of the Dirichlet: below 1 favours the ends of the sliders."""
-    group: int = Field(default=4, ge=1)
-    """How many samples of a batch share one omega: 1 is an omega a sample."""
-
-    def sampler(self, space: ControlSpace) -> Sampler:
-        """The sampler on that space."""
-        return Uniform(space) if self.family == "uniform" else Dirichlet(space, self.alpha)
 
 
 class OptimizerConfig(Section):
@@ -59,6 +19,8 @@ class OptimizerConfig(Section):
     """Peak learning rate."""
     warmup_steps: int = Field(default=50, ge=0)
     """Steps from 0 to the peak."""
+    critic_lr: float = Field(default=0.0002, gt=0)
+    """Learning rate of the task's critic, where it has one; constant."""
     clip_norm: float = Field(default=1.0, gt=0)
     """Largest L2 norm of the whole gradient; longer ones are scaled down."""
 
@@ -83,7 +45,7 @@ class ComputeConfig(Section):
 class TrainConfig(Section):
     """All of section ``train``."""
 
-    task: DenoiseDeblurConfig = DenoiseDeblurConfig()
+    task: TaskConfig = DenoiseDeblurConfig()
     network: NetworkConfig = NetworkConfig()
     sampling: SamplingConfig = SamplingConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
@@ -103,15 +65,21 @@ class TrainConfig(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        task, network = make_task(self.task), self.network
+        task = make_task(self.task)
         try:
-            make_basis(network.basis, task.space)
-            scale = get_architecture(network.architecture).contract(**network.config).scale
+            make_basis(self.network.basis, task.space)
+            self.sampling.sampler(task.space, self.batch_size // self.sampling.group or 1)
+            contract = self.network.contract()
         except TunableError as error:
             raise ValueError(str(error)) from error
-        if scale != task.scale:
+        if contract.scale != task.scale:
+            wanted = f"enlarges a picture {task.scale} times" if task.scale > 1 else "keeps a picture's size"
+            raise ValueError(f"{task.name} {wanted}, network.config enlarges it {contract.scale} times")
+        unit = contract.multiple * contract.scale
+        if self.patch_px % unit:
             raise ValueError(
-                f"{task.name} keeps the size of a picture, network.config enlarges it {scale} times"
+                f"patch_px {self.patch_px} must be a multiple of {unit}, for the inputs of "
+                f"{self.network.architecture} at scale {contract.scale}"
             )
         return self
 

@@ -12,12 +12,20 @@ TRAINING_CODE = (
     "tunable_models",
     "pipelines/config.py",
     "pipelines/data/augment.py",
+    "pipelines/data/camera.py",
+    "pipelines/data/paintings.py",
     "pipelines/data/photos.py",
+    "pipelines/data/transforms.py",
+    "pipelines/published_weights.py",
     "pipelines/streams.py",
     "pipelines/tasks",
     "pipelines/train/batches.py",
     "pipelines/train/config.py",
+    "pipelines/train/learner.py",
     "pipelines/train/loop.py",
+    "pipelines/train/network.py",
+    "pipelines/train/sampling.py",
+    "pipelines/vgg.py",
 )
 """Files and folders whose code can change a run's numbers."""
 

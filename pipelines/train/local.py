@@ -13,8 +13,15 @@ from pipelines.train.runlog import RunLog
 from pipelines.train.samples import Samples
 
 
-def run_local(config: TrainConfig, photos: Path, folder: Path, fingerprint: str) -> None:
+def run_local(config: TrainConfig, photos: Path, folder: Path, fingerprint: str, root: Path = Path()) -> None:
     """Train to the last step; checkpoints, log and sample pictures go below ``folder``.
+
+    Args:
+        config: of the run.
+        photos: folder of training photographs.
+        folder: state of this run.
+        fingerprint: of this run.
+        root: where relative paths in the task's options start.
 
     Raises:
         ConfigError: a GPU is asked for and torch finds none.
@@ -27,5 +34,6 @@ def run_local(config: TrainConfig, photos: Path, folder: Path, fingerprint: str)
         store=CheckpointStore(folder / "checkpoints", fingerprint),
         share=Share(0, 1),
         device=torch.device("cuda" if config.compute.use_gpu else "cpu"),
+        root=root,
     )
     train(job, RunLog(folder).append, at_checkpoint=Samples(folder, photos, config))

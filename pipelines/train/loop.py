@@ -9,21 +9,19 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
-from torch.optim.lr_scheduler import LambdaLR
+from torch import Tensor
 
 from pipelines.data.photos import PhotoSet
 from pipelines.errors import TrainingError
-from pipelines.streams import stream_seed
-from pipelines.tasks import Task, make_task
+from pipelines.tasks import make_task
 from pipelines.train.batches import Batches, Share
 from pipelines.train.checkpoint import CheckpointStore
-from pipelines.train.config import OptimizerConfig, TrainConfig
-from tunable_models import TunableNetwork, build, make_tunable
+from pipelines.train.config import TrainConfig
+from pipelines.train.learner import Learner, Wrap
+from tunable_models import TunableNetwork
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,26 +45,27 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What a worker needs; the same on every worker but ``share`` and ``device``."""
+    """What a worker needs; the same on every worker but ``share`` and ``device``.
+
+    Attributes:
+        config: of the run.
+        photos: folder of the training photographs.
+        store: of the run's checkpoints.
+        share: which part of every batch.
+        device: of the network.
+        root: where relative paths in the task's options start.
+    """
 
     config: TrainConfig
     photos: Path
     store: CheckpointStore
     share: Share
     device: torch.device
+    root: Path = Path()
 
 
 Report = Callable[[Progress], None]
-Wrap = Callable[[nn.Module], nn.Module]
 AtCheckpoint = Callable[[int, TunableNetwork], None]
-
-
-def new_network(config: TrainConfig, task: Task) -> TunableNetwork:
-    """The untrained network of a run, the same on every worker."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream_seed(config.seed, "initialisation"))
-        plain = build(config.network.architecture, **config.network.config)
-        return make_tunable(plain, task.space, config.network.basis)
 
 
 def train(
@@ -92,30 +91,22 @@ def train(
     """
     config = job.config
     torch.set_num_threads(config.compute.threads)
-    task = make_task(config.task)
+    task = make_task(config.task, job.root).to(job.device)
     batches = Batches(PhotoSet.open(job.photos), task, config, job.device)
-    network = new_network(config, task).to(job.device)
-    optimizer = torch.optim.Adam(network.parameters(), lr=config.optimizer.lr)
-    scheduler = LambdaLR(optimizer, _schedule(config.optimizer, config.steps))
-    start = _resume(job, network, optimizer, scheduler)
-    model = wrap(network)
+    learner = Learner(config, task, job.device)
+    start = _resume(job, learner)
+    learner.wrap(wrap)
     meter = _Meter(config.batch_size, job)
     for step in range(start, config.steps):
-        batch = batches(step, job.share)
-        loss = task.loss(model(batch.inputs, omega=batch.omega), batch.targets, batch.omega).mean()
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(network.parameters(), config.optimizer.clip_norm)
-        optimizer.step()
-        scheduler.step()
-        meter.add(loss.detach())
+        loss, norm = learner.step(batches(step, job.share))
+        meter.add(loss)
         done = step + 1
         if done % config.log_every == 0 or done == config.steps:
-            report(meter.progress(done, float(scheduler.get_last_lr()[0]), norm))
+            report(meter.progress(done, learner.lr, norm))
         if job.share.rank == 0 and (done % config.checkpoint_every == 0 or done == config.steps):
-            job.store.save(done, _state(network, optimizer, scheduler))
-            at_checkpoint(done, network)
-    return network
+            job.store.save(done, learner.state())
+            at_checkpoint(done, learner.network)
+    return learner.network
 
 
 class _Meter:
@@ -148,36 +139,12 @@ class _Meter:
         return Progress(step=step, loss=mean.item(), lr=lr, grad_norm=norm.item(), images_per_s=speed)
 
 
-def _schedule(config: OptimizerConfig, steps: int) -> Callable[[int], float]:
-    """Factor of the learning rate: linear warm-up, then half a cosine to zero."""
-
-    def factor(step: int) -> float:
-        if step < config.warmup_steps:
-            return (step + 1) / config.warmup_steps
-        part = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, part)))
-
-    return factor
-
-
-def _state(network: nn.Module, optimizer: torch.optim.Optimizer, scheduler: LambdaLR) -> dict[str, Any]:
-    # No random state: every stream is keyed by (seed, step, index), see pipelines.streams.
-    return {
-        "network": network.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "scheduler": scheduler.state_dict(),
-    }
-
-
-def _resume(job: Job, network: nn.Module, optimizer: torch.optim.Optimizer, scheduler: LambdaLR) -> int:
+def _resume(job: Job, learner: Learner) -> int:
     """Load the newest whole checkpoint; the step to go on from."""
     step = _agree(job)
     if step is None:
         return 0
-    state = job.store.load(step)
-    network.load_state_dict(state["network"])
-    optimizer.load_state_dict(state["optimizer"])
-    scheduler.load_state_dict(state["scheduler"])
+    learner.load(job.store.load(step))
     return step
 
 

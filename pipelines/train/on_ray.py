@@ -36,7 +36,9 @@ from tunable_models import TunableError
 FAULT = "fault.json"
 
 
-def run_on_ray(config: TrainConfig, photos: Path, folder: Path, fingerprint: str) -> None:
+def run_on_ray(
+    config: TrainConfig, photos: Path, folder: Path, fingerprint: str, root: Path = Path()
+) -> None:
     """Train to the last step on Ray; checkpoints, log and sample pictures go below ``folder``.
 
     Args:
@@ -44,6 +46,7 @@ def run_on_ray(config: TrainConfig, photos: Path, folder: Path, fingerprint: str
         photos: folder of training photographs, readable by every worker.
         folder: state of this run, shared by all workers.
         fingerprint: of this run.
+        root: where relative paths in the task's options start, readable by every worker.
 
     Raises:
         ConfigError: there is no cluster at the address, or it is too small.
@@ -59,7 +62,14 @@ def run_on_ray(config: TrainConfig, photos: Path, folder: Path, fingerprint: str
     try:
         with ray_cluster(compute.address, num_cpus=compute.workers * compute.threads):
             _check_resources(ray.cluster_resources(), compute)  # type: ignore[no-untyped-call]
-            _fit(config, photos, folder, fingerprint, name)
+            settings = {
+                "config": config.model_dump(),
+                "photos": str(photos),
+                "folder": str(folder),
+                "fingerprint": fingerprint,
+                "root": str(root),
+            }
+            _fit(config.compute, settings, folder, name)
     except (ray.train.TrainingFailedError, ray.exceptions.RayError) as error:
         raise TrainingError(f"training failed on Ray: {_cause(error)}") from error
     finally:
@@ -79,16 +89,10 @@ def _check_resources(resources: Mapping[str, float], compute: ComputeConfig) -> 
             )
 
 
-def _fit(config: TrainConfig, photos: Path, folder: Path, fingerprint: str, name: str) -> None:
-    compute = config.compute
+def _fit(compute: ComputeConfig, settings: dict[str, Any], folder: Path, name: str) -> None:
     trainer = TorchTrainer(
         _worker,
-        train_loop_config={
-            "config": config.model_dump(),
-            "photos": str(photos),
-            "folder": str(folder),
-            "fingerprint": fingerprint,
-        },
+        train_loop_config=settings,
         scaling_config=ScalingConfig(
             num_workers=compute.workers,
             use_gpu=compute.use_gpu,
@@ -128,6 +132,7 @@ def _worker(settings: dict[str, Any]) -> None:
         store=CheckpointStore(folder / "checkpoints", settings["fingerprint"]),
         share=share,
         device=get_device(),
+        root=Path(settings["root"]),
     )
     log = RunLog(folder)
 

@@ -22,7 +22,7 @@ from pipelines.tracking import Tracker, tracking_uri
 from pipelines.train.checkpoint import CheckpointStore
 from pipelines.train.config import TrainConfig
 from pipelines.train.fingerprint import fingerprint
-from pipelines.train.loop import Progress, new_network
+from pipelines.train.loop import Progress
 from pipelines.train.runlog import Follower, RunLog
 
 PRINT_EVERY_S = 5.0
@@ -45,7 +45,7 @@ def run(config: TrainConfig, layout: Layout) -> None:
     try:
         if this.store.newest() != config.steps:  # otherwise only the artefacts are missing
             with Follower(this.log, Watcher(config, tracker, this.folder)):
-                _train(config, photos.folder, this)
+                _train(config, photos.folder, this, layout.root)
         _write(config, layout, photos, this)
         facts = {"training_seconds": f"{_seconds(config, this):.0f}", "mlflow_run_id": tracker.run_id}
         write_json_atomic(layout.train / "provenance.json", provenance(layout.root) | facts)
@@ -107,7 +107,9 @@ class _Run:
 
     @classmethod
     def of(cls, config: TrainConfig, photos: PhotoSet, layout: Layout) -> "_Run":
-        identity = fingerprint(config.identity(), photos.index.sha256)
+        materials = dict(make_task(config.task, layout.root).materials)
+        options = config.identity() | ({"materials": materials} if materials else {})
+        identity = fingerprint(options, photos.index.sha256)
         return cls(identity, layout.state / f"train-{identity[:16]}")
 
     @property
@@ -119,15 +121,15 @@ class _Run:
         return RunLog(self.folder)
 
 
-def _train(config: TrainConfig, photos: Path, this: _Run) -> None:
+def _train(config: TrainConfig, photos: Path, this: _Run, root: Path) -> None:
     if config.compute.runner == "local":
         from pipelines.train.local import run_local
 
-        run_local(config, photos, this.folder, this.identity)
+        run_local(config, photos, this.folder, this.identity, root)
     else:
         from pipelines.train.on_ray import run_on_ray
 
-        run_on_ray(config, photos, this.folder, this.identity)
+        run_on_ray(config, photos, this.folder, this.identity, root)
 
 
 def _photos(layout: Layout) -> PhotoSet:
@@ -152,8 +154,8 @@ def _tracker(config: TrainConfig, layout: Layout, this: _Run) -> Tracker:
 
 
 def _write(config: TrainConfig, layout: Layout, photos: PhotoSet, this: _Run) -> None:
-    task = make_task(config.task)
-    network = new_network(config, task)
+    task = make_task(config.task, layout.root)
+    network = config.network.make(task.space, config.seed)
     network.load_state_dict(this.store.load(config.steps)["network"])
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     write_atomic(layout.train / "model.safetensors", safetensors.torch.save(tensors))
@@ -163,8 +165,10 @@ def _write(config: TrainConfig, layout: Layout, photos: PhotoSet, this: _Run) ->
         "task": task.name,
         "description": task.description,
         "task_config": config.task.model_dump(mode="json"),
-        "architecture": {"id": config.network.architecture, "config": config.network.config},
-        "basis": config.network.basis,
+        "materials": dict(task.materials),
+        "scale": task.scale,
+        "architecture": {"id": config.network.architecture, "config": config.network.options()},
+        **config.network.model_dump(mode="json", include={"basis", "rank", "train", "include", "exclude"}),
         "space": task.space.to_dict(),
         "weights_sha256": sha256_file(layout.train / "model.safetensors"),
         "fingerprint": this.identity,

@@ -1,8 +1,10 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipelines.__main__ import main
+from pipelines.recipes import recipe
 
 
 @pytest.fixture
@@ -18,8 +20,15 @@ def work_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         (["prepare"], 1, "prepare: "),
         (["train"], 1, "train.steps"),
+        (["all"], 1, "prepare: "),
         (["tarin"], 1, "unknown stage 'tarin'"),
+        (["train", "--root", "elsewhere"], 1, "elsewhere"),
+        (["recipe", "noise-levl"], 1, "did you mean 'noise-level'"),
+        (["recipe"], 1, "there are noise-level, "),
+        (["recipe", "noise-level", "--preset", "tpu"], 1, "cpu, gpu"),
+        (["recipe", "noise-level", "--out", "params.yaml"], 1, "params.yaml, got: File exists"),
         ([], 2, "usage"),
+        (["train", "--stesp", "3"], 2, "usage"),
         (["--help"], 0, "usage"),
     ],
 )
@@ -52,6 +61,9 @@ def test_ctrl_c_says_how_to_go_on(
     monkeypatch.setattr(entry, "run_stage", interrupt)
     assert main(["train"]) == 130
     assert "go on with: dvc repro" in capsys.readouterr().err
+    (work_tree / "dvc.yaml").unlink()
+    assert main(["all"]) == 130
+    assert "prepare: interrupted; go on with: python -m pipelines all" in capsys.readouterr().err
 
 
 def test_a_stage_runs_once_at_a_time(work_tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,3 +73,25 @@ def test_a_stage_runs_once_at_a_time(work_tree: Path, capsys: pytest.CaptureFixt
     with FileLock(work_tree / ".state" / "prepare.lock"):
         assert main(["prepare"]) == 1
     assert "another prepare is running" in capsys.readouterr().err
+
+
+def test_all_runs_every_stage_in_order_in_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pipelines.__main__ as entry
+
+    ran: list[tuple[str, Path]] = []
+    monkeypatch.setattr(entry, "run_stage", lambda name, layout: ran.append((name, layout.root)))
+    folder = tmp_path / "noise"
+    folder.mkdir()
+    assert main(["recipe", "noise-level", "--out", str(folder / "params.yaml")]) == 0
+    assert main(["all", "--root", str(folder)]) == 0
+    assert ran == [(stage, folder) for stage in ("prepare", "train", "evaluate", "publish")]
+
+
+def test_a_recipe_is_written_out_or_to_a_new_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recipe", "real-world", "--preset", "gpu"]) == 0
+    text = capsys.readouterr().out
+    assert text == recipe("real-world", "gpu")
+    assert yaml.safe_load(text)["train"]["task"]["name"] == "real-world"
+    out = tmp_path / "params.yaml"
+    assert main(["recipe", "real-world", "--out", str(out)]) == 0
+    assert out.read_text() == recipe("real-world", "cpu")

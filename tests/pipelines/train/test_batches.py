@@ -16,14 +16,21 @@ def batches(job: Job) -> Batches:
 def test_shares_make_up_the_whole_batch(batches: Batches) -> None:
     whole = batches(3, Share(0, 1))
     shares = [batches(3, Share(rank, 2)) for rank in range(2)]
-    for name in ("inputs", "targets", "omega"):
-        assert torch.equal(torch.cat([getattr(share, name) for share in shares]), getattr(whole, name))
+    pairs = [
+        (whole.omega, [share.omega for share in shares]),
+        (whole.example.inputs, [share.example.inputs for share in shares]),
+        *((whole.example.targets[n], [s.example.targets[n] for s in shares]) for n in whole.example.targets),
+    ]
+    assert len(pairs) == 6
+    for expected, parts in pairs:
+        assert torch.equal(torch.cat(parts), expected)
 
 
 def test_steps_differ_and_repeat(batches: Batches) -> None:
     share = Share(0, 1)
-    assert torch.equal(batches(3, share).inputs, batches(3, share).inputs)
-    assert not torch.equal(batches(3, share).inputs, batches(4, share).inputs)
+    first, again, other = (batches(step, share).example.inputs for step in (3, 3, 4))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
 
 
 def test_samples_of_a_group_share_an_omega(batches: Batches) -> None:
@@ -33,7 +40,7 @@ def test_samples_of_a_group_share_an_omega(batches: Batches) -> None:
 
 
 def test_patches_are_photographs_in_the_unit_range(batches: Batches, job: Job) -> None:
-    clean = batches(0, Share(0, 1)).targets[:, 3]
+    clean = batches(0, Share(0, 1)).example.targets["clean"]
     assert clean.shape == (4, 3, job.config.patch_px, job.config.patch_px)
     assert clean.min() >= 0
     assert clean.max() <= 1

@@ -3,7 +3,10 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from PIL import Image
+from tiny_tasks import tiny_config
 
+from pipelines.config import parse_section
 from pipelines.errors import DataError
 from pipelines.paths import Layout
 from pipelines.tracking import EXPERIMENT, tracking_uri
@@ -33,6 +36,11 @@ def test_a_run_leaves_a_loadable_network_and_the_same_bytes_again(
     network, record = load_trained(layout)
     assert network.space.names == ("denoise", "deblur")
     assert record["steps"] == 6
+    assert record["scale"] == 1
+    assert record["task_config"]["noise_sigma"] == [25.0, 25.0]
+    assert record["architecture"]["config"] == config.network.options()
+    assert (record["basis"], record["rank"], record["train"]) == ("delta", None, "all")
+    assert (record["include"], record["exclude"], record["materials"]) == (None, [], {})
     assert str(tmp_path) not in json.dumps(record)
     assert "step 6/6" in capsys.readouterr().out
 
@@ -60,6 +68,28 @@ def test_other_options_start_clean(config: TrainConfig, layout: Layout) -> None:
     run(config.model_copy(update={"seed": 1}), layout)
     assert all(artefacts(layout)[name] != first[name] for name in DETERMINISTIC)
     assert len(list(layout.state.glob("train-*"))) == 2
+
+
+def test_what_comes_from_outside_is_recorded_and_makes_another_run(
+    config: TrainConfig, layout: Layout, tmp_path: Path
+) -> None:
+    for name, colour in (("one", "red"), ("two", "blue")):
+        Image.new("RGB", (40, 40), colour).save(tmp_path / f"{name}.png")
+    options = config.model_dump() | {
+        "task": tiny_config("style-transfer", styles={"one": "one.png", "two": "two.png"}).model_dump(),
+        "network": {"architecture": "stylenet", "config": {"width": 2, "blocks": 1}, "rank": 1},
+    }
+    styles = parse_section(options, "train", TrainConfig)
+    run(styles, layout)
+    record = json.loads((layout.train / "record.json").read_text())
+    assert set(record["materials"]) == {"trunk", "style one", "style two"}
+    assert "seeded random" in record["materials"]["trunk"]
+    assert record["rank"] == 1
+    assert record["task_config"]["styles"] == {"one": "one.png", "two": "two.png"}
+    assert str(tmp_path) not in json.dumps(record)
+    Image.new("RGB", (40, 40), "green").save(tmp_path / "two.png")
+    run(styles, layout)
+    assert json.loads((layout.train / "record.json").read_text())["fingerprint"] != record["fingerprint"]
 
 
 def test_an_interrupted_run_is_marked_and_goes_on(

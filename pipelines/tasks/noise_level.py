@@ -1,0 +1,88 @@
+"""Denoising at a known noise level: one condition slider, sigma 0 to 50.
+
+The slider tells the network how strong the noise is; in training the noise of every sample is what omega
+says, and the target is always the clean picture. Turned beyond the truth it takes away more, below it
+less: one network in place of one for each level, as FFDNet (https://arxiv.org/abs/1710.04026) and DRUNet
+do with a map beside their input.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from pipelines.config import Section
+from pipelines.streams import generator
+from pipelines.tasks.decibels import removed
+from pipelines.tasks.degradations import add_noise
+from pipelines.tasks.distances import DISTANCES, Distance
+from pipelines.tasks.ranges import draw_strengths
+from pipelines.tasks.task import Example, Key, Task
+from tunable_models import Control, ControlSpace
+
+
+class NoiseLevelConfig(Section):
+    """What the network is told, and trained to undo."""
+
+    name: Literal["noise-level"] = "noise-level"
+    max_sigma: float = Field(default=50.0, gt=0, le=255)
+    """Noise at the slider's upper end, sigma in units of 1/255; the lower end is no noise."""
+    distance: Distance = "l1"
+    """Distance to the clean picture."""
+
+
+class NoiseLevel(Task):
+    """The task; its only target is ``clean``."""
+
+    name: ClassVar[str] = "noise-level"
+    description: ClassVar[str] = "Denoising of photographs with a slider for the level of their noise."
+
+    def __init__(self, config: NoiseLevelConfig) -> None:
+        self.config = config
+        self.space = ControlSpace.box(
+            Control(
+                name="noise",
+                description="How strong the noise is taken to be; more takes away more.",
+                high=config.max_sigma,
+                default=config.max_sigma / 2,
+                unit="sigma/255",
+                kind="condition",
+                metric="rms of what is taken away",
+            )
+        )
+        self._distance = DISTANCES[config.distance]
+
+    @property
+    def levels(self) -> Mapping[str, float]:
+        """The slider's middle."""
+        return {"noise_sigma": self.config.max_sigma / 2}
+
+    def sample(self, clean: Tensor, omega: Tensor, keys: Sequence[Key]) -> Example:
+        """Noise as strong as omega says."""
+        _, noise = draw_strengths((), keys, clean.shape[1:])
+        sigma = omega[:, 0] * self.config.max_sigma
+        return Example(add_noise(clean, sigma, noise.to(clean.device)), {"clean": clean})
+
+    def degrade(self, clean: Tensor, levels: Mapping[str, float], key: Key) -> Example:
+        """All samples at ``noise_sigma``."""
+        noise = torch.randn(clean.shape, generator=generator(*key)).to(clean.device)
+        sigma = torch.full((len(clean),), levels["noise_sigma"], device=clean.device)
+        return Example(add_noise(clean, sigma, noise), {"clean": clean})
+
+    def loss(self, output: Tensor, example: Example, omega: Tensor) -> Tensor:
+        """The distance to the clean picture, (B,), whatever omega."""
+        return self._distance(output, example.targets["clean"])
+
+    def aim(self, example: Example, omega: Tensor) -> Tensor:
+        """The clean picture."""
+        return example.targets["clean"]
+
+    def progress(self, output: Tensor, example: Example, omega: Tensor, control: int) -> Tensor:
+        """The rms taken away, (B,) in dB."""
+        return removed(example.inputs, output)
+
+    def matched(self, omega: Tensor) -> Mapping[str, float]:
+        """The noise that omega (1,) names."""
+        return {"noise_sigma": omega[0].item() * self.config.max_sigma}

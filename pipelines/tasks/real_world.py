@@ -1,0 +1,112 @@
+"""Real-world degradations: the noise of a sensor and the artefacts of JPEG, a slider for each.
+
+A camera adds noise first and compresses then, so the network sees JPEG(x + n). The corners of the box:
+(0,0) the input, (1,0) the noisy picture without JPEG x + n, (0,1) the clean picture with JPEG JPEG(x),
+(1,1) the clean x.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from pipelines.config import Section
+from pipelines.data.camera import jpeg, sensor_noise
+from pipelines.streams import generator, stream_seed
+from pipelines.tasks.blended import BlendedTask
+from pipelines.tasks.distances import Distance
+from pipelines.tasks.ranges import check_range, middle
+from pipelines.tasks.task import Example, Key
+from tunable_models import Control, ControlSpace
+
+SPACE = ControlSpace.box(
+    Control(
+        name="dejpeg",
+        description="How much of JPEG's blocks and ringing is undone.",
+        metric="PSNR to the picture without JPEG",
+    ),
+    Control(
+        name="denoise",
+        description="How much of the sensor's noise is taken away.",
+        metric="PSNR to the picture without noise",
+    ),
+)
+TARGETS = ("input", "uncompressed", "denoised", "clean")
+
+Quality = tuple[int, int]
+
+
+class RealWorldConfig(Section):
+    """What the camera did."""
+
+    name: Literal["real-world"] = "real-world"
+    noise_sigma: tuple[float, float] = (5.0, 25.0)
+    """Range of the sensor's noise, sigma at mid grey in units of 1/255; each training sample draws its
+    own."""
+    jpeg_quality: tuple[int, int] = Field(default=(15, 60))
+    """Range of JPEG's quality, 1 to 100."""
+    distance: Distance = "rmse"
+    """Distance to the blended target."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        check_range("noise_sigma", self.noise_sigma, 128.0)
+        low, high = self.jpeg_quality
+        if not 1 <= low <= high <= 100:
+            raise ValueError(f"jpeg_quality must be [low, high] within 1..100, got [{low}, {high}]")
+        return self
+
+
+class RealWorld(BlendedTask):
+    """The task; targets ``input``, ``uncompressed`` (x + n), ``denoised`` (JPEG(x)) and ``clean``."""
+
+    name: ClassVar[str] = "real-world"
+    description: ClassVar[str] = (
+        "Restoration of camera pictures with a slider for JPEG artefacts and one for noise."
+    )
+
+    def __init__(self, config: RealWorldConfig) -> None:
+        super().__init__(SPACE, TARGETS, config.distance)
+        self.config = config
+
+    @property
+    def levels(self) -> Mapping[str, float]:
+        """The middle of both ranges."""
+        low, high = self.config.jpeg_quality
+        return {"noise_sigma": middle(self.config.noise_sigma), "jpeg_quality": round((low + high) / 2)}
+
+    def sample(self, clean: Tensor, omega: Tensor, keys: Sequence[Key]) -> Example:
+        """Noise and quality of every sample from their ranges."""
+        draws = [self._draw(key) for key in keys]
+        seeds = [stream_seed(*key, "sensor") for key in keys]
+        return _example(clean, draws, seeds)
+
+    def degrade(self, clean: Tensor, levels: Mapping[str, float], key: Key) -> Example:
+        """All samples at ``noise_sigma`` and ``jpeg_quality``, which is rounded."""
+        draw = (float(levels["noise_sigma"]), round(levels["jpeg_quality"]))
+        seeds = [stream_seed(*key, "sensor", index) for index in range(len(clean))]
+        return _example(clean, [draw] * len(clean), seeds)
+
+    def _draw(self, key: Key) -> tuple[float, int]:
+        stream = generator(*key, "degradation")
+        (low, high), (worst, best) = self.config.noise_sigma, self.config.jpeg_quality
+        sigma = low + torch.rand((), generator=stream).item() * (high - low)
+        return sigma, int(torch.randint(worst, best + 1, (), generator=stream))
+
+
+def _example(clean: Tensor, draws: Sequence[tuple[float, int]], seeds: Sequence[int]) -> Example:
+    # Through 8-bit pixels on the CPU, which is what a camera's file holds.
+    pixels = clean.detach().cpu().clamp(0, 1).mul(255).round().byte().permute(0, 2, 3, 1).numpy()
+    rows = [_camera(np.ascontiguousarray(x), *d, s) for x, d, s in zip(pixels, draws, seeds, strict=True)]
+    stacked = torch.from_numpy(np.stack(rows)).to(clean.device).permute(1, 0, 4, 2, 3).float() / 255
+    pictures = dict(zip(TARGETS, (*stacked.contiguous(), clean), strict=True))
+    return Example(pictures["input"], pictures)
+
+
+def _camera(picture: np.ndarray, sigma: float, quality: int, seed: int) -> np.ndarray:
+    """The input, the noisy and the compressed picture, (3, H, W, 3)."""
+    noisy = sensor_noise(picture, sigma, seed)
+    return np.stack([jpeg(noisy, quality), noisy, jpeg(picture, quality)])

@@ -1,0 +1,161 @@
+"""Every recipe is valid whole, and trains, resumes and is evaluated when it is made small."""
+
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from tiny_tasks import SMALL
+
+from pipelines.__main__ import STAGES
+from pipelines.config import SECTIONS, load_section, parse_section
+from pipelines.data.photos import write_photos
+from pipelines.errors import ConfigError
+from pipelines.recipes import NAMES, PRESETS, recipe
+from pipelines.serve.config import ServeConfig
+from pipelines.train.batches import Share
+from pipelines.train.checkpoint import CheckpointStore
+from pipelines.train.config import TrainConfig
+from pipelines.train.loop import Job, Progress, train
+from tunable_models import TunableNetwork
+
+NETWORKS: dict[str, dict[str, Any]] = {
+    "edsr": {"width": 4, "blocks": 1},
+    "nafnet": {"width": 4, "enc_blocks": (1,), "middle_blocks": 1, "dec_blocks": (1,)},
+    "stylenet": {"width": 2, "blocks": 1},
+    "swinir": {"width": 4, "depths": (1,), "heads": (1,), "window": 4},
+}
+ADVERSARIAL = {"adversarial_scale": 0.1, "critic": {"width": 2, "depth": 1}}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("name", NAMES)
+def test_every_section_is_valid(name: str, preset: str, tmp_path: Path) -> None:
+    params = tmp_path / "params.yaml"
+    params.write_text(recipe(name, preset))
+    assert tuple(yaml.safe_load(params.read_text())) == SECTIONS
+    for stage, (_, options, kind) in STAGES.items():
+        load_section(params, stage, getattr(import_module(options), kind))
+    load_section(params, "serve", ServeConfig)
+    config = load_section(params, "train", TrainConfig)
+    assert config.task.name == name
+    assert config.compute.use_gpu == (preset == "gpu")
+    assert (config.network.preset is not None) == (preset == "gpu")
+
+
+def test_evaluation_asks_for_levels_the_task_has(tmp_path: Path) -> None:
+    from pipelines.evaluate.config import EvaluateConfig
+    from pipelines.tasks import make_task
+
+    for name in NAMES:
+        for preset in PRESETS:
+            params = tmp_path / f"{name}-{preset}.yaml"
+            params.write_text(recipe(name, preset))
+            task = make_task(load_section(params, "train", TrainConfig).task)
+            asked = load_section(params, "evaluate", EvaluateConfig).levels
+            assert set(asked) == set(task.levels)
+
+
+def test_unknown_ones_are_told_with_those_there_are() -> None:
+    with pytest.raises(ConfigError, match=r"did you mean 'noise-level'; there are .*real-world"):
+        recipe("noise-levl")
+    with pytest.raises(ConfigError, match="cpu, gpu"):
+        recipe("noise-level", "tpu")
+
+
+def tiny(name: str, preset: str, **task: Any) -> TrainConfig:
+    """The recipe with a small network, few steps and small patches."""
+    values = yaml.safe_load(recipe(name, preset))["train"]
+    values["task"] |= SMALL.get(name, {}) | task
+    if "critic" in values["task"]:
+        values["task"]["critic"] = ADVERSARIAL["critic"]
+    network = values["network"]
+    network.pop("preset", None)
+    network["config"] = dict(NETWORKS[network["architecture"]])
+    if "scale" in values["task"]:
+        network["config"]["scale"] = values["task"]["scale"]
+    values["sampling"]["group"] = 2
+    values["optimizer"]["warmup_steps"] = 1
+    values["compute"] = {"runner": "local"}
+    sizes = {"steps": 4, "batch_size": 2, "patch_px": 16, "log_every": 1, "checkpoint_every": 2}
+    return parse_section(values | sizes, "train", TrainConfig)
+
+
+class Stop(Exception):
+    """The machine fails here."""
+
+
+CASES = [(name, preset, {}) for name in NAMES for preset in PRESETS]
+CASES += [("super-resolution", "cpu", ADVERSARIAL)]
+
+
+@pytest.mark.parametrize(("name", "preset", "task"), CASES)
+def test_it_trains_and_goes_on_bit_for_bit(
+    name: str, preset: str, task: dict[str, Any], tmp_path: Path
+) -> None:
+    config = tiny(name, preset, **task)
+    random = np.random.default_rng(0)
+    photos = [(f"{i}.png", random.integers(0, 256, (20, 24, 3), dtype=np.uint8)) for i in range(2)]
+    write_photos(tmp_path / "photos", photos)
+
+    def job(folder: str) -> Job:
+        store = CheckpointStore(tmp_path / folder, "print")
+        return Job(
+            config=config,
+            photos=tmp_path / "photos",
+            store=store,
+            share=Share(0, 1),
+            device=torch.device("cpu"),
+        )
+
+    whole: list[Progress] = []
+    expected = train(job("whole"), whole.append)
+    halves: list[Progress] = []
+
+    def stop(point: Progress) -> None:
+        halves.append(point)
+        if point.step == 3:
+            raise Stop
+
+    with pytest.raises(Stop):
+        train(job("halves"), stop)
+    resumed = train(job("halves"), halves.append)
+    assert [(p.step, p.loss) for p in halves] == [(p.step, p.loss) for p in [*whole[:3], *whole[2:]]]
+    for one, other in zip(resumed.parameters(), expected.parameters(), strict=True):
+        assert torch.equal(one, other)
+    assert moved(config, expected)
+    states = [CheckpointStore(tmp_path / run, "print").load(4) for run in ("whole", "halves")]
+    assert ("critic" in states[0]) == (getattr(config.task, "adversarial_scale", 0) > 0)
+    for key, tensor in states[0].get("critic", {}).items():
+        assert torch.equal(tensor, states[1]["critic"][key])
+
+
+def moved(config: TrainConfig, network: TunableNetwork) -> bool:
+    """Whether training changed the network at every vertex of its sliders."""
+    before = config.network.make(network.space, config.seed)
+    x = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    vertices = torch.tensor(network.space.vertices)
+    with torch.inference_mode():
+        return all(not torch.equal(before.eval().at(v)(x), network.eval().at(v)(x)) for v in vertices)
+
+
+def test_the_critic_learns(tmp_path: Path) -> None:
+    config = tiny("super-resolution", "cpu", **ADVERSARIAL)
+    photo = np.random.default_rng(0).integers(0, 256, (20, 24, 3), dtype=np.uint8)
+    write_photos(tmp_path / "photos", [("0.png", photo)])
+    store = CheckpointStore(tmp_path / "run", "print")
+    job = Job(
+        config=config, photos=tmp_path / "photos", store=store, share=Share(0, 1), device=torch.device("cpu")
+    )
+    train(job, lambda point: None)
+    early, late = store.load(2)["critic"], store.load(4)["critic"]
+    assert all(not torch.equal(early[key], late[key]) for key in early if key.endswith("weight"))
+    other = replace(job, store=CheckpointStore(tmp_path / "other", "print"))
+    slow = config.optimizer.model_copy(update={"critic_lr": 1e-9})
+    train(replace(other, config=config.model_copy(update={"optimizer": slow})), lambda point: None)
+    still = other.store.load(4)["critic"]
+    assert not torch.equal(late["layers.0.weight"], still["layers.0.weight"])
