@@ -7,9 +7,19 @@ import safetensors.torch
 from pipelines.errors import DataError
 from pipelines.paths import Layout
 from pipelines.records import read_json, sha256_file
-from tunable_models import ControlSpace, TunableError, TunableNetwork, build, make_tunable
+from tunable_models import (
+    ControlSpace,
+    ImageContract,
+    TunableError,
+    TunableNetwork,
+    get_architecture,
+    make_tunable,
+)
 
 AGAIN = "train again: python -m pipelines train"
+
+SELECTION = ("rank", "include", "exclude")
+"""What of a network is tunable and how, beside its basis; a record without them means all of it."""
 
 
 def load_trained(layout: Layout) -> tuple[TunableNetwork, dict[str, Any]]:
@@ -25,14 +35,26 @@ def load_trained(layout: Layout) -> tuple[TunableNetwork, dict[str, Any]]:
         if got != record["weights_sha256"]:
             raise DataError(f"expected SHA-256 {record['weights_sha256']} of {weights}, got {got}; {AGAIN}")
         architecture = record["architecture"]
-        plain = build(architecture["id"], **architecture["config"])
-        network = make_tunable(plain, ControlSpace.from_dict(record["space"]), record["basis"])
+        plain = get_architecture(architecture["id"]).build(**architecture["config"])
+        space = ControlSpace.from_dict(record["space"])
+        network = make_tunable(plain, space, record["basis"], **selection(record))
         network.load_state_dict(safetensors.torch.load_file(weights))
     except DataError:
         raise
     except (OSError, KeyError, TypeError, TunableError, RuntimeError) as error:
         raise _unusable(layout, error) from error
     return network.eval(), record
+
+
+def selection(record: dict[str, Any]) -> dict[str, Any]:
+    """The record's options of ``make_tunable`` and ``zoo.publish`` that are not their defaults."""
+    return {name: record[name] for name in SELECTION if record.get(name) not in (None, [], ())}
+
+
+def contract_of(record: dict[str, Any]) -> ImageContract:
+    """How images go through the network of a record that :func:`load_trained` gave."""
+    architecture = record["architecture"]
+    return get_architecture(architecture["id"]).contract(**architecture["config"])
 
 
 def _record(layout: Layout) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """The zoo: published tunable networks, found by name, verified and ready for any picture.
 
-Example::
+In the examples ``store`` is a :class:`Store` that holds one entry, ``tiny``, with one slider, ``denoise``:
+what the example of :func:`publish` leaves there. Entries that come with the package need no store.
 
-    import zoo
-
-    model = zoo.load("denoise-deblur")
-    restored = model("photo.png", denoise=0.8, deblur=0.3)
+Example:
+    >>> import zoo
+    >>> model = zoo.load("tiny", stores=[store])
+    >>> model(torch.rand(3, 32, 48), denoise=0.8).shape
+    torch.Size([3, 32, 48])
 """
 
 from zoo.catalog import Report, default_stores, list_models, resolve, verify

@@ -26,12 +26,17 @@ def render(manifest: Manifest) -> str:
 
 def _architecture(manifest: Manifest) -> str:
     options = ", ".join(f"{key} {value}" for key, value in sorted(manifest.architecture.config.items()))
-    return f"{manifest.architecture.id} ({options}), basis {manifest.basis}, scale {manifest.input.scale}"
+    rank = f" of rank {manifest.rank}" if manifest.rank else ""
+    words = f"{manifest.architecture.id} ({options}), basis {manifest.basis}{rank}"
+    return f"{words}, scale {manifest.input.scale}"
 
 
 def _usage(manifest: Manifest) -> str:
     space = manifest.control_space
-    settings = ", ".join(f"{name}={value:g}" for name, value in space.defaults.items())
+    defaults = list(space.defaults.items())
+    # Sliders that share a sum: the last takes what the others leave, as rounded values would not sum to 1.
+    shown = defaults[:-1] if space.kind == "simplex" else defaults
+    settings = ", ".join(f"{name}={value:.4g}" for name, value in shown)
     return (
         "```python\nimport zoo\n\n"
         f'model = zoo.load("{manifest.name}")\n'
@@ -41,15 +46,41 @@ def _usage(manifest: Manifest) -> str:
 
 def _controls(manifest: Manifest) -> str:
     rows = [
-        (c.name, f"{c.low:g} to {c.high:g} {c.unit}".strip(), f"{c.default:g}", c.description)
+        (c.name, f"{c.low:g} to {c.high:g} {c.unit}".strip(), f"{c.default:.4g}", c.description)
         for c in manifest.control_space.controls
     ]
-    return _table(("control", "range", "default", "turning it up"), rows)
+    together = "\n\nThese share a sum of 1: those you leave unset take what the others leave."
+    table = _table(("control", "range", "default", "turning it up"), rows)
+    return table + (together if manifest.control_space.kind == "simplex" else "")
 
 
 def _results(manifest: Manifest) -> str:
-    rows = sorted(_scalars(manifest.metrics.get("summary")))
-    return f"## Results\n\n{_table(('metric', 'value'), rows)}" if rows else ""
+    summary = manifest.metrics.get("summary")
+    groups = summary.items() if isinstance(summary, dict) else ()
+    single = sorted(row for key, value in groups if not _is_table(value) for row in _scalars(value, key))
+    parts = [_table(("metric", "value"), single)] if single else []
+    parts += [f"### {key}\n\n{_grid(key, value)}" for key, value in groups if _is_table(value)]
+    return "\n\n".join(["## Results", *parts]) if parts else ""
+
+
+def _is_table(value: JsonValue) -> bool:
+    """Whether these are two rows at least of the same plain numbers, each row under a name."""
+    rows = list(value.values()) if isinstance(value, dict) else []
+    alike = {tuple(sorted(row)) if isinstance(row, dict) else () for row in rows}
+    return len(rows) > 1 and len(alike) == 1 and () not in alike and all(map(_is_flat, rows))
+
+
+def _is_flat(row: JsonValue) -> bool:
+    return isinstance(row, dict) and not any(isinstance(value, dict | list) for value in row.values())
+
+
+def _grid(title: str, rows: JsonValue) -> str:
+    """Objects with the same keys as a table: a line each, a column a key."""
+    named = rows.items() if isinstance(rows, dict) else ()
+    items = [(name, row) for name, row in named if isinstance(row, dict)]
+    columns = list(items[0][1])
+    lines = [(name, *(_text(row[column]) for column in columns)) for name, row in items]
+    return _table((title, *columns), lines)
 
 
 def _scalars(value: JsonValue, path: str = "") -> Iterator[tuple[str, str]]:
@@ -57,10 +88,12 @@ def _scalars(value: JsonValue, path: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from _scalars(inner, f"{path}.{key}" if path else key)
-    elif isinstance(value, float):
-        yield path, f"{value:.4g}"
-    elif isinstance(value, str | int):
-        yield path, str(value)
+    elif isinstance(value, str | int | float):
+        yield path, _text(value)
+
+
+def _text(value: JsonValue) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _license(manifest: Manifest) -> str:

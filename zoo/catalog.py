@@ -30,6 +30,11 @@ class Report:
         entry: the entry.
         files: its verified files.
         parameters: of the network, that were all finite.
+
+    Example:
+        >>> report = verify("tiny", stores=[store])
+        >>> [file.path for file in report.files]
+        ['README.md', 'model.safetensors']
     """
 
     entry: Entry
@@ -49,7 +54,12 @@ def user_store() -> Store:
 
 
 def default_stores() -> list[Store]:
-    """Where references are looked up, in order: bundled entries, then the user's."""
+    """Where references are looked up, in order: bundled entries, then the user's.
+
+    Example:
+        >>> [type(place).__name__ for place in default_stores()]
+        ['Store', 'Store']
+    """
     return [bundled_store(), user_store()]
 
 
@@ -57,6 +67,10 @@ def list_models(task: str | None = None, stores: Iterable[Store] | None = None) 
     """The entry that each name stands for, sorted by name, perhaps of one task only.
 
     A damaged entry is left out with a warning, so that it cannot hide the others.
+
+    Example:
+        >>> [entry.name for entry in list_models(task="denoise", stores=[store])]
+        ['tiny']
     """
     entries: dict[str, Entry] = {}
     for store in _stores(stores):
@@ -75,6 +89,11 @@ def resolve(ref: str | Path, stores: Iterable[Store] | None = None) -> Entry:
         EntryNotFoundError: there is none; the message names the nearest or says what to type.
         ManifestError: its manifest, or an alias file on the way, cannot be used.
         IntegrityError: its manifest was edited or moved.
+
+    Example:
+        >>> entry = resolve("tiny@latest", stores=[store])
+        >>> entry == resolve(entry.folder)
+        True
     """
     name, _, selector = str(ref).partition("@")
     if isinstance(ref, Path) or not NAME.fullmatch(name):
@@ -93,6 +112,10 @@ def verify(ref: str | Path, stores: Iterable[Store] | None = None) -> Report:
         EntryNotFoundError: as :func:`resolve`.
         ManifestError: the manifest cannot be used.
         IntegrityError: what differs from the manifest.
+
+    Example:
+        >>> verify("tiny", stores=[store]).parameters
+        3222
     """
     entry = resolve(ref, stores)
     network = rebuild(entry.manifest, entry.contents()[WEIGHTS])

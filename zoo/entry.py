@@ -17,6 +17,11 @@ class Entry:
     Attributes:
         folder: where its files lie.
         manifest: what it says about itself.
+
+    Example:
+        >>> entry = store.open("tiny")
+        >>> sorted(entry.contents())
+        ['README.md', 'model.safetensors']
     """
 
     folder: Path

@@ -13,28 +13,90 @@ Each takes one message: expected, got, what to do. That form survives pickling b
 
 
 class ZooError(Exception):
-    """Root of the errors raised on purpose by ``zoo``."""
+    """Root of the errors raised on purpose by ``zoo``.
+
+    Example:
+        >>> try:
+        ...     load("tiny@2.0.0", stores=[store])
+        ... except ZooError as error:
+        ...     print(error)
+        no entry 'tiny@2.0.0'; tiny has ..., latest
+    """
 
 
 class EntryNotFoundError(ZooError, LookupError):
-    """A reference that leads to no entry."""
+    """A reference that leads to no entry.
+
+    Example:
+        >>> try:
+        ...     load("tinny", stores=[store])
+        ... except EntryNotFoundError as error:
+        ...     print(error)
+        no entry 'tinny' in ...; did you mean 'tiny'?
+    """
 
 
 class EntryExistsError(ZooError, FileExistsError):
-    """Entries are immutable: the same version cannot be published with other content."""
+    """Entries are immutable: the same version cannot be published with other content.
+
+    Example:
+        >>> entry = promote("tiny", "1.0.0", target=store, stores=[store])
+        >>> changed = entry.manifest.replace(description="Another text.")
+        >>> try:
+        ...     store.publish(entry.contents(), changed)
+        ... except EntryExistsError as error:
+        ...     print("refused:", error)
+        refused: ...1.0.0 exists with other content; publish under another version
+    """
 
 
 class ManifestError(ZooError, ValueError):
-    """A manifest, or a part of one, that is malformed, unknown to this version or not allowed."""
+    """A manifest, or a part of one, that is malformed, unknown to this version or not allowed.
+
+    Example:
+        >>> try:
+        ...     Manifest.parse({"schema_version": 9})
+        ... except ManifestError as error:
+        ...     print(error)
+        expected schema_version 1, got 9; a newer zoo may read it: pip install --upgrade tunable-zoo
+    """
 
 
 class IntegrityError(ZooError, ValueError):
-    """An entry whose files were changed, added, lost or never belonged together."""
+    """An entry whose files were changed, added, lost or never belonged together.
+
+    Example:
+        >>> weights = store.open("tiny").folder / "model.safetensors"
+        >>> _ = weights.write_bytes(b"cut short")
+        >>> try:
+        ...     verify("tiny", stores=[store])
+        ... except IntegrityError as error:
+        ...     print("refused:", error)
+        refused: ...model.safetensors: expected ... bytes, got 9
+    """
 
 
 class ImageError(ZooError, ValueError):
-    """A picture that is unreadable, too large or of an unsupported kind."""
+    """A picture that is unreadable, too large or of an unsupported kind.
+
+    Example:
+        >>> try:
+        ...     read_image(b"not a picture")
+        ... except ImageError as error:
+        ...     print(error)
+        cannot read the image: expected one of AVIF, BMP, GIF, JPEG, PNG, PPM, TIFF, WEBP, got none
+    """
 
 
 class ImageTooLargeError(ImageError):
-    """A picture with more pixels than the caller allows; an endpoint answers 413 rather than 422."""
+    """A picture with more pixels than the caller allows; an endpoint answers 413 rather than 422.
+
+    Example:
+        >>> from PIL import Image
+        >>> Image.new("RGB", (48, 32)).save("photo.png")
+        >>> try:
+        ...     read_image("photo.png", max_pixels=1000)
+        ... except ImageTooLargeError as error:
+        ...     print(error)
+        expected at most 1,000 pixels, got 48 x 32 = 1,536; make the picture smaller or raise max_pixels
+    """

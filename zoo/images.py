@@ -36,6 +36,12 @@ def read_image(
     Raises:
         ImageTooLargeError: more pixels than allowed.
         ImageError: no such file, no picture of ``FORMATS``, damaged or cut short.
+
+    Example:
+        >>> from PIL import Image
+        >>> Image.new("RGB", (48, 32)).save("photo.png")
+        >>> read_image("photo.png").size
+        (48, 32)
     """
     stream = BytesIO(source) if isinstance(source, bytes) else source
     with _pillow_errors(_label(source)), Image.open(stream, formats=FORMATS) as image:

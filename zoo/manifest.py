@@ -51,6 +51,7 @@ Version = Annotated[str, _matching(VERSION, f"{CONTENT_DIGITS} hex digits or a v
 # One plain file name: entries have no folders, so there is no way out of one.
 FileName = Annotated[str, _matching(FILE, "a plain file name")]
 Sentence = Annotated[str, Field(max_length=2000)]
+Pattern = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class _Strict(BaseModel):
@@ -76,6 +77,7 @@ class ImageInput(_Strict):
     channels: Literal[3] = 3
     scale: int = Field(default=1, ge=1, le=16)
     multiple: int = Field(default=1, ge=1, le=4096)
+    alignment: int = Field(default=1, ge=1, le=4096)
     radius_px: int | None = Field(default=None, ge=0, le=65536)
 
 
@@ -86,6 +88,10 @@ class License(_Strict):
         weights: SPDX expression or name.
         data: licence of the training data.
         note: one sentence on what that means for a user.
+
+    Example:
+        >>> License(weights="Apache-2.0", data="CC-BY-4.0").note
+        ''
     """
 
     weights: str = Field(min_length=1, max_length=200)
@@ -132,12 +138,22 @@ class Manifest(_Strict):
         description: one or two sentences for a person.
         architecture: the network.
         basis: how its kernels depend on omega.
+        rank: of the kernels' differences; None for full.
+        include: patterns of the tensors that are tunable; None for all that usually are.
+        exclude: patterns of tensors that are not.
         space: its controls, as ``ControlSpace.to_dict`` gives them.
         input: how images go through it.
         metrics: results, typically a ``summary`` and one row for each slider setting.
         license: of weights and data.
         provenance: where it came from; no part of the version.
         files: every file of the entry but the manifest.
+
+    Example:
+        >>> manifest = store.open("tiny").manifest
+        >>> manifest.task, manifest.license.weights, manifest.input.radius_px
+        ('denoise', 'CC0-1.0', 4)
+        >>> Manifest.parse(manifest.model_dump(mode="json")) == manifest
+        True
     """
 
     schema_version: Literal[1] = 1
@@ -147,6 +163,9 @@ class Manifest(_Strict):
     description: Sentence = ""
     architecture: ArchitectureId
     basis: Name
+    rank: int | None = Field(default=None, ge=1)
+    include: tuple[Pattern, ...] | None = None
+    exclude: tuple[Pattern, ...] = ()
     space: Annotated[dict[str, JsonValue], AfterValidator(_space)]
     input: ImageInput
     metrics: dict[str, JsonValue] = Field(default_factory=dict)

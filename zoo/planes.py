@@ -2,15 +2,13 @@
 
 The network takes RGB in [0, 1]. What else a picture may be follows these rules:
 
-===============================  ============================  ====================================
-picture                          the network sees              what comes back
-===============================  ============================  ====================================
-grey, 8 or 16 bits, float        three equal channels          grey of that depth: the channels' mean
-1 bit                            black and white as grey       8-bit grey
-palette                          its RGB                       RGB, or RGBA if it is transparent
-alpha, or a transparent colour   the colours, uncomposited     the same alpha, enlarged if the image is
-CMYK, LAB, YCbCr, HSV            RGB (by ICC profile if any)   RGB
-===============================  ============================  ====================================
+| picture | the network sees | what comes back |
+|---|---|---|
+| grey, 8 or 16 bits, float | three equal channels | grey of that depth: the channels' mean |
+| 1 bit | black and white as grey | 8-bit grey |
+| palette | its RGB | RGB, or RGBA if it is transparent |
+| alpha, or a transparent colour | the colours, uncomposited | the same alpha, enlarged if the image is |
+| CMYK, LAB, YCbCr, HSV | RGB (by ICC profile if any) | RGB |
 
 An array is (H, W), (H, W, 1), (H, W, 2) with alpha, (H, W, 3) or (H, W, 4) with alpha; uint8, uint16,
 or floating point with 1 for white. The ICC profile stays on the output where its colour space does.

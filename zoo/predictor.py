@@ -14,9 +14,9 @@ from torch import Tensor
 from tunable_models import Control, ControlSpace, TunableNetwork, View
 from zoo.catalog import resolve
 from zoo.colour import keep_profile
-from zoo.errors import ImageError
+from zoo.errors import ImageError, ImageTooLargeError
 from zoo.images import DEFAULT_MAX_PIXELS, read_image, upright
-from zoo.manifest import WEIGHTS, Manifest
+from zoo.manifest import WEIGHTS, ImageInput, Manifest
 from zoo.planes import Planes, check_range, to_array, to_image
 from zoo.storage import Store
 from zoo.tiling import pad_to_multiple, run_tiled
@@ -26,7 +26,11 @@ Array = NDArray[Any]
 Settings = Mapping[str, float] | None
 
 WHOLE_PX = 1024 * 1024
-"""Pixels up to which an image goes through the network in one piece."""
+"""Pixels up to which an image goes through the network in one piece, where tiles are exact too."""
+
+UNTILED_MAX_PIXELS = 4 * 1024 * 1024
+"""The largest image for a network that sees all of it at once: its features at full size must fit into
+memory together, some kilobytes a pixel."""
 
 TILE_PX = 512
 CACHED_VIEWS = 8
@@ -47,6 +51,11 @@ def load(
         EntryNotFoundError: no such entry.
         ManifestError: its manifest cannot be used by this version.
         IntegrityError: its files are not what was published.
+
+    Example:
+        >>> model = load("tiny", stores=[store])
+        >>> [(control.name, control.low, control.high) for control in model.controls]
+        [('denoise', 0.0, 1.0)]
     """
     entry = resolve(ref, stores)
     network = rebuild(entry.manifest, entry.contents()[WEIGHTS])
@@ -62,12 +71,18 @@ class Predictor:
         device: where it computes.
         whole_px: larger images are computed in tiles, if the network's radius is known.
         tile_px: side of a tile, at least.
-        max_pixels: pictures at a path with more are refused.
+        max_pixels: files with more are refused before they are decoded; so are larger pictures of any
+            kind where the network sees all of one at once.
 
-    Example::
-
-        model = zoo.load("denoise-deblur")
-        restored = model("photo.png", denoise=0.8, deblur=0.3)
+    Example:
+        >>> import numpy as np
+        >>> model = load("tiny", stores=[store])
+        >>> picture = np.full((32, 48, 3), 128, dtype=np.uint8)
+        >>> restored = model(picture, denoise=0.8)
+        >>> restored.shape, restored.dtype
+        ((32, 48, 3), dtype('uint8'))
+        >>> model(torch.rand(2, 3, 32, 48), {"denoise": 0.8}).shape
+        torch.Size([2, 3, 32, 48])
     """
 
     def __init__(
@@ -78,14 +93,14 @@ class Predictor:
         device: str | torch.device = "cpu",
         whole_px: int = WHOLE_PX,
         tile_px: int = TILE_PX,
-        max_pixels: int = DEFAULT_MAX_PIXELS,
+        max_pixels: int | None = None,
     ) -> None:
         self.network = network.to(device).requires_grad_(False).eval()
         self.manifest = manifest
         self.device = torch.device(device)
         self.whole_px = whole_px
         self.tile_px = tile_px
-        self.max_pixels = max_pixels
+        self.max_pixels = _most_pixels(manifest.input) if max_pixels is None else max_pixels
         self._view = lru_cache(CACHED_VIEWS)(self._mix)
 
     @property
@@ -139,6 +154,8 @@ class Predictor:
 
         Raises:
             OmegaError: a setting is unknown, no number, or out of range.
+            ImageTooLargeError: a file, or a picture that cannot be computed in tiles, has more than
+                ``max_pixels``.
             ImageError: the picture is none of the above, cannot be read, or makes the network overflow.
         """
         view = self._view(tuple(self.space.omega(values, **controls).tolist()))
@@ -171,6 +188,9 @@ class Predictor:
             )
         if tensor.numel() == 0:
             raise ImageError(f"expected at least one pixel, got shape {tuple(tensor.shape)}")
+        height, width = tensor.shape[-2:]
+        if self.manifest.input.radius_px is None and height * width > self.max_pixels:
+            raise ImageTooLargeError(self._too_large(height, width))
         check_range(*(bound.item() for bound in tensor.detach().aminmax()))
         output = self._run(tensor if tensor.dim() == 4 else tensor.unsqueeze(0), view)
         return output if tensor.dim() == 4 else output.squeeze(0)
@@ -189,9 +209,22 @@ class Predictor:
                 tile_px=max(self.tile_px, 2 * contract.radius_px),  # halo at most as large as the tile
                 radius_px=contract.radius_px,
                 multiple=contract.multiple,
+                alignment=contract.alignment,
                 scale=contract.scale,
             )
         output = output[..., : contract.scale * height, : contract.scale * width]
         if not output.isfinite().all():
             raise ImageError(f"{self.name}@{self.version} gave values that are not finite for this picture")
         return output.clamp(0, 1).to(batch.device, batch.dtype)
+
+    def _too_large(self, height: int, width: int) -> str:
+        return (
+            f"{self.name} sees the whole picture at once: expected at most {self.max_pixels:,} pixels, "
+            f"got {width} x {height} = {width * height:,}; make the picture smaller or raise max_pixels"
+        )
+
+
+def _most_pixels(contract: ImageInput) -> int:
+    """What memory is likely to hold: of the output, and of all features where nothing can be tiled."""
+    largest = DEFAULT_MAX_PIXELS // contract.scale**2
+    return largest if contract.radius_px is not None else min(largest, UNTILED_MAX_PIXELS)

@@ -1,6 +1,6 @@
 """Publishing: from a trained network to an immutable entry, and from there to a semantic version."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,9 @@ def publish(
     architecture: str,
     config: Mapping[str, Any],
     license: License | Mapping[str, str],
+    rank: int | None = None,
+    include: Sequence[str] | None = None,
+    exclude: Sequence[str] = (),
     description: str = "",
     metrics: Mapping[str, Any] | None = None,
     provenance: Mapping[str, Any] | None = None,
@@ -48,6 +51,9 @@ def publish(
         architecture: id in the registry that ``network`` was built from.
         config: its options.
         license: of weights and data.
+        rank: as ``network`` was made with.
+        include: as ``network`` was made with.
+        exclude: as ``network`` was made with.
         description: for people.
         metrics: JSON values; ``summary`` is shown on the model card.
         provenance: JSON values that differ from run to run; no part of the version.
@@ -57,6 +63,22 @@ def publish(
     Raises:
         ManifestError: a field is malformed or the architecture unknown.
         IntegrityError: weights that are not finite, or do not fit architecture and config.
+
+    Example:
+        >>> from tunable_models import ControlSpace, build, make_tunable
+        >>> config = {"width": 8, "blocks": 1}
+        >>> network = make_tunable(build("edsr", **config), ControlSpace.box("denoise"))
+        >>> entry = publish(
+        ...     network,
+        ...     name="tiny",
+        ...     task="denoise",
+        ...     architecture="edsr",
+        ...     config=config,
+        ...     license={"weights": "CC0-1.0", "data": "CC0-1.0"},
+        ...     store=store,
+        ... )
+        >>> entry.folder.parent.name, len(entry.version)
+        ('tiny', 16)
     """
     contents = {WEIGHTS: encode(network), **_extra(files or {})}
     draft = Manifest.parse(
@@ -68,6 +90,9 @@ def publish(
             "description": description,
             "architecture": {"id": architecture, "config": dict(config)},
             "basis": network.basis,
+            "rank": rank,
+            "include": None if include is None else list(include),
+            "exclude": list(exclude),
             "space": network.space.to_dict(),
             "input": _input(architecture, config),
             "metrics": dict(metrics or {}),
@@ -95,6 +120,10 @@ def promote(
         ManifestError: the version is not of the form 1.0.0.
         IntegrityError: the entry is damaged.
         EntryExistsError: that version exists with other content.
+
+    Example:
+        >>> promote("tiny", "1.0.0", target=store, stores=[store]).version
+        '1.0.0'
     """
     if not SEMANTIC.fullmatch(version):
         raise ManifestError(f"expected a semantic version such as 1.0.0, got {version!r}")
@@ -127,5 +156,6 @@ def _input(architecture: str, config: Mapping[str, Any]) -> dict[str, Any]:
         "channels": contract.channels,
         "scale": contract.scale,
         "multiple": contract.multiple,
+        "alignment": contract.alignment,
         "radius_px": contract.radius_px,
     }

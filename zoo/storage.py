@@ -37,7 +37,12 @@ class Store:
     """Entries under one root, which need not exist yet.
 
     Attributes:
-        root: the folder; see the head of this module for what lies in it.
+        root: the folder; the head of :mod:`zoo.storage` shows what lies in it.
+
+    Example:
+        >>> store.alias("tiny", "stable", store.open("tiny").version)
+        >>> store.names(), sorted(store.aliases("tiny"))
+        (['tiny'], ['latest', 'stable'])
     """
 
     root: Path

@@ -8,6 +8,7 @@ Shapes: B images, (H, W) input size, s the network's scale.
 
 from collections.abc import Callable, Iterator
 from itertools import product
+from math import lcm
 
 from torch import Tensor
 from torch.nn import functional
@@ -31,24 +32,33 @@ def pad_to_multiple(batch: Tensor, multiple: int) -> Tensor:
 
 
 def run_tiled(
-    network: Network, batch: Tensor, *, tile_px: int, radius_px: int, multiple: int = 1, scale: int = 1
+    network: Network,
+    batch: Tensor,
+    *,
+    tile_px: int,
+    radius_px: int,
+    multiple: int = 1,
+    alignment: int = 1,
+    scale: int = 1,
 ) -> Tensor:
     """The network's output for the whole batch, computed tile by tile.
 
     Args:
         network: an output pixel depends on input pixels at most ``radius_px`` away, and shifting the
-            input by ``multiple`` shifts the output.
+            input by ``alignment`` shifts the output.
         batch: (B, 3, H, W), H and W multiples of ``multiple``.
-        tile_px: side of the part of a tile that is kept; rounded up to ``multiple``.
+        tile_px: side of the part of a tile that is kept; rounded up to what both multiples ask for.
         radius_px: in input pixels.
-        multiple: tiles begin and end at multiples of it.
+        multiple: sides of tiles are multiples of it.
+        alignment: tiles begin at multiples of it.
         scale: output side over input side.
 
     Returns:
         (B, 3, scale*H, scale*W), equal to ``network(batch)``.
     """
     height, width = batch.shape[-2:]
-    step, halo = _round_up(tile_px, multiple), _round_up(radius_px, multiple)
+    grid = lcm(multiple, alignment)
+    step, halo = _round_up(tile_px, grid), _round_up(radius_px, grid)
     output = batch.new_empty(*batch.shape[:2], scale * height, scale * width)
     for (top, bottom), (left, right) in product(_spans(height, step), _spans(width, step)):
         y, x = max(top - halo, 0), max(left - halo, 0)

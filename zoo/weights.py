@@ -1,11 +1,13 @@
 """Between a network and the bytes of ``model.safetensors``: no pickle on either side."""
 
+from typing import Any
+
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from tunable_models import TunableError, TunableNetwork, build, make_tunable
+from tunable_models import TunableError, TunableNetwork, get_architecture, make_tunable
 from zoo.errors import IntegrityError, ManifestError
 from zoo.manifest import WEIGHTS, Manifest
 
@@ -49,10 +51,17 @@ def rebuild(manifest: Manifest, data: bytes) -> TunableNetwork:
 
 
 def _build(manifest: Manifest) -> TunableNetwork:
-    architecture = manifest.architecture
+    config: dict[str, Any] = dict(manifest.architecture.config)
     try:
-        plain = build(architecture.id, **architecture.config)
-        return make_tunable(plain, manifest.control_space, manifest.basis)  # type: ignore[arg-type]
+        plain = get_architecture(manifest.architecture.id).build(**config)
+        return make_tunable(
+            plain,
+            manifest.control_space,
+            manifest.basis,  # type: ignore[arg-type]
+            rank=manifest.rank,
+            include=manifest.include,
+            exclude=manifest.exclude,
+        )
     except (TunableError, TypeError, RuntimeError) as error:
         raise ManifestError(
             f"{manifest.name}@{manifest.version} asks for a network that cannot be built here: {error}; "

@@ -7,6 +7,8 @@ from pydantic import Field
 from pipelines.config import Section
 from tunable_models.metrics import SSIM_WINDOW_PX
 
+Level = Annotated[float, Field(ge=0)]
+
 
 class PictureConfig(Section):
     """The picture of the sliders."""
@@ -16,30 +18,34 @@ class PictureConfig(Section):
     crop_px: int = Field(default=75, ge=SSIM_WINDOW_PX)
     """Side of the crop that is shown, enlarged: the one with most detail."""
     values: int = Field(default=5, ge=2)
-    """How many positions of each slider, ends included."""
+    """How many positions of each slider of a box, ends included; three sliders or more that share a sum
+    are shown at the ends, the middles between two, and the centre."""
 
 
 class EvaluateConfig(Section):
     """What the network is measured on, and where on its sliders."""
 
-    noise_sigma: float = Field(default=25.0, ge=0, le=255)
-    """Noise of the test inputs, sigma in units of 1/255."""
-    blur_sigma: float = Field(default=1.5, ge=0, le=8)
-    """Gaussian blur of the test inputs, sigma in pixels."""
+    levels: dict[str, Level] = Field(default_factory=dict)
+    """Strengths of the degradation by the task's own names, such as ``noise_sigma: 25``; what is not named
+    stands where the task says. An unknown name is refused with the nearest known one."""
     crop_px: Annotated[int, Field(ge=SSIM_WINDOW_PX)] | None = None
     """Side of the centre crop that is measured; null takes whole photographs, which are run through
-    the network in one piece."""
+    the network in one piece. Sides are cut to multiples of the task's scale."""
     steps: int = Field(default=11, ge=2)
     """Positions of each slider, ends included, where its monotonicity is counted."""
     grid: int = Field(default=5, ge=2)
     """Positions of each slider, ends included, on the grid over all sliders together."""
     tolerance_db: float = Field(default=0.01, ge=0)
     """A step of a slider that lowers the slider's own metric by more than this is a violation."""
+    least_range_db: float = Field(default=0.1, ge=0)
+    """A slider whose own metric rises by less than this from end to end is dead."""
     lpips_net: Literal["alex", "vgg", "squeeze"] = "alex"
     """Trunk of LPIPS; the literature reports alex."""
     lpips_weights: str | None = None
     """File of torchvision's weights for that trunk, absolute or relative to the repository root. Null
     looks into torch hub's cache; nothing is downloaded, and without weights the trunk is random."""
+    device: str = "cpu"
+    """Where the network runs, such as cuda; everything is measured on the CPU."""
     threads: int = Field(default=2, ge=1)
     """CPU threads."""
     seed: int = Field(default=0, ge=0)

@@ -2,57 +2,75 @@
 
 import time
 from collections.abc import Callable
-
-import torch
+from dataclasses import dataclass, field
 
 from pipelines.data.photos import PhotoSet
 from pipelines.evaluate.config import EvaluateConfig
-from pipelines.evaluate.scores import CLEAN, Score, Scores, degrade, score
-from pipelines.evaluate.settings import Setting, grid, sweeps
+from pipelines.evaluate.levels import levels_of
+from pipelines.evaluate.matched import MatchedScores, faced, match
+from pipelines.evaluate.scores import Judge, Score, Scores
+from pipelines.evaluate.settings import Setting, default_setting, grid, sweeps
+from pipelines.evaluate.shown import degrade, enlarged
+from pipelines.evaluate.subject import Subject
 from pipelines.perceptual import LPIPS
 from pipelines.tasks import Task
-from tunable_models import ControlSpace, TunableNetwork
+from tunable_models import ControlSpace
 
 PRINT_EVERY_S = 5.0
 
 
-def measure(
-    network: TunableNetwork, task: Task, photos: PhotoSet, config: EvaluateConfig, lpips: LPIPS
-) -> tuple[list[Score], Scores]:
-    """Scores of the degraded inputs, one a photograph, and of the outputs at every setting.
+@dataclass(frozen=True)
+class Measured:
+    """All that was measured.
+
+    Attributes:
+        inputs: scores of the degraded inputs, one a photograph.
+        scores: of the outputs at every setting.
+        matched: of condition controls, at the strengths their positions stand for.
+    """
+
+    inputs: list[Score]
+    scores: Scores
+    matched: MatchedScores = field(default_factory=dict)
+
+
+def measure(subject: Subject, task: Task, photos: PhotoSet, config: EvaluateConfig, lpips: LPIPS) -> Measured:
+    """Scores of inputs and outputs.
 
     Args:
-        network: ready for inference on the CPU.
-        task: degrades the photographs and says what each setting aims at.
+        subject: the network.
+        task: degrades the photographs and says what each setting asks for.
         photos: whole in memory one at a time.
         config: how to degrade, and which settings.
         lpips: the perceptual metric.
 
     Raises:
+        ConfigError: a level that the task does not have.
         DataError: a photograph is too small to be measured.
     """
-    settings = _settings(network.space, config)
+    settings, faces = settings_of(task.space, config), faced(task, config.grid)
+    levels = levels_of(task, config.levels)
     inputs: list[Score] = []
     scores: dict[Setting, list[Score]] = {setting: [] for setting in settings}
-    tick = _ticker(len(photos) * len(settings))
-    with torch.inference_mode():
-        for index in range(len(photos)):
-            degraded = degrade(photos, index, task, config)
-            clean = degraded.targets[:, CLEAN]
-            inputs.append(score(degraded.inputs, degraded.targets, clean, lpips))
-            for setting in settings:
-                omega = torch.tensor(setting)
-                output = network.at(omega)(degraded.inputs)
-                own = task.blend(degraded.targets, omega.unsqueeze(0))
-                scores[setting].append(score(output, degraded.targets, own, lpips))
-                tick()
-    return inputs, scores
+    matched: MatchedScores = {face: [] for face in faces}
+    tick = _ticker(len(photos) * (len(settings) + sum(len(face.settings) for face in faces)))
+    for index in range(len(photos)):
+        example = degrade(photos, index, task, config, levels)
+        judge = Judge(task, example, lpips)
+        inputs.append(judge.compare(enlarged(example.inputs, judge.clean)))
+        for setting in settings:
+            scores[setting].append(judge.score(subject(example.inputs, setting), setting))
+            tick()
+        for face in faces:
+            at = degrade(photos, index, task, config, {**levels, **face.levels})
+            matched[face].append(match(subject, at, face, tick))
+    return Measured(inputs, scores, matched)
 
 
-def _settings(space: ControlSpace, config: EvaluateConfig) -> list[Setting]:
-    """The grid and the sweeps, each setting once."""
+def settings_of(space: ControlSpace, config: EvaluateConfig) -> list[Setting]:
+    """The grid, the sweeps and the default, each setting once."""
     along = [setting for sweep in sweeps(space, config.steps) for setting in sweep.settings]
-    return list(dict.fromkeys([*grid(space, config.grid), *along]))
+    return list(dict.fromkeys([*grid(space, config.grid), *along, default_setting(space)]))
 
 
 def _ticker(total: int) -> Callable[[], None]:

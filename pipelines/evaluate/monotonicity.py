@@ -1,14 +1,15 @@
-"""Does a slider always go the way it says?
+"""Does a slider do anything, and does it always go the way it says?
 
-A slider's own metric is the PSNR to the target at its upper end, the other sliders held where they are:
-what turning it up should approach. Along a sweep every pair of neighbouring positions counts once for
-each photograph; a pair whose metric falls by more than the tolerance is a violation. A network passes
-if at most 1 % of the pairs are violations.
+A slider's own metric is what its task says that turning it up raises, in dB. Along a sweep every pair
+of neighbouring positions counts once for each photograph; a pair whose metric falls by more than the
+tolerance is a violation. A network passes if at most 1 % of the pairs are violations. A dead slider has
+none, which is why the rise from end to end counts too.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import fmean
 
 from pipelines.evaluate.scores import Scores
 from pipelines.evaluate.settings import Sweep
@@ -51,7 +52,12 @@ def count(curves: Iterable[Sequence[float]], tolerance_db: float) -> Count:
     )
 
 
+def range_db(curves: Sequence[Sequence[float]]) -> float:
+    """How much the metric rises from end to end, mean over the curves."""
+    return fmean(curve[-1] - curve[0] for curve in curves)
+
+
 def own_curves(scores: Scores, sweep: Sweep) -> list[list[float]]:
     """The slider's own metric along a sweep, one curve a photograph."""
-    columns = [[score.psnr_corners[sweep.vertex] for score in scores[setting]] for setting in sweep.settings]
+    columns = [[score.progress[sweep.control] for score in scores[setting]] for setting in sweep.settings]
     return [list(curve) for curve in zip(*columns, strict=True)]

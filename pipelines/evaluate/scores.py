@@ -1,32 +1,21 @@
-"""Measuring one output on one photograph.
-
-One rule for every comparison: pictures are compared as a person sees them. Outputs, inputs and targets
-are clamped to [0, 1] first, also the noisy targets, whose noise is not clipped when it is added.
-"""
+"""Measuring one output on one photograph."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from statistics import fmean
 
 import torch
 from torch import Tensor
 
-from pipelines.data.photos import PhotoSet
-from pipelines.errors import DataError
-from pipelines.evaluate.config import EvaluateConfig
 from pipelines.evaluate.settings import Setting
+from pipelines.evaluate.shown import shown
 from pipelines.perceptual import LPIPS
-from pipelines.streams import generator
-from pipelines.tasks import Task
-from pipelines.tasks.denoise_deblur import Degraded
+from pipelines.tasks import Example, Task
 from tunable_models import psnr, ssim
-from tunable_models.metrics import SSIM_WINDOW_PX
 
 MAX_PSNR_DB = 100.0
 """Where PSNR is cut: equal pictures would be infinite, which JSON cannot say and a mean cannot use."""
-
-CLEAN = -1
-"""Index of the clean image among the targets: the last corner, every slider up."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,81 +23,93 @@ class Score:
     """How near one picture is to what it could be.
 
     Attributes:
-        psnr_corners: in dB, to the target of each corner of the sliders' box.
-        psnr_own: in dB, to the target of the picture's own setting.
-        ssim_clean: to the clean image.
-        ssim_own: to the target of its own setting.
-        lpips: to the clean image; lower is nearer.
+        numbers: by name. ``psnr_clean`` in dB, ``ssim_clean`` and ``lpips`` (lower is nearer) compare with
+            the clean image; ``psnr_own`` and ``ssim_own`` with what the picture's own setting asks for,
+            where that is one picture; the rest are the task's own.
+        progress: each control's own metric, in dB.
+        vertices: in dB, to what each vertex of the sliders' space asks for; empty where that is unclear
+            or the same for two.
     """
 
-    psnr_corners: tuple[float, ...]
-    psnr_own: float
-    ssim_clean: float
-    ssim_own: float
-    lpips: float
+    numbers: Mapping[str, float]
+    progress: tuple[float, ...] = ()
+    vertices: tuple[float, ...] = ()
 
-    @property
-    def psnr_clean(self) -> float:
-        """In dB, to the clean image."""
-        return self.psnr_corners[CLEAN]
-
-
-NUMBERS = ("psnr_clean", "psnr_own", "ssim_clean", "ssim_own", "lpips")
-"""The numbers of a score that are reported."""
 
 Scores = Mapping[Setting, Sequence[Score]]
 """The scores of every photograph, in order, at each setting."""
 
 
+def names(scores: Sequence[Score]) -> list[str]:
+    """What the scores number."""
+    return list(scores[0].numbers)
+
+
 def mean(scores: Sequence[Score], name: str) -> float:
     """Mean of one of the numbers over photographs."""
-    return fmean(getattr(score, name) for score in scores)
+    return fmean(score.numbers[name] for score in scores)
 
 
-def degrade(photos: PhotoSet, index: int, task: Task, config: EvaluateConfig) -> Degraded:
-    """Input (1, 3, H, W) and corner targets (1, V, 3, H, W) of one photograph.
-
-    The noise depends on the seed and the photograph's index alone.
-
-    Raises:
-        DataError: the photograph is smaller than the window of SSIM.
-    """
-    photo = torch.from_numpy(photos[index].copy()).permute(2, 0, 1).unsqueeze(0)
-    clean = _centre(photo, config.crop_px) / 255
-    if min(clean.shape[-2:]) < SSIM_WINDOW_PX:
-        raise DataError(
-            f"expected sides of {SSIM_WINDOW_PX} px at least, got {tuple(clean.shape[-2:])} of "
-            f"{photos.names[index]!r}; raise prepare.min_side_px"
-        )
-    noise = torch.randn(clean.shape, generator=generator(config.seed, "evaluate", index))
-    return task.degrade(clean, torch.tensor([config.noise_sigma]), torch.tensor([config.blur_sigma]), noise)
+def means(scores: Sequence[Score]) -> dict[str, float]:
+    """Mean of every number over photographs."""
+    return {name: mean(scores, name) for name in names(scores)}
 
 
-def score(picture: Tensor, targets: Tensor, own: Tensor, lpips: LPIPS) -> Score:
-    """Measure a picture.
+class Judge:
+    """Scores outputs for one degraded photograph.
 
     Args:
-        picture: (1, 3, H, W).
-        targets: of the corners, (1, V, 3, H, W).
-        own: target of the picture's own setting, (1, 3, H, W).
+        task: says what settings ask for and how controls progress.
+        example: of one photograph.
         lpips: the perceptual metric.
     """
-    picture, corners, own = picture.clamp(0, 1), targets[0].clamp(0, 1), own.clamp(0, 1)
-    references = torch.cat([corners, own])
-    db = psnr(picture.expand_as(references), references).clamp(max=MAX_PSNR_DB).tolist()
-    pair = torch.cat([corners[CLEAN:], own])
-    ssim_clean, ssim_own = ssim(picture.expand_as(pair), pair).tolist()
-    return Score(
-        psnr_corners=tuple(db[:-1]),
-        psnr_own=db[-1],
-        ssim_clean=ssim_clean,
-        ssim_own=ssim_own,
-        lpips=lpips.measure(picture, corners[CLEAN:]).item(),
-    )
+
+    def __init__(self, task: Task, example: Example, lpips: LPIPS) -> None:
+        self._task, self._raw, self._lpips = task, example, lpips
+        self._shown = shown(example)
+        self._vertex_aims = self._distinct_aims()
+
+    @property
+    def clean(self) -> Tensor:
+        """The clean image (1, 3, sH, sW)."""
+        return self._shown.targets["clean"]
+
+    def compare(self, picture: Tensor) -> Score:
+        """A picture that is no output: against the clean image alone."""
+        return Score(numbers=self._to_clean(picture.clamp(0, 1)))
+
+    def score(self, output: Tensor, setting: Setting) -> Score:
+        """An output (1, 3, sH, sW) at a setting."""
+        output, omega = output.clamp(0, 1), torch.tensor([setting])
+        aim = self._aim(setting)
+        own = {} if aim is None else {"psnr_own": _db(output, aim), "ssim_own": ssim(output, aim).item()}
+        measures = self._task.measures(output, self._shown)
+        controls = range(len(self._task.space))
+        return Score(
+            numbers={**self._to_clean(output), **own, **{name: v.item() for name, v in measures.items()}},
+            progress=tuple(
+                self._task.progress(output, self._shown, omega, control).item() for control in controls
+            ),
+            vertices=tuple(_db(output, aim) for aim in self._vertex_aims),
+        )
+
+    def _distinct_aims(self) -> list[Tensor]:
+        """What every vertex asks for; nothing where one of them is unclear or two are the same."""
+        aims = [aim for vertex in self._task.space.vertices if (aim := self._aim(vertex)) is not None]
+        same = any(torch.equal(one, other) for one, other in combinations(aims, 2))
+        return aims if len(aims) == len(self._task.space.vertices) and not same else []
+
+    def _aim(self, setting: Setting) -> Tensor | None:
+        aim = self._task.aim(self._raw, torch.tensor([setting]))
+        return None if aim is None else aim.clamp(0, 1)
+
+    def _to_clean(self, picture: Tensor) -> dict[str, float]:
+        return {
+            "psnr_clean": _db(picture, self.clean),
+            "ssim_clean": ssim(picture, self.clean).item(),
+            "lpips": self._lpips.measure(picture, self.clean).item(),
+        }
 
 
-def _centre(image: Tensor, side: int | None) -> Tensor:
-    if side is None:
-        return image
-    top, left = (max(0, (length - side) // 2) for length in image.shape[-2:])
-    return image[..., top : top + side, left : left + side]
+def _db(picture: Tensor, target: Tensor) -> float:
+    return psnr(picture, target).clamp(max=MAX_PSNR_DB).item()

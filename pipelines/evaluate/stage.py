@@ -12,55 +12,60 @@ import json
 from typing import Any
 
 import torch
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from pipelines.data.photos import PhotoSet
 from pipelines.errors import DataError
 from pipelines.evaluate.config import EvaluateConfig
+from pipelines.evaluate.levels import levels_of
 from pipelines.evaluate.measure import measure
 from pipelines.evaluate.picture import picture
 from pipelines.evaluate.plots import write_plots
-from pipelines.evaluate.scores import degrade
+from pipelines.evaluate.shown import degrade
+from pipelines.evaluate.subject import Subject
 from pipelines.evaluate.summary import summarise
 from pipelines.paths import Layout
 from pipelines.perceptual import LPIPS
 from pipelines.records import write_atomic, write_json_atomic
-from pipelines.tasks import DenoiseDeblurConfig, Task, make_task
-from pipelines.trained import load_trained
+from pipelines.tasks import Task, TaskConfig, make_task
+from pipelines.trained import AGAIN, contract_of, load_trained
 
 
 def run(config: EvaluateConfig, layout: Layout) -> None:
     """Measure, then write every result.
 
     Raises:
+        ConfigError: a level that the task does not have.
         DataError: an earlier stage has not run or its artefacts are damaged, a test photograph is too
             small, or the options ask for a photograph or for weights that are not there.
     """
     torch.set_num_threads(config.threads)
     network, record = load_trained(layout)
-    task = _task(record)
+    task = _task(record, layout)
+    levels_of(task, config.levels)  # a slip of the pen is told before anything is loaded or run
     photos = _photos(config, layout)
     lpips = LPIPS(config.lpips_net, layout.root / config.lpips_weights if config.lpips_weights else None)
-    inputs, scores = measure(network, task, photos, config, lpips)
-    summary = summarise(network.space, inputs, scores, config, lpips.label)
+    subject = Subject(network, contract_of(record), config.device)
+    measured = measure(subject, task, photos, config, lpips)
+    summary = summarise(task, measured, config, lpips.label) | {"materials": record.get("materials", {})}
     sheet = io.BytesIO()
-    picture(network, degrade(photos, config.picture.photo, task, config), config.picture).save(sheet, "PNG")
-    write_plots(layout.evaluate / "plots", network.space, inputs, scores, config)
+    example = degrade(photos, config.picture.photo, task, config)
+    picture(subject, example, config.picture, task.scale).save(sheet, "PNG")
+    write_plots(layout.evaluate / "plots", task.space, measured, config)
     write_atomic(layout.evaluate / "sliders.png", sheet.getvalue())
     write_json_atomic(layout.metrics, summary)  # last: its presence says the rest is there
     print(_receipt(summary, layout), flush=True)
 
 
-def _task(record: dict[str, Any]) -> Task:
+def _task(record: dict[str, Any], layout: Layout) -> Task:
     try:
         # Through JSON, where a strict model takes a list for a tuple.
-        config = DenoiseDeblurConfig.model_validate_json(json.dumps(record.get("task_config")))
+        adapter: TypeAdapter[TaskConfig] = TypeAdapter(TaskConfig)
+        config = adapter.validate_json(json.dumps(record.get("task_config")))
     except ValidationError as error:
         reason = " ".join(str(error).split())
-        raise DataError(
-            f"expected a known task in the record of training, got {reason}; train again"
-        ) from error
-    return make_task(config)
+        raise DataError(f"expected a known task in the record of training, got {reason}; {AGAIN}") from error
+    return make_task(config, layout.root)
 
 
 def _photos(config: EvaluateConfig, layout: Layout) -> PhotoSet:
@@ -74,10 +79,12 @@ def _photos(config: EvaluateConfig, layout: Layout) -> PhotoSet:
 
 
 def _receipt(summary: dict[str, Any], layout: Layout) -> str:
-    monotonicity = summary["monotonicity"]
+    monotonicity, dead = summary["monotonicity"], summary["sliders"]["dead"]
+    gain = f"as the sliders stand by default {summary['gain_db']['over_input']:+.2f} dB over the input; "
+    alive = f"no rise along {', '.join(dead)}: a dead slider" if dead else "every slider is alive"
     return (
-        f"evaluate: all sliders up is {summary['gain_db']['over_input']:.2f} dB over the input; "
-        f"{monotonicity['violations']} of {monotonicity['pairs']} slider steps go the wrong way\n"
+        f"evaluate: {gain if summary['default'].get('psnr_own') is not None else ''}"
+        f"{monotonicity['violations']} of {monotonicity['pairs']} slider steps go the wrong way; {alive}\n"
         f"  numbers  {layout.metrics}\n"
         f"  plots    {layout.evaluate / 'plots'}\n"
         f"  picture  {layout.evaluate / 'sliders.png'}"

@@ -1,90 +1,132 @@
 """The numbers of a run, ``metrics.json``: means over the test photographs, rounded, no times.
 
 ``psnr_clean``, ``ssim_clean`` and ``lpips`` compare with the clean image, ``psnr_own`` and ``ssim_own``
-with the target of the setting itself: at the corner ``denoise`` that is the clean image, still blurred.
+with what the setting itself asks for: at the vertex ``denoise`` that is the clean image, still blurred.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from statistics import fmean
 from typing import Any
 
 from pipelines.evaluate.config import EvaluateConfig
-from pipelines.evaluate.monotonicity import Count, count, own_curves
-from pipelines.evaluate.scores import NUMBERS, Score, Scores, mean
-from pipelines.evaluate.settings import Sweep, corner_name, grid, sweeps
+from pipelines.evaluate.levels import levels_of
+from pipelines.evaluate.matched import table
+from pipelines.evaluate.measure import Measured
+from pipelines.evaluate.monotonicity import Count, count, own_curves, range_db
+from pipelines.evaluate.scores import Score, Scores, mean, means
+from pipelines.evaluate.settings import Sweep, default_setting, grid, native, sweeps, vertex_name
+from pipelines.tasks import Task
 from tunable_models import ControlSpace
 
 DECIMALS = 4
 
 
-def summarise(
-    space: ControlSpace, inputs: Sequence[Score], scores: Scores, config: EvaluateConfig, trunk: str
-) -> dict[str, Any]:
+def summarise(task: Task, measured: Measured, config: EvaluateConfig, trunk: str) -> dict[str, Any]:
     """The document.
 
     Args:
-        space: of the sliders.
-        inputs: scores of the degraded inputs, one a photograph.
-        scores: of the outputs.
+        task: what the network was trained for.
+        measured: the scores.
         config: what was measured where.
         trunk: label of LPIPS' trunk.
     """
-    corners = {corner_name(space, v): _corner(scores[v], i) for i, v in enumerate(space.vertices)}
-    all_on = mean(scores[space.vertices[-1]], "psnr_clean")
-    rivals = {name: corner["psnr_clean"] for name, corner in list(corners.items())[:-1]}
+    space, scores = task.space, measured.scores
     document = {
-        "photographs": len(inputs),
-        "noise_sigma": config.noise_sigma,
-        "blur_sigma": config.blur_sigma,
-        "psnr_input": mean(inputs, "psnr_clean"),
-        "ssim_input": mean(inputs, "ssim_clean"),
-        "lpips_input": mean(inputs, "lpips"),
+        "task": task.name,
+        "photographs": len(measured.inputs),
+        "levels": levels_of(task, config.levels),
+        "psnr_input": mean(measured.inputs, "psnr_clean"),
+        "ssim_input": mean(measured.inputs, "ssim_clean"),
+        "lpips_input": mean(measured.inputs, "lpips"),
         "lpips_trunk": trunk,
-        "corners": corners,
-        "gain_db": {
-            "over_input": all_on - mean(inputs, "psnr_clean"),
-            **{f"over_{name}": all_on - value for name, value in rivals.items()},
-        },
-        "best": _best(space, scores, config.grid, all_on),
+        "default": {**_at(space, default_setting(space)), **means(scores[default_setting(space)])},
+        "vertices": _vertices(space, scores),
+        "gain_db": _gains(space, measured),
+        "best": _best(space, scores, config.grid),
         "monotonicity": _monotonicity(sweeps(space, config.steps), scores, config.tolerance_db),
+        "sliders": _sliders(sweeps(space, config.steps), scores, config.least_range_db),
     }
+    if measured.matched:
+        document["matched"] = _matched(space, measured)
     return _rounded(document)  # type: ignore[no-any-return]
 
 
-def _corner(scores: Sequence[Score], vertex: int) -> dict[str, Any]:
-    means = [fmean(db) for db in zip(*(score.psnr_corners for score in scores), strict=True)]
+def _at(space: ControlSpace, setting: tuple[float, ...]) -> dict[str, Any]:
+    return {"at": native(space, setting)}
+
+
+def _vertices(space: ControlSpace, scores: Scores) -> dict[str, Any]:
     return {
-        **{name: mean(scores, name) for name in NUMBERS},
-        "nearest_to_own": means[vertex] == max(means),
+        vertex_name(space, vertex): {**means(scores[vertex]), **_nearest(scores[vertex], index)}
+        for index, vertex in enumerate(space.vertices)
     }
 
 
-def _best(space: ControlSpace, scores: Scores, count: int, all_on: float) -> dict[str, Any]:
+def _nearest(scores: Sequence[Score], vertex: int) -> dict[str, bool]:
+    """Whether the output is nearer to what its vertex asks for than to what the others do."""
+    nearness = [fmean(db) for db in zip(*(score.vertices for score in scores), strict=True)]
+    return {"nearest_to_own": nearness[vertex] == max(nearness)} if vertex < len(nearness) else {}
+
+
+def _gains(space: ControlSpace, measured: Measured) -> dict[str, float]:
+    """PSNR to the clean image where nobody turns a slider, over the input and over every vertex."""
+    default = default_setting(space)
+    here = mean(measured.scores[default], "psnr_clean")
+    rivals = {
+        f"over_{vertex_name(space, vertex)}": here - mean(measured.scores[vertex], "psnr_clean")
+        for vertex in space.vertices
+        if vertex != default
+    }
+    return {"over_input": here - mean(measured.inputs, "psnr_clean"), **rivals}
+
+
+def _best(space: ControlSpace, scores: Scores, count: int) -> dict[str, Any]:
     """Where on the grid the output is nearest to the clean image."""
-    means = {setting: mean(scores[setting], "psnr_clean") for setting in grid(space, count)}
-    best = max(means, key=means.__getitem__)
-    return {
-        **dict(zip(space.names, best, strict=True)),
-        "psnr_clean": means[best],
-        "is_all_on": all_on == means[best],
+    settings = grid(space, count)
+    psnr = {setting: mean(scores[setting], "psnr_clean") for setting in settings}
+    lpips = {setting: mean(scores[setting], "lpips") for setting in settings}
+    best, perceived = max(settings, key=psnr.__getitem__), min(settings, key=lpips.__getitem__)
+    document = {
+        **_at(space, best),
+        "psnr_clean": psnr[best],
+        "by_lpips": {**_at(space, perceived), "lpips": lpips[perceived]},
     }
+    if space.kind == "box" and all(control.kind == "objective" for control in space.controls):
+        document["is_all_on"] = psnr[space.vertices[-1]] == psnr[best]
+    return document
 
 
 def _monotonicity(paths: Sequence[Sweep], scores: Scores, tolerance_db: float) -> dict[str, Any]:
     curves = {sweep: own_curves(scores, sweep) for sweep in paths}
     total = count([curve for group in curves.values() for curve in group], tolerance_db)
-    document = {**_count(total), "passes": total.passes}
-    for sweep, group in curves.items():
-        document[sweep.label] = _count(count(group, tolerance_db))
-    return document
+    each = {sweep.label: _count(count(group, tolerance_db)) for sweep, group in curves.items()}
+    return {**_count(total), "passes": total.passes, **each}
 
 
 def _count(counted: Count) -> dict[str, Any]:
     return {**asdict(counted), "fraction": counted.fraction}
 
 
+def _sliders(paths: Sequence[Sweep], scores: Scores, least_db: float) -> dict[str, Any]:
+    """How much each slider does; below the least it is dead."""
+    ranges = {sweep.label: range_db(own_curves(scores, sweep)) for sweep in paths}
+    dead = [label for label, rise in ranges.items() if rise < least_db]
+    return {"range_db": ranges, "least_range_db": least_db, "dead": dead, "alive": not dead}
+
+
+def _matched(space: ControlSpace, measured: Measured) -> dict[str, Any]:
+    rows = table(space, measured.matched)
+    return {
+        "positions": rows,
+        "best_where_matched": sum(row["best_value"] == row["value"] for row in rows),
+        "worst_loss_to_best_db": max(row["loss_to_best_db"] for row in rows),
+    }
+
+
 def _rounded(value: Any) -> Any:
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
     return round(value, DECIMALS) if isinstance(value, float) else value

@@ -1,5 +1,7 @@
 """Options of the ``publish`` stage: section ``publish`` of ``params.yaml``."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from pipelines.config import Section
@@ -8,8 +10,8 @@ from pipelines.config import Section
 class PublishConfig(Section):
     """What the entry is called and what it may be used for."""
 
-    name: str = Field(default="denoise-deblur", pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
-    """Of the model in the zoo; every publication is another version of it."""
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")] | None = None
+    """Of the model in the zoo; every publication is another version of it. Null takes the task's name."""
     weights_license: str = Field(default="Apache-2.0", min_length=1)
     """SPDX expression for the trained weights."""
     license_note: str = ""

@@ -12,7 +12,7 @@ from pipelines.provenance import provenance
 from pipelines.publish.config import PublishConfig
 from pipelines.records import read_json, write_json_atomic
 from pipelines.tracking import Tracker, tracking_uri
-from pipelines.trained import load_trained
+from pipelines.trained import load_trained, selection
 from zoo import Entry, Store, publish
 
 RECEIPT = "receipt.json"
@@ -29,7 +29,7 @@ def run(config: PublishConfig, layout: Layout) -> None:
     origin = _optional(layout, "provenance.json")
     entry = publish(
         network,
-        name=config.name,
+        name=config.name or record["task"],
         task=record["task"],
         description=record["description"],
         architecture=record["architecture"]["id"],
@@ -41,6 +41,7 @@ def run(config: PublishConfig, layout: Layout) -> None:
             "fingerprint": record["fingerprint"],
             "published": provenance(layout.root)["time"],
         },
+        **selection(record),
         files={"preview.png": layout.evaluate / "sliders.png"},
         store=Store(layout.store),
     )
@@ -51,7 +52,7 @@ def run(config: PublishConfig, layout: Layout) -> None:
 
 def _metrics(layout: Layout, record: dict[str, Any]) -> dict[str, Any]:
     metrics = _required(layout, layout.metrics)
-    training = {"steps": record["steps"], "options": record["options"], "photos": record["photos"]}
+    training = {key: record[key] for key in ("steps", "options", "photos", "materials") if key in record}
     return {"summary": metrics, "training": training}
 
 
@@ -78,13 +79,14 @@ def _receipt(entry: Entry) -> dict[str, Any]:
 
 
 def _summary(entry: Entry, layout: Layout) -> str:
+    settings = " ".join(f"{name}={value:g}" for name, value in entry.manifest.control_space.defaults.items())
     lines = {
         "entry": entry.folder,
         "picture": layout.evaluate / "sliders.png",
         "metrics": layout.metrics,
         "tracking": tracking_uri(layout.root),
         "serve": f"tunable serve {entry.name}",
-        "apply": f"tunable apply {entry.name} in.png out.png --set denoise=0.7 deblur=1.0",
+        "apply": f"tunable apply {entry.name} in.png out.png --set {settings}",
     }
     return "\n".join([f"published {entry.name}@{entry.version}", *(f"  {k:<9}{v}" for k, v in lines.items())])
 

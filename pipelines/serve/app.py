@@ -13,7 +13,7 @@ from fastapi.staticfiles import StaticFiles
 
 from pipelines.serve import faults
 from pipelines.serve.body_limit import BodyLimit
-from pipelines.serve.cards import Card, Cards, card
+from pipelines.serve.cards import Card, Cards, card, max_pixels
 from pipelines.serve.config import ServeConfig
 from pipelines.serve.faults import RequestError
 from pipelines.serve.openapi import form_schema, refusal, responses
@@ -113,7 +113,7 @@ def _apply_handler(model: Predictor, config: ServeConfig, workers: Workers) -> H
             async with asyncio.timeout(config.request_timeout_s):
                 upload = await read_upload(request)
                 values = _settle(model, upload.values)
-                png = await workers.run(restore, model, upload.image, values, config.max_pixels)
+                png = await workers.run(restore, model, upload.image, values, max_pixels(model, config))
         except TimeoutError as error:
             message = f"the request took longer than {config.request_timeout_s:g} s; send a smaller picture"
             raise RequestError(message, status=408, code="timeout") from error

@@ -33,13 +33,14 @@ class Card(BaseModel):
     """A served model.
 
     On a ``box`` the sliders are independent; on a ``simplex`` they sum to 1, and those left unset share
-    what the others leave.
+    what the others leave. Sides of the output are ``scale`` times those of the picture that was sent.
     """
 
     name: str
     version: str
     task: str
     description: str
+    scale: int
     space: Literal["box", "simplex"]
     sliders: list[Slider]
     limits: Limits
@@ -51,6 +52,11 @@ class Cards(BaseModel):
     models: list[Card]
 
 
+def max_pixels(model: Predictor, config: ServeConfig) -> int:
+    """The largest picture that is taken: what the endpoint allows, less if the model needs more memory."""
+    return min(config.max_pixels, model.max_pixels)
+
+
 def card(model: Predictor, config: ServeConfig) -> Card:
     """The card of one model."""
     return Card(
@@ -58,7 +64,12 @@ def card(model: Predictor, config: ServeConfig) -> Card:
         version=model.version,
         task=model.manifest.task,
         description=model.manifest.description,
+        scale=model.manifest.input.scale,
         space=model.space.kind,
         sliders=[Slider.model_validate(control, from_attributes=True) for control in model.controls],
-        limits=Limits.model_validate(config, from_attributes=True),
+        limits=Limits(
+            max_body_bytes=config.max_body_bytes,
+            max_pixels=max_pixels(model, config),
+            request_timeout_s=config.request_timeout_s,
+        ),
     )

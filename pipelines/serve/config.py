@@ -30,4 +30,5 @@ class ServeConfig(Section):
     max_body_bytes: int = Field(default=32 * 2**20, ge=1)
     """Of one request."""
     max_pixels: int = Field(default=24_000_000, ge=1)
-    """Of one picture, read from its header before it is decoded."""
+    """Of one picture, read from its header before it is decoded; a model whose output is larger, or that
+    cannot work in tiles, takes fewer."""

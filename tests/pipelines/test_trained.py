@@ -2,13 +2,15 @@ import re
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 
 from pipelines.errors import DataError
 from pipelines.paths import Layout
-from pipelines.records import read_json, write_json_atomic
-from pipelines.trained import load_trained
-from tunable_models import TunableNetwork
+from pipelines.records import read_json, sha256_file, write_json_atomic
+from pipelines.tasks import DenoiseDeblur
+from pipelines.trained import contract_of, load_trained, selection
+from tunable_models import TunableNetwork, build, get_architecture, make_tunable
 
 
 def test_what_was_trained_is_loaded(trained: Layout, network: TunableNetwork) -> None:
@@ -18,6 +20,27 @@ def test_what_was_trained_is_loaded(trained: Layout, network: TunableNetwork) ->
     x, omega = torch.rand(1, 3, 12, 12), torch.tensor([0.3, 0.8])
     assert torch.equal(loaded.at(omega)(x), network.at(omega)(x))
     assert record["task"] == "denoise-deblur"
+
+
+@pytest.mark.parametrize("options", [{"rank": 2, "exclude": ["tail*"]}, {"include": ["body.*"]}])
+def test_what_is_tunable_is_rebuilt(trained: Layout, task: DenoiseDeblur, options: dict[str, Any]) -> None:
+    network = make_tunable(build("edsr", width=4, blocks=1), task.space, **options).eval()
+    weights = trained.train / "model.safetensors"
+    safetensors.torch.save_file(network.state_dict(), weights)
+    path = trained.train / "record.json"
+    complete = {"rank": None, "include": None, "exclude": [], **options}
+    write_json_atomic(path, read_json(path) | complete | {"weights_sha256": sha256_file(weights)})
+    loaded, record = load_trained(trained)
+    assert loaded.tunable_names == network.tunable_names
+    assert selection(record) == options
+    x = torch.rand(1, 3, 8, 8)
+    assert torch.equal(loaded.at(denoise=0.3)(x), network.at(denoise=0.3)(x))
+
+
+def test_the_contract_is_the_architectures(trained: Layout) -> None:
+    _, record = load_trained(trained)
+    record["architecture"]["config"]["scale"] = 4
+    assert contract_of(record) == get_architecture("edsr").contract(width=4, blocks=1, scale=4)
 
 
 @pytest.mark.parametrize("place", [10, -1])

@@ -16,15 +16,23 @@ from zoo.storage import Store
 CONFIG = {"width": 8, "blocks": 1, "scale": 1}
 
 
-def make_network(**config: int) -> TunableNetwork:
+SPACE = ControlSpace.box(
+    Control(name="denoise", description="removes noise | grain", default=0.5),
+    Control(name="sigma", low=0, high=50, default=25, unit="/255", kind="condition"),
+)
+
+
+def random_network(
+    architecture: str = "edsr",
+    space: ControlSpace = SPACE,
+    selection: dict[str, Any] | None = None,
+    **config: Any,
+) -> TunableNetwork:
     """A network whose sliders do something: every tensor random."""
-    space = ControlSpace.box(
-        Control(name="denoise", description="removes noise | grain", default=0.5),
-        Control(name="sigma", low=0, high=50, default=25, unit="/255", kind="condition"),
-    )
+    options = {**CONFIG, **config} if architecture == "edsr" else config
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = make_tunable(build("edsr", **{**CONFIG, **config}), space)
+        network = make_tunable(build(architecture, **options), space, **(selection or {}))
         with torch.no_grad():
             for parameter in network.parameters():
                 parameter.normal_(0, 0.1)
@@ -32,8 +40,14 @@ def make_network(**config: int) -> TunableNetwork:
 
 
 @pytest.fixture
+def make_network() -> Callable[..., TunableNetwork]:
+    """Makes networks of any architecture, space and selection."""
+    return random_network
+
+
+@pytest.fixture
 def network() -> TunableNetwork:
-    return make_network()
+    return random_network()
 
 
 @pytest.fixture
@@ -58,7 +72,7 @@ def publish(store: Store) -> Callable[..., Entry]:
             "files": {"preview.png": b"not really a picture"},
             "store": store,
         }
-        return zoo.publish(network or make_network(), **{**arguments, **changes})
+        return zoo.publish(network or random_network(), **{**arguments, **changes})
 
     return publish_
 
@@ -77,4 +91,4 @@ def predictor(entry: Entry) -> Predictor:
 def enlarging(publish: Callable[..., Entry]) -> Predictor:
     """A predictor of scale 2."""
     config = {**CONFIG, "scale": 2}
-    return zoo.load(publish(make_network(**config), name="enlarging", config=config).folder)
+    return zoo.load(publish(random_network(**config), name="enlarging", config=config).folder)

@@ -1,3 +1,4 @@
+from tunable_models import ControlSpace
 from zoo.card import render
 from zoo.entry import Entry
 
@@ -31,3 +32,21 @@ def test_results_are_flat_and_short(entry: Entry) -> None:
     card = render(entry.manifest.replace(metrics={"summary": summary}))
     assert "| psnr.(1, 1) | 31.23 |\n| set | kodak |\n| steps | 100 |\n" in card
     assert "rows" not in card
+
+
+def test_rows_of_the_same_numbers_are_a_table(entry: Entry) -> None:
+    vertices = {"none": {"psnr": 20.5, "best": False}, "denoise": {"psnr": 30.12345, "best": True}}
+    summary = {"vertices": vertices, "odd": {"a": {"x": 1}, "b": {"y": 2}}, "one": {"a": {"x": 1}}}
+    card = render(entry.manifest.replace(metrics={"summary": summary}))
+    lines = ["| vertices | best | psnr |", "| --- | --- | --- |", "| denoise | True | 30.12 |"]
+    assert "### vertices\n\n" + "\n".join(lines) in card
+    assert "| none | False | 20.5 |" in card
+    assert "| odd.a.x | 1 |\n| odd.b.y | 2 |\n| one.a.x | 1 |" in card
+
+
+def test_sliders_that_share_a_sum(entry: Entry) -> None:
+    space = ControlSpace.simplex("a", "b", "c")
+    card = render(entry.manifest.replace(space=space.to_dict()))
+    assert 'model("photo.png", a=0.3333, b=0.3333)' in card
+    assert "share a sum of 1" in card
+    assert "of rank 4" in render(entry.manifest.replace(rank=4))

@@ -53,6 +53,10 @@ BAD_FIELDS: list[tuple[str, Any, str]] = [
     ("input.scale", "2", "input.scale"),
     ("input.scale", True, "input.scale"),
     ("input.radius_px", -1, "input.radius_px"),
+    ("input.alignment", 0, "input.alignment"),
+    ("rank", 0, "rank"),
+    ("include", "body", "include"),
+    ("exclude", [""], "exclude"),
     ("license.weights", "", "license.weights"),
     ("license", None, "license"),
     ("files", [], "model.safetensors"),
@@ -132,6 +136,19 @@ def test_read_names_the_file(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_bytes(b'{"schema_version": 1}')
     with pytest.raises(ManifestError, match=r"manifest\.json: name: Field required"):
         Manifest.read(tmp_path)
+
+
+def test_a_manifest_from_before_there_was_a_choice_means_all(values: dict[str, Any]) -> None:
+    for name in ("rank", "include", "exclude"):
+        del values[name]
+    del values["input"]["alignment"]
+    manifest = Manifest.parse(values)
+    assert (manifest.rank, manifest.include, manifest.exclude, manifest.input.alignment) == (
+        None,
+        None,
+        (),
+        1,
+    )
 
 
 def test_file_record() -> None:

@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 
 import zoo
-from tunable_models import OmegaError, TunableNetwork, View
+from tunable_models import Control, ControlSpace, OmegaError, TunableNetwork, View
 from zoo.entry import Entry
-from zoo.errors import ImageError, IntegrityError, ManifestError
+from zoo.errors import ImageError, ImageTooLargeError, IntegrityError, ManifestError
 from zoo.manifest import WEIGHTS, content_version
-from zoo.predictor import CACHED_VIEWS, Predictor
+from zoo.predictor import CACHED_VIEWS, UNTILED_MAX_PIXELS, Predictor
 
 
 def expected(predictor: Predictor, x: torch.Tensor, **settings: float) -> torch.Tensor:
@@ -154,6 +154,74 @@ def test_tiles_are_used_only_where_they_are_exact(entry: Entry, network: Tunable
     assert torch.equal(blind(x), expected(blind, x))
 
 
+@pytest.mark.parametrize(
+    ("architecture", "config"),
+    [
+        ("unet", {"width": 4, "depth": 2}),
+        ("swinir", {"width": 8, "depths": [2], "heads": [2], "window": 4, "scale": 2}),
+    ],
+)
+@pytest.mark.parametrize("size", [(33, 70), (64, 47), (9, 90)])
+def test_tiled_is_whole_on_a_grid_of_features(
+    publish: Callable[..., Entry],
+    make_network: Callable[..., TunableNetwork],
+    architecture: str,
+    config: dict[str, Any],
+    size: tuple[int, int],
+) -> None:
+    network = make_network(architecture, **config)
+    entry = publish(network, architecture=architecture, config=config)
+    contract = entry.manifest.input
+    assert contract.alignment > 1
+    assert contract.radius_px
+    tiled, whole = (Predictor(network, entry.manifest, whole_px=px, tile_px=1) for px in (0, 10**6))
+    x = torch.rand(1, 3, *size)
+    output = tiled(x)
+    assert output.shape[-2:] == (contract.scale * size[0], contract.scale * size[1])
+    torch.testing.assert_close(output, whole(x), rtol=0, atol=1e-5)
+
+
+def test_a_network_that_sees_all_at_once_has_a_limit(
+    publish: Callable[..., Entry], make_network: Callable[..., TunableNetwork], tmp_path: Path
+) -> None:
+    config = {"width": 4, "middle_blocks": 1, "enc_blocks": [1], "dec_blocks": [1]}
+    network = make_network("nafnet", **config)
+    entry = publish(network, architecture="nafnet", config=config)
+    assert entry.manifest.input.radius_px is None
+    assert zoo.load(entry.folder).max_pixels == UNTILED_MAX_PIXELS
+    small = Predictor(network, entry.manifest, whole_px=0, max_pixels=400)
+    assert small(torch.rand(3, 20, 20)).shape == (3, 20, 20)
+    with pytest.raises(ImageTooLargeError, match=r"whole picture at once.*at most 400.*20 x 21 = 420"):
+        small(np.zeros((21, 20, 3), np.uint8))
+    Image.new("RGB", (20, 21)).save(tmp_path / "photo.png")
+    with pytest.raises(ImageTooLargeError, match="at most 400"):
+        small(tmp_path / "photo.png")
+
+
+def test_the_limit_of_files_counts_the_outputs_pixels(enlarging: Predictor, predictor: Predictor) -> None:
+    assert enlarging.max_pixels == predictor.max_pixels // 4
+
+
+def test_sliders_that_share_a_sum(
+    publish: Callable[..., Entry], make_network: Callable[..., TunableNetwork]
+) -> None:
+    space = ControlSpace.simplex(
+        Control(name="accuracy", default=0.6),
+        Control(name="detail", default=0.3),
+        Control(name="calm", default=0.1),
+    )
+    shared = zoo.load(publish(make_network(space=space)).folder)
+    x = torch.rand(1, 3, 8, 8)
+    output = shared(x, accuracy=0.2)
+    assert torch.equal(output, expected(shared, x, accuracy=0.2, detail=0.6, calm=0.2))
+    assert torch.equal(shared(x), shared(x, accuracy=0.6, detail=0.3))
+    assert not torch.equal(output, shared(x, accuracy=0.2, detail=0.7))
+    with pytest.raises(OmegaError, match="sum to 1"):
+        shared(x, accuracy=0.8, detail=0.4)
+    with pytest.raises(OmegaError, match="sum to 1"):
+        shared(x, accuracy=0.2, detail=0.2, calm=0.2)
+
+
 def test_scale_enlarges_everything(enlarging: Predictor) -> None:
     assert enlarging(torch.rand(3, 5, 7)).shape == (3, 10, 14)
     output = enlarging(Image.new("RGBA", (7, 5), (10, 20, 30, 77)))
@@ -170,7 +238,8 @@ def test_output_is_clamped(predictor: Predictor) -> None:
 
 def test_output_that_is_not_finite_is_an_error(entry: Entry, network: TunableNetwork) -> None:
     with torch.no_grad():
-        network.network.tail.weight.fill_(1e38)  # type: ignore[union-attr, operator]
+        for parameter in network.parameters():
+            parameter.fill_(1e30)
     with pytest.raises(ImageError, match="not finite"):
         Predictor(network, entry.manifest)(torch.rand(3, 4, 4))
 

@@ -22,6 +22,24 @@ def test_publish_describes_the_network(entry: Entry, network: TunableNetwork) ->
     assert entry.contents()["preview.png"] == b"not really a picture"
 
 
+@pytest.mark.parametrize(
+    "selection",
+    [{"rank": 2}, {"include": ["body.*"]}, {"exclude": ["tail*"], "rank": 1}, {"include": ["*.weight"]}],
+)
+def test_what_is_tunable_is_part_of_the_entry(
+    publish: Callable[..., Entry], make_network: Callable[..., TunableNetwork], selection: dict[str, Any]
+) -> None:
+    network = make_network(selection=selection)
+    entry = publish(network, **selection)
+    assert zoo.Manifest.read(entry.folder).replace(**selection) == entry.manifest
+    x = torch.rand(1, 3, 9, 7)
+    torch.testing.assert_close(
+        zoo.load(entry.folder)(x, denoise=0.3), network.at(denoise=0.3)(x).detach().clamp(0, 1)
+    )
+    with pytest.raises(IntegrityError, match="does not fit"):
+        publish(network)
+
+
 def test_the_same_content_is_one_entry(publish: Callable[..., Entry], store: Store) -> None:
     one = publish()
     assert publish(provenance={"commit": "another", "host": "elsewhere"}) == one

@@ -45,6 +45,22 @@ def test_tiles_of_a_strided_network_stay_aligned(height: int, width: int, tile: 
     torch.testing.assert_close(tiled, network(batch), rtol=0, atol=1e-6)
 
 
+@settings(deadline=None, max_examples=25)
+@given(height=SIDE, width=SIDE, tile=st.integers(1, 20), multiple=st.sampled_from([1, 2, 3, 4]))
+def test_tiles_begin_where_both_multiples_ask(height: int, width: int, tile: int, multiple: int) -> None:
+    network = Strided().requires_grad_(False)
+    batch = pad_to_multiple(torch.rand(1, 3, height, width), 2 * multiple)
+    tiled = run_tiled(network, batch, tile_px=tile, radius_px=3, multiple=multiple, alignment=2)
+    torch.testing.assert_close(tiled, network(batch), rtol=0, atol=1e-6)
+
+
+def test_a_tile_off_the_grid_shows() -> None:
+    network = Strided().requires_grad_(False)
+    batch = torch.rand(1, 3, 16, 16)
+    tiled = run_tiled(network, batch, tile_px=5, radius_px=3)
+    assert tiled.shape != network(batch).shape or (tiled - network(batch)).abs().max() > 1e-6
+
+
 def test_a_radius_that_is_too_small_shows(enlarging: nn.Module) -> None:
     batch = torch.rand(1, 3, 16, 16)
     tiled = run_tiled(enlarging, batch, tile_px=8, radius_px=1, scale=2)

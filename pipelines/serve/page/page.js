@@ -18,17 +18,18 @@ async function start() {
   const response = await fetch(address("v1/models"));
   state.cards = (await response.json()).models;
   find("model").replaceChildren(
-    ...state.cards.map((card) => make("option", { value: card.name }, `${card.name} ${card.version}`)),
+    ...state.cards.map((card) => make("option", { value: card.name }, `${card.name} ${card.version.slice(0, 8)}`)),
   );
   choose(state.cards[0].name);
 }
 
 function choose(name) {
   state.card = state.cards.find((card) => card.name === name);
-  const { limits, description, space } = state.card;
+  const { limits, description, space, scale, task } = state.card;
   find("description").textContent = description;
+  find("task").textContent = scale > 1 ? `${task}, ${scale} times as large` : task;
   find("limits").textContent =
-    `up to ${(limits.max_pixels / 1e6).toFixed(0)} megapixels and ${(limits.max_body_bytes / 2 ** 20).toFixed(0)} MiB`;
+    `up to ${Number((limits.max_pixels / 1e6).toPrecision(2))} megapixels and ${(limits.max_body_bytes / 2 ** 20).toFixed(0)} MiB`;
   find("simplex").hidden = space !== "simplex";
   find("apply").textContent = `/${applyPath()}`;
   find("card").textContent = `/v1/models/${name}`;
@@ -53,7 +54,9 @@ function sliderNode(slider) {
   const { name, low, high, unit } = slider;
   const common = { min: low, max: high, step: (high - low) / 100, value: state.values[name] };
   const range = make("input", { type: "range", id: `range-${name}`, ...common });
-  const number = make("input", { type: "number", ...common, step: "any", ariaLabel: `${name}, exact value` });
+  const number = make("input", {
+    type: "number", ...common, value: short(state.values[name]), step: "any", ariaLabel: `${name}, exact value`,
+  });
   range.addEventListener("input", () => set(slider, range.valueAsNumber));
   number.addEventListener("change", () => {
     const value = Number.isFinite(number.valueAsNumber) ? number.valueAsNumber : slider.default;
@@ -65,8 +68,9 @@ function sliderNode(slider) {
     make("label", { htmlFor: range.id }, name),
     make("span", {}, number, make("span", { className: "unit" }, unit && ` ${unit}`)),
     range,
-    make("div", { className: "ends" }, make("span", {}, low), make("span", {}, high)),
+    make("div", { className: "ends" }, make("span", {}, short(low)), make("span", {}, short(high))),
     make("p", {}, slider.description),
+    ...(slider.kind === "condition" ? [make("p", {}, "Set it to what your picture has.")] : []),
   );
 }
 
@@ -76,22 +80,27 @@ function set({ name }, value) {
   if (state.card.space === "simplex") share(name, before);
   state.card.sliders.forEach((slider, index) => {
     const [number, range] = find("sliders").children[index].querySelectorAll("input");
-    range.value = number.value = state.values[slider.name];
+    range.value = state.values[slider.name];
+    number.value = short(state.values[slider.name]);
   });
   changed();
 }
 
-// On a simplex the other sliders take what this one leaves, in proportion to where they stood.
+// On a simplex the other sliders take what this one leaves, in proportion to where they stood, or to their defaults if
+// all of them stood at the bottom.
 function share(name, before) {
   const others = state.card.sliders.filter((slider) => slider.name !== name);
   const unit = (slider, value) => (value - slider.low) / (slider.high - slider.low);
   const turned = state.card.sliders.find((slider) => slider.name === name);
   const left = 1 - unit(turned, state.values[name]);
-  const total = others.reduce((sum, slider) => sum + unit(slider, before[slider.name]), 0);
-  for (const slider of others) {
-    const part = total > 0 ? unit(slider, before[slider.name]) / total : 1 / others.length;
+  const sum = (parts) => parts.reduce((total, part) => total + part, 0);
+  const stood = others.map((slider) => unit(slider, before[slider.name]));
+  const defaults = others.map((slider) => unit(slider, slider.default));
+  const parts = [stood, defaults, others.map(() => 1)].find((candidate) => sum(candidate) > 1e-6);
+  others.forEach((slider, index) => {
+    const part = parts[index] / sum(parts);
     state.values[slider.name] = round(slider.low + left * part * (slider.high - slider.low));
-  }
+  });
 }
 
 const round = (value) => Number(value.toPrecision(7));
@@ -118,8 +127,7 @@ async function restore() {
     const blob = await response.blob();
     if (request.signal.aborted) return;
     await showResult(blob);
-    const { naturalWidth, naturalHeight } = find("after");
-    say(`${naturalWidth} × ${naturalHeight}, ${((performance.now() - begin) / 1000).toFixed(2)} s`);
+    say(`${sizes()}, ${((performance.now() - begin) / 1000).toFixed(2)} s`);
   } catch (error) {
     if (error.name !== "AbortError") say(error.message, true);
   } finally {
@@ -139,10 +147,16 @@ async function reason(response) {
 async function showResult(blob) {
   await load(find("after"), blob);
   find("after").hidden = false;
+  find("compare").classList.add("done");
   const link = find("download");
   link.href = find("after").src;
   link.download = `${state.file.name.replace(/\.[^.]*$/, "") || "picture"}-${state.card.name}.png`;
   link.hidden = false;
+}
+
+function sizes() {
+  const [before, after] = ["before", "after"].map((id) => `${find(id).naturalWidth} × ${find(id).naturalHeight}`);
+  return before === after || find("compare").classList.contains("alone") ? after : `${before} to ${after}`;
 }
 
 function load(image, blob) {
@@ -159,6 +173,7 @@ async function take(file) {
   find("after").hidden = true;
   say("Restoring …");
   // What the browser cannot show, such as TIFF, the server may read; the result then stands alone.
+  find("compare").classList.remove("done");
   const shown = await load(find("before"), file).then(() => true, () => false);
   find("compare").classList.toggle("alone", !shown);
   find("drop").hidden = true;

@@ -22,6 +22,9 @@ def test_every_option_is_documented() -> None:
         {"lpips_net": "alexnet"},
         {"picture": {"crop": 3}},
         {"noise": 1},
+        {"levels": {"noise_sigma": -1.0}},
+        {"levels": {"noise_sigma": "25"}},
+        {"levels": 25.0},
     ],
 )
 def test_impossible_options_are_refused(values: dict[str, Any]) -> None:

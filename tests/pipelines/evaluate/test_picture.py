@@ -1,32 +1,97 @@
+import numpy as np
 import pytest
 import torch
+from small_tasks import Enlarging, Fading, Tinting
+from torch import Tensor
 
 from pipelines.data.photos import PhotoSet
 from pipelines.evaluate.config import EvaluateConfig, PictureConfig
-from pipelines.evaluate.picture import _most_detail, picture
-from pipelines.evaluate.scores import degrade
-from pipelines.tasks import DenoiseDeblur
-from tunable_models import TunableNetwork
+from pipelines.evaluate.picture import _label, _rows, picture
+from pipelines.evaluate.settings import Setting
+from pipelines.evaluate.shown import degrade
+from pipelines.pictures import to_image
+from pipelines.tasks import DenoiseDeblur, Task
+from tunable_models import ControlSpace
 
 
-def test_the_crop_is_where_the_detail_is() -> None:
-    image = torch.zeros(1, 3, 40, 60)
-    image[..., 20:30, 45:55] = torch.rand(10, 10, generator=torch.Generator().manual_seed(0))
-    rows, columns = _most_detail(image, 16)
-    assert (rows.stop - rows.start, columns.stop - columns.start) == (16, 16)
-    assert rows.start <= 20 < 30 <= rows.stop
-    assert columns.start <= 45 < 55 <= columns.stop
+class Flat:
+    """An output of one colour for each setting."""
+
+    def __init__(self, task: Task) -> None:
+        self.space, self.scale = task.space, task.scale
+
+    def __call__(self, inputs: Tensor, setting: Setting) -> Tensor:
+        colour = torch.tensor([*setting, 0.0, 0.0, 0.0])[:3].view(1, 3, 1, 1)
+        height, width = (side * self.scale for side in inputs.shape[-2:])
+        return colour.expand(1, 3, height, width)
 
 
-def test_the_crop_is_at_most_the_image() -> None:
-    assert _most_detail(torch.rand(1, 3, 12, 40), 30)[0] == slice(0, 12)
+def colours(sheet: np.ndarray) -> set[tuple[int, ...]]:
+    """Every colour that fills much of the sheet."""
+    found, counts = np.unique(sheet.reshape(-1, 3), axis=0, return_counts=True)
+    return {tuple(map(int, colour)) for colour, count in zip(found, counts, strict=True) if count > 4000}
+
+
+@pytest.mark.parametrize(
+    ("task", "shown"),
+    [
+        (Fading(), {(0, 0, 0), (128, 0, 0), (255, 0, 0)}),
+        (Enlarging(), {(0, 255, 0), (128, 128, 0), (255, 0, 0)}),
+        (
+            Tinting(),
+            {
+                *((255, 0, 0), (0, 255, 0), (0, 0, 255)),
+                *((128, 128, 0), (128, 0, 128), (0, 128, 128), (85, 85, 85)),
+            },
+        ),
+    ],
+)
+def test_every_setting_worth_a_look_is_on_the_sheet(
+    task: Task, shown: set[tuple[int, ...]], photos: PhotoSet, config: EvaluateConfig
+) -> None:
+    example = degrade(photos, 0, task, config)
+    options = PictureConfig(crop_px=40, values=3)
+    sheet = picture(Flat(task), example, options, task.scale)  # type: ignore[arg-type]
+    assert colours(np.asarray(sheet)) - {(255, 255, 255)} == shown
+    assert 700 < sheet.width < 900
 
 
 @pytest.mark.parametrize("values", [2, 5])
-def test_a_tile_for_each_position_between_input_and_clean(
-    network: TunableNetwork, photos: PhotoSet, task: DenoiseDeblur, config: EvaluateConfig, values: int
+def test_two_of_a_box_are_a_table(
+    photos: PhotoSet, task: DenoiseDeblur, config: EvaluateConfig, values: int
 ) -> None:
-    degraded = degrade(photos, 0, task, config)
-    sheet = picture(network, degraded, PictureConfig(crop_px=30, values=values))
-    assert sheet.width > 150 * (values + 2)
-    assert sheet.height > 2 * 150
+    example = degrade(photos, 0, task, config)
+    sheet = picture(Flat(task), example, PictureConfig(crop_px=30, values=values))  # type: ignore[arg-type]
+    assert len(colours(np.asarray(sheet))) == values**2 + 1
+    rows = _rows(task.space, values)
+    assert [row.title for row in rows][:: values - 1] == ["deblur 0", "deblur 1"]
+    assert [setting[0] for setting in rows[0].settings][:: values - 1] == [0, 1]
+
+
+def test_the_input_is_shown_in_squares_beside_the_clean_image(
+    photos: PhotoSet, config: EvaluateConfig
+) -> None:
+    example = degrade(photos, 0, Enlarging(), config)
+    sheet = np.asarray(picture(Flat(Enlarging()), example, PictureConfig(crop_px=48, values=2), 4))  # type: ignore[arg-type]
+    zoom = 800 // (2 * 48)
+    for wanted in (
+        np.asarray(to_image(example.inputs[0])).repeat(4 * zoom, 0).repeat(4 * zoom, 1),
+        np.asarray(to_image(example.targets["clean"][0])).repeat(zoom, 0).repeat(zoom, 1),
+    ):
+        top = np.flatnonzero((sheet[:, :, :] == wanted[0, 0]).all(-1).any(1))[0]
+        assert any(
+            (sheet[top : top + len(wanted), left : left + wanted.shape[1]] == wanted).all()
+            for left in range(sheet.shape[1] - wanted.shape[1])
+        )
+
+
+def test_labels_are_native_with_units_and_name_what_changes() -> None:
+    assert _label(Fading.space, (0.25,), ["light"]) == "light 12.5 %"
+    assert _label(Tinting.space, (1 / 3, 1 / 3, 1 / 3), Tinting.space.names).split("\n")[0] == "red 0.333"
+    rows = _rows(ControlSpace.box("a", "b", "c"), 3)
+    assert [(row.title, row.names) for row in rows] == [
+        ("Turning a", ["a"]),
+        ("Turning b", ["b"]),
+        ("Turning c", ["c"]),
+    ]
+    assert rows[1].settings == ((1, 0, 1), (1, 0.5, 1), (1, 1, 1))

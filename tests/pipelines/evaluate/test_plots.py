@@ -1,18 +1,38 @@
 import csv
+import json
 from pathlib import Path
 
 import pytest
+import yaml
+from small_tasks import Enlarging, Fading, Tinting
+from torch import Tensor
 
+import pipelines
 from pipelines.data.photos import PhotoSet
 from pipelines.evaluate.config import EvaluateConfig
 from pipelines.evaluate.measure import measure
 from pipelines.evaluate.monotonicity import own_curves
 from pipelines.evaluate.plots import write_plots
 from pipelines.evaluate.scores import mean
-from pipelines.evaluate.settings import sweeps
+from pipelines.evaluate.settings import Setting, sweeps
+from pipelines.evaluate.subject import Subject
 from pipelines.perceptual import LPIPS
-from pipelines.tasks import DenoiseDeblur
-from tunable_models import TunableNetwork
+from pipelines.tasks import DenoiseDeblur, Task
+from tunable_models import ImageContract, TunableNetwork
+
+ROOT = Path(pipelines.__file__).parents[1]
+CURVES = "artifacts/evaluate/plots/sliders.csv"
+
+
+def read_by_dvc() -> set[str]:
+    """The columns of the curves that the plots of dvc.yaml and their template name."""
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+    plots = [next(iter(plot.values())) for plot in stages["plots"] if isinstance(plot, dict)]
+    ours = [plot for plot in plots if CURVES in plot["y"]]
+    assert {plot["template"] for plot in ours} == {"sliders"}
+    template = json.loads((ROOT / ".dvc" / "plots" / "sliders.json").read_text())
+    colour: str = template["encoding"]["color"]["field"]
+    return {colour, *(plot["x"] for plot in ours), *(plot["y"][CURVES] for plot in ours)}
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -28,20 +48,41 @@ def test_tables_hold_what_was_measured(
     lpips: LPIPS,
     tmp_path: Path,
 ) -> None:
-    inputs, scores = measure(network, task, photos, config, lpips)
-    write_plots(tmp_path / "plots", task.space, inputs, scores, config)
-    sliders, grid, clean, aim = (
-        read(tmp_path / "plots" / f"{name}.csv") for name in ("sliders", "grid", "psnr_clean", "psnr_aim")
-    )
+    measured = measure(Subject(network, ImageContract()), task, photos, config, lpips)
+    write_plots(tmp_path / "plots", task.space, measured, config)
+    sliders, grid = (read(tmp_path / "plots" / f"{name}.csv") for name in ("sliders", "grid"))
     assert len(sliders) == 4 * config.steps
     assert len(grid) == config.grid**2
     for row in grid:
         setting = (float(row["denoise"]), float(row["deblur"]))
-        assert float(row["ssim_own"]) == pytest.approx(mean(scores[setting], "ssim_own"), abs=1e-4)
-    wanted = [row["psnr_clean"] for row in sliders if row["slider"] == "deblur" and row["held"] == "0.0"]
-    assert [row["deblur_others_low"] for row in clean] == wanted
-    assert [row["value"] for row in aim] == ["0.0", "0.5", "1.0"]
-    first, second = own_curves(scores, sweeps(task.space, config.steps)[0])
-    assert float(aim[1]["denoise_others_high"]) == pytest.approx((first[1] + second[1]) / 2, abs=1e-4)
-    assert sliders[1]["psnr_aim"] == aim[1]["denoise_others_high"]
+        assert float(row["ssim_own"]) == pytest.approx(mean(measured.scores[setting], "ssim_own"), abs=1e-4)
+    low = [row for row in sliders if row["curve"] == "deblur_others_low"]
+    assert [(row["slider"], row["held"], row["position"]) for row in low] == [
+        ("deblur", "low", "0.0"),
+        ("deblur", "low", "0.5"),
+        ("deblur", "low", "1.0"),
+    ]
+    first, second = own_curves(measured.scores, sweeps(task.space, config.steps)[0])
+    assert float(sliders[1]["progress_db"]) == pytest.approx((first[1] + second[1]) / 2, abs=1e-4)
     assert (tmp_path / "plots" / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("task", [Fading(), Enlarging(), Tinting()])
+def test_columns_that_dvc_reads_are_the_same_for_every_task(
+    task: Task, photos: PhotoSet, config: EvaluateConfig, lpips: LPIPS, tmp_path: Path
+) -> None:
+    def repeating(inputs: Tensor, setting: Setting) -> Tensor:
+        return inputs.repeat_interleave(task.scale, 2).repeat_interleave(task.scale, 3)
+
+    measured = measure(repeating, task, photos, config, lpips)  # type: ignore[arg-type]
+    write_plots(tmp_path, task.space, measured, config)
+    rows = read(tmp_path / "sliders.csv")
+    assert read_by_dvc() <= set(rows[0])
+    assert len(read_by_dvc()) == 5
+    assert {row["curve"] for row in rows} == set(task.space.names)
+    matched = read(tmp_path / "matched.csv") if measured.matched else []
+    assert len(matched) == (9 if isinstance(task, Fading) else 0)
+    if isinstance(task, Fading):
+        assert [row["value"] for row in rows] == ["0.0", "25.0", "50.0"]
+        assert [row["faced"] for row in matched[::3]] == ["0.0", "25.0", "50.0"]
+        assert [row["value"] for row in matched[:3]] == ["0.0", "25.0", "50.0"]

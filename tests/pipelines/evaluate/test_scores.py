@@ -1,80 +1,81 @@
 """Scores against scikit-image, an independent implementation."""
 
-import numpy as np
 import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from small_tasks import Enlarging, Fading, Tinting
 
-from pipelines.data.photos import PhotoSet, write_photos
-from pipelines.errors import DataError
+from pipelines.data.photos import PhotoSet
 from pipelines.evaluate.config import EvaluateConfig
-from pipelines.evaluate.scores import CLEAN, MAX_PSNR_DB, degrade, mean, score
+from pipelines.evaluate.scores import MAX_PSNR_DB, Judge, mean, means
+from pipelines.evaluate.shown import degrade
 from pipelines.perceptual import LPIPS
 from pipelines.tasks import DenoiseDeblur
+
+TARGETS = ("input", "denoised", "deblurred", "clean")
 
 
 def test_numbers_are_scikit_images(
     photos: PhotoSet, task: DenoiseDeblur, config: EvaluateConfig, lpips: LPIPS
 ) -> None:
-    degraded = degrade(photos, 0, task, config)
-    own = task.blend(degraded.targets, torch.tensor([[0.25, 0.5]]))
-    got = score(degraded.inputs, degraded.targets, own, lpips)
-    shown = degraded.inputs[0].clamp(0, 1).numpy()
+    example, setting = degrade(photos, 0, task, config), (0.25, 0.5)
+    own = task.aim(example, torch.tensor([setting]))
+    got = Judge(task, example, lpips).score(example.inputs, setting)
+    seen = example.inputs[0].clamp(0, 1).numpy()
 
     def db(target: torch.Tensor) -> float:
-        return float(peak_signal_noise_ratio(target.clamp(0, 1).numpy(), shown, data_range=1))
+        return float(peak_signal_noise_ratio(target[0].clamp(0, 1).numpy(), seen, data_range=1))
 
     def similarity(target: torch.Tensor) -> float:
         options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
-        target = target.clamp(0, 1).numpy()
-        return float(structural_similarity(shown, target, channel_axis=0, data_range=1, **options))
+        target = target[0].clamp(0, 1).numpy()
+        return float(structural_similarity(seen, target, channel_axis=0, data_range=1, **options))
 
-    corners = degraded.targets[0]
-    assert got.psnr_corners[1:] == pytest.approx([db(target) for target in corners[1:]], abs=1e-4)
-    assert got.psnr_corners[0] == MAX_PSNR_DB  # the input is the target of the first corner
-    assert got.psnr_clean == pytest.approx(db(corners[CLEAN]), abs=1e-4)
-    assert got.psnr_own == pytest.approx(db(own[0]), abs=1e-4)
-    assert got.ssim_clean == pytest.approx(similarity(corners[CLEAN]), abs=1e-5)
-    assert got.ssim_own == pytest.approx(similarity(own[0]), abs=1e-5)
-    assert got.lpips > 0
-    assert mean([got, got], "psnr_clean") == got.psnr_clean
+    corners = [example.targets[name] for name in TARGETS]
+    assert got.vertices[1:] == pytest.approx([db(target) for target in corners[1:]], abs=1e-4)
+    assert got.vertices[0] == MAX_PSNR_DB  # the input is what the first corner asks for
+    assert got.numbers["psnr_clean"] == pytest.approx(db(corners[-1]), abs=1e-4)
+    assert got.numbers["psnr_own"] == pytest.approx(db(own), abs=1e-4)
+    assert got.numbers["ssim_clean"] == pytest.approx(similarity(corners[-1]), abs=1e-5)
+    assert got.numbers["ssim_own"] == pytest.approx(similarity(own), abs=1e-5)
+    assert got.numbers["lpips"] > 0
+    assert mean([got, got], "psnr_clean") == got.numbers["psnr_clean"]
+    assert means([got, got]) == pytest.approx(dict(got.numbers))
 
 
-def test_clean_is_the_photograph_and_the_noise_is_not_clipped(
-    photos: PhotoSet, task: DenoiseDeblur, config: EvaluateConfig
+def test_a_corners_progress_is_towards_it(
+    photos: PhotoSet, task: DenoiseDeblur, config: EvaluateConfig, lpips: LPIPS
 ) -> None:
-    degraded = degrade(photos, 1, task, config)
-    wanted = photos[1].transpose(2, 0, 1) / np.float32(255)
-    np.testing.assert_array_equal(degraded.targets[0, CLEAN].numpy(), wanted)
-    blurred = degraded.targets[:, 1]
-    assert (degraded.inputs - blurred).std().item() == pytest.approx(25 / 255, rel=0.05)
-    assert degraded.inputs.min() < 0
+    example = degrade(photos, 0, task, config)
+    got = Judge(task, example, lpips).score(example.inputs, (0.0, 0.0))
+    assert got.progress == pytest.approx(got.vertices[1:3], abs=1e-4)
 
 
-def test_noise_belongs_to_the_photograph_not_to_the_order(
-    photos: PhotoSet, task: DenoiseDeblur, config: EvaluateConfig
+def test_outputs_are_clamped_before_they_are_compared(
+    photos: PhotoSet, task: DenoiseDeblur, config: EvaluateConfig, lpips: LPIPS
 ) -> None:
-    alone = degrade(photos, 1, task, config).inputs
-    degrade(photos, 0, task, config)
-    assert torch.equal(degrade(photos, 1, task, config).inputs, alone)
-    other = degrade(photos, 1, task, config.model_copy(update={"seed": 1})).inputs
-    assert not torch.equal(other, alone)
-    twins = write_photos(photos.folder, [(name, photos[0]) for name in ("a.png", "b.png")])
-    one, two = (degrade(twins, index, task, config).inputs for index in range(2))
-    assert not torch.equal(one, two)
+    example = degrade(photos, 0, task, config)
+    clean = example.targets["clean"]
+    overshooting = torch.where(clean == 1, 3.0, torch.where(clean == 0, -3.0, clean))
+    got = Judge(task, example, lpips).score(overshooting, (1.0, 1.0))
+    assert got.numbers["psnr_clean"] == got.progress[0] == MAX_PSNR_DB
 
 
-def test_the_crop_is_the_centre(photos: PhotoSet, task: DenoiseDeblur, config: EvaluateConfig) -> None:
-    cropped = degrade(photos, 0, task, config.model_copy(update={"crop_px": 20}))
-    wanted = photos[0][14:34, 14:34].transpose(2, 0, 1) / np.float32(255)
-    np.testing.assert_array_equal(cropped.targets[0, CLEAN].numpy(), wanted)
-    large = degrade(photos, 1, task, config.model_copy(update={"crop_px": 400}))
-    assert large.inputs.shape == (1, 3, 48, 41)
-
-
-def test_a_photograph_smaller_than_the_ssim_window_is_an_error(
-    photos: PhotoSet, task: DenoiseDeblur, config: EvaluateConfig
+def test_a_task_without_one_aim_has_no_numbers_of_its_own_setting(
+    photos: PhotoSet, config: EvaluateConfig, lpips: LPIPS
 ) -> None:
-    tiny = write_photos(photos.folder, [("tiny.png", np.zeros((10, 40, 3), np.uint8))])
-    with pytest.raises(DataError, match=r"11 px.*tiny\.png"):
-        degrade(tiny, 0, task, config)
+    example = degrade(photos, 0, Tinting(), config)
+    got = Judge(Tinting(), example, lpips).score(example.inputs, (0.5, 0.5, 0.0))
+    assert list(got.numbers) == ["psnr_clean", "ssim_clean", "lpips"]
+    assert (len(got.progress), got.vertices) == (3, ())
+
+
+def test_measures_of_the_task_join_and_vertices_that_ask_for_the_same_do_not_count(
+    photos: PhotoSet, config: EvaluateConfig, lpips: LPIPS
+) -> None:
+    example = degrade(photos, 0, Enlarging(), config)
+    perfect = Judge(Enlarging(), example, lpips).score(example.targets["clean"], (1.0, 0.0))
+    assert perfect.numbers["psnr_input_again"] == perfect.numbers["psnr_own"] == MAX_PSNR_DB
+    assert perfect.vertices[0] > perfect.vertices[1]
+    fading = degrade(photos, 0, Fading(), config)
+    assert Judge(Fading(), fading, lpips).score(fading.inputs, (1.0,)).vertices == ()

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.errors import DataError
+from pipelines.errors import ConfigError, DataError
 from pipelines.evaluate.config import EvaluateConfig, PictureConfig
 from pipelines.evaluate.stage import run
 from pipelines.paths import Layout
@@ -25,8 +25,6 @@ def test_two_runs_give_the_same_bytes(
         "sliders.png",
         "sliders.csv",
         "grid.csv",
-        "psnr_clean.csv",
-        "psnr_aim.csv",
         "curves.png",
     }
     run(config, layout)
@@ -36,6 +34,12 @@ def test_two_runs_give_the_same_bytes(
     assert metrics["lpips_trunk"].startswith("squeeze (")
     out = capsys.readouterr().out
     assert all(str(path) in out for path in (layout.metrics, layout.evaluate / "sliders.png"))
+
+
+def test_an_unknown_level_is_told_before_anything_runs(layout: Layout, config: EvaluateConfig) -> None:
+    with pytest.raises(ConfigError, match=r"evaluate\.levels\.noise'; did you mean 'noise_sigma'"):
+        run(config.model_copy(update={"levels": {"noise": 10.0}}), layout)
+    assert not layout.evaluate.exists()
 
 
 def test_a_photograph_that_is_not_there_is_an_error(layout: Layout, config: EvaluateConfig) -> None:

@@ -39,11 +39,14 @@ def finished(trained: Layout, monkeypatch: pytest.MonkeyPatch) -> Layout:
 def test_a_published_entry_loads_and_gives_the_networks_output(
     finished: Layout, network: TunableNetwork
 ) -> None:
+    path, names = finished.train / "record.json", network.tunable_names
+    write_json_atomic(path, read_json(path) | {"rank": None, "include": names, "exclude": []})
     run(PublishConfig(name="two-sliders"), finished)
     model = zoo.load("two-sliders", stores=[zoo.Store(finished.store)])
     image = torch.rand(3, 16, 16)
     expected = network.at(denoise=0.3, deblur=0.6)(image[None])[0].clamp(0, 1)
     torch.testing.assert_close(model(image, denoise=0.3, deblur=0.6), expected)
+    assert (model.manifest.rank, model.manifest.include, model.manifest.exclude) == (None, tuple(names), ())
     assert model.manifest.license.data == "CC0-1.0"
     assert model.manifest.metrics["summary"]["psnr_input"] == 20.0  # type: ignore[index,call-overload]
     receipt = read_json(finished.publish / "receipt.json")

@@ -77,6 +77,31 @@ def model(entry: zoo.Entry) -> zoo.Predictor:
     return zoo.load(str(entry.folder))
 
 
+@pytest.fixture(scope="session")
+def enlarging(tmp_path_factory: pytest.TempPathFactory) -> zoo.Predictor:
+    """A model of another task: four times larger, two sliders that share a sum."""
+    space = ControlSpace.simplex(
+        Control(name="accuracy", default=1.0), Control(name="perception", default=0.0)
+    )
+    config = {**EDSR, "scale": 4}
+    entry = zoo.publish(
+        make_tunable(build("edsr", **config), space),
+        name="large",
+        task="super-resolution",
+        architecture="edsr",
+        config=config,
+        license={"weights": "Apache-2.0", "data": "CC0-1.0"},
+        store=zoo.Store(tmp_path_factory.mktemp("enlarging")),
+    )
+    return zoo.load(str(entry.folder))
+
+
+@pytest.fixture
+def client_of() -> Callable[..., Client]:
+    """A client of an app over the given models, by name."""
+    return lambda **models: Client(create_app(models, ServeConfig()))
+
+
 @pytest.fixture
 def make_client(model: zoo.Predictor) -> Callable[..., Client]:
     def make(**options: Any) -> Client:

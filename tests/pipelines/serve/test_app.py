@@ -14,6 +14,7 @@ from PIL import Image, ImageCms
 
 import zoo
 from pipelines.serve import app as app_module
+from pipelines.serve.config import ServeConfig
 
 APPLY = "/v1/models/tiny:apply"
 
@@ -47,6 +48,7 @@ def test_models_say_their_sliders_and_limits(client: Any, model: zoo.Predictor) 
     card = client.get("/v1/models/tiny").json()
     assert client.get("/v1/models").json() == {"models": [card]}
     assert (card["name"], card["version"], card["space"]) == ("tiny", model.version, "box")
+    assert (card["task"], card["scale"]) == ("denoise", 1)
     assert card["sliders"][1] == {
         "name": "level",
         "description": "Noise to expect.",
@@ -58,6 +60,37 @@ def test_models_say_their_sliders_and_limits(client: Any, model: zoo.Predictor) 
         "metric": "",
     }
     assert card["limits"]["max_pixels"] == 10_000
+
+
+def test_models_of_several_tasks_side_by_side(
+    client_of: Callable[..., Any], model: zoo.Predictor, enlarging: zoo.Predictor
+) -> None:
+    tiny, large = client_of(tiny=model, large=enlarging).get("/v1/models").json()["models"]
+    assert (tiny["space"], large["space"], large["scale"]) == ("box", "simplex", 4)
+    assert tiny["limits"]["max_pixels"] == ServeConfig().max_pixels
+    assert large["limits"]["max_pixels"] == enlarging.max_pixels < ServeConfig().max_pixels
+    assert [slider["name"] for slider in large["sliders"]] == ["accuracy", "perception"]
+
+
+def test_a_larger_picture_comes_back(
+    client_of: Callable[..., Any], enlarging: zoo.Predictor, photo: bytes
+) -> None:
+    client = client_of(large=enlarging)
+    response = client.post("/v1/models/large:apply", **upload(photo, accuracy=0.25))
+    assert json.loads(response.headers["tunable-values"]) == {"accuracy": 0.25, "perception": 0.75}
+    assert pixels(response.content).shape == (120, 160, 3)
+    both = client.post("/v1/models/large:apply", **upload(photo, accuracy=0.25, perception=0.75))
+    assert both.content == response.content
+    wrong = client.post("/v1/models/large:apply", **upload(photo, accuracy=0.5, perception=0.75))
+    assert "sum to 1" in fault(wrong, 422, "invalid_slider")
+
+
+def test_a_picture_too_large_for_the_model_alone(
+    client_of: Callable[..., Any], enlarging: zoo.Predictor, photo: bytes
+) -> None:
+    small = zoo.Predictor(enlarging.network, enlarging.manifest, max_pixels=100)
+    response = client_of(large=small).post("/v1/models/large:apply", **upload(photo))
+    assert "at most 100 pixels" in fault(response, 413, "image_too_large")
 
 
 def test_schema_states_each_models_sliders(client: Any) -> None:
