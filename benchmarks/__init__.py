@@ -1,0 +1,1 @@
+"""Measurements with their rivals: what tunability costs, and what it is worth."""
