@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test lint clean
+.PHONY: run test lint docs clean
 
 run: .venv/installed
 	dvc repro
@@ -16,8 +16,14 @@ lint: .venv/installed
 	ruff format --check .
 	mypy
 
+# The two packages, and the modules their pages point to.
+docs: .venv/installed
+	pdoc -d google -o docs/api tunable_models zoo zoo.planes zoo.storage tunable_models.bases \
+		$(addprefix tunable_models.architectures.,edsr nafnet stylenet swinir unet)
+	@echo "Open docs/api/index.html"
+
 clean:
-	rm -rf .venv artifacts .state
+	rm -rf .venv artifacts .state docs/api
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -39,7 +39,7 @@ def examples(package: ModuleType) -> Iterator[doctest.DocTest]:
 def failures(test: doctest.DocTest, known: dict[str, Any]) -> str:
     test.globs |= known
     said: list[str] = []
-    doctest.DocTestRunner().run(test, out=said.append)
+    doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=said.append)
     return "".join(said)
 
 

@@ -1,14 +1,14 @@
-r"""Bases: how omega blends a tensor's kernels.
+"""Bases: how omega blends a tensor's kernels.
 
 A tunable tensor is a stack of K kernels of the source tensor's shape; a basis turns omega into K
 coefficients, and the effective tensor is their weighted sum:
 
-===============  ============================================  =====================================
-``linear``       :math:`\sum_j \omega_j K_j`                   the paper's; on a simplex
-``affine``       :math:`\sum_j (A \omega + c)_j K_j`           the released code's "mlp", A and c learned
-``delta``        :math:`k_0 + \sum_j \omega_j D_j`             zero deltas are the source network
-``multilinear``  :math:`k_0 + \sum_S (\prod_{j \in S} \omega_j) D_S`   a kernel for every corner of a box
-===============  ============================================  =====================================
+| basis | tensor at omega | |
+|---|---|---|
+| ``linear`` | sum over j of omega_j K_j | the paper's; on a simplex |
+| ``affine`` | sum over j of (A omega + c)_j K_j | the released code's "mlp", A and c learned |
+| ``delta`` | k_0 + sum over j of omega_j D_j | zero deltas are the source network |
+| ``multilinear`` | k_0 + sum over S of D_S (product of omega_j, j in S) | every corner of a box its own |
 
 Every basis starts as the source network at every omega. The first three obey
 k(0,0) + k(1,1) = k(1,0) + k(0,1) on a box; only ``multilinear`` does not.

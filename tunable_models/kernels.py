@@ -15,7 +15,7 @@ channels of a group by input channels and kernel positions.
 """
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -35,11 +35,11 @@ CONVOLUTIONS = (
 """Layers whose weights come in groups."""
 
 DELTAS, OUT, IN = "_deltas", "_deltas_out", "_deltas_in"
+_NARROW = (torch.float16, torch.bfloat16)
 SUFFIXES = ("", DELTAS, OUT, IN)
 
 
-@dataclass(frozen=True)
-class Kernels:
+class Kernels(NamedTuple):
     """The kernels of one tensor; views of parameters, nothing of their own.
 
     Attributes:
@@ -69,10 +69,10 @@ class Kernels:
         return self.stack if self.stack is not None else self.deltas
 
     def at(self, coefficients: Coefficients) -> Tensor:
-        """The weighted sum of the kernels, differentiable.
+        """The weighted sum of the kernels, differentiable; to be called with autocast off.
 
-        Computed in float32 at least and with autocast off: coefficients rounded to bfloat16 would move
-        the slider. Cast to the kernels' own dtype once, at the end.
+        Computed in float32 at least: coefficients rounded to bfloat16 would move the slider. Cast to the
+        kernels' own dtype once, at the end.
 
         Args:
             coefficients: (J,) or (B, J) of the deltas, or (K,) or (B, K) where there is no base.
@@ -80,18 +80,21 @@ class Kernels:
         Returns:
             (*shape) or (B, *shape).
         """
-        own = self.identity
-        dtype = torch.promote_types(own.dtype, torch.float32)
-        with torch.autocast(own.device.type, enabled=False):
-            if self.stack is not None:
-                mixed = weighted_sum(self.stack.to(dtype), coefficients)
-            elif self.deltas is not None:
-                mixed = weighted_sum(self.deltas.to(dtype), coefficients, own.to(dtype))
-            else:
-                assert self.out is not None and self.inner is not None
-                c = coefficients.values.to(dtype)
-                mixed = _low(own.to(dtype), self.out.to(dtype), self.inner.to(dtype), c)
-        return mixed.to(own.dtype)
+        own = self.identity.dtype
+        if own not in _NARROW:  # hundreds of tensors a call: no cast that does nothing
+            return self._mixed(coefficients)
+        wide = Kernels(*(None if part is None else part.float() for part in self))
+        return wide._mixed(coefficients).to(own)
+
+    def _mixed(self, c: Coefficients) -> Tensor:
+        if self.stack is not None:
+            return weighted_sum(self.stack, c)
+        assert self.base is not None
+        if self.deltas is not None:
+            return weighted_sum(self.deltas, c, self.base)
+        assert self.out is not None
+        assert self.inner is not None
+        return _low(self.base, self.out, self.inner, c.values.to(self.base.dtype))
 
     def each(self) -> list[Tensor]:
         """The K kernels, (*shape) each: the base first if there is one."""
@@ -100,7 +103,8 @@ class Kernels:
         assert self.base is not None
         if self.deltas is not None:
             return [self.base, *self.deltas]
-        assert self.out is not None and self.inner is not None
+        assert self.out is not None
+        assert self.inner is not None
         return [self.base, *(self.out @ self.inner).reshape(-1, *self.base.shape)]
 
 

@@ -15,28 +15,20 @@ from torch import Tensor
 
 
 class Coefficients:
-    """Coefficients of kernels, (J,) or (B, J), and the same as plain numbers, read once.
+    """Coefficients of kernels, and the same as plain numbers where they can be read without waiting.
 
     Args:
-        values: the tensor; gradients flow to it.
+        values: (J,) or (B, J); gradients flow to it.
+
+    Attributes:
+        floats: the values of (J,); None where there is a device, a compiler or a transform to wait for.
     """
 
     def __init__(self, values: Tensor) -> None:
         self.values = values
-        self._floats: list[float] | None = None  # no cached_property: compilers do not see through its lock
-
-    @property
-    def floats(self) -> list[float]:
-        """The values of (J,)."""
-        if self._floats is None:
-            self._floats = self.values.tolist()
-        return self._floats
-
-    @property
-    def are_at_hand(self) -> bool:
-        """Whether they can be read without waiting for a device or a compiler."""
-        on_cpu = self.values.dim() == 1 and self.values.device.type == "cpu"
-        return on_cpu and not torch.compiler.is_compiling()
+        at_hand = values.dim() == 1 and values.device.type == "cpu"
+        readable = at_hand and not torch.compiler.is_compiling() and not _transformed(values)
+        self.floats: list[float] | None = values.tolist() if readable else None
 
 
 def weighted_sum(kernels: Tensor, c: Coefficients, base: Tensor | None = None) -> Tensor:
@@ -50,7 +42,7 @@ def weighted_sum(kernels: Tensor, c: Coefficients, base: Tensor | None = None) -
     Returns:
         (...) or (B, ...).
     """
-    if c.are_at_hand and kernels.is_floating_point() and not _transformed(c.values, kernels, base):
+    if c.floats is not None and kernels.is_floating_point() and not _transformed(kernels, base):
         if torch.is_grad_enabled():
             return _WeightedSum.apply(kernels, base, c.values, c.floats)  # type: ignore[no-any-return]
         return _add_up(kernels, base, c.floats)

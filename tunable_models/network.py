@@ -26,7 +26,7 @@ from tunable_models.mixing import Coefficients
 from tunable_models.per_pixel import OmegaMap, bind_per_pixel, check_map
 from tunable_models.per_sample import BatchMovedError, bind_per_sample, runs_per_sample
 from tunable_models.selection import BATCH_NORMS, Pattern, Slot, select
-from tunable_models.shells import Bound, bind, bind_mixed
+from tunable_models.shells import Bound, bind, bind_mixed, descend
 
 Trained = Literal["all", "deltas"]
 
@@ -166,9 +166,10 @@ class TunableNetwork(nn.Module):
         def shown(tensor: Tensor) -> Tensor:
             if id(tensor) not in stacks or tensor.dim() < 2:
                 return fn(tensor)
-            return fn(tensor.flatten(0, 1)).unflatten(0, tensor.shape[:2])
+            return fn(tensor.flatten(0, 1)).view(tensor.shape)
 
-        return super()._apply(shown, recurse)  # type: ignore[return-value, no-untyped-call]
+        super()._apply(shown, recurse)  # type: ignore[no-untyped-call]
+        return self
 
     def forward(self, *inputs: Any, omega: Tensor, **options: Any) -> Any:
         """The source's forward at omega.
@@ -214,23 +215,22 @@ class TunableNetwork(nn.Module):
     def mixed(self, omega: Tensor) -> Mixed:
         """The effective tensors at omega (P,), or with a leading B at (B, P); differentiable."""
         bases = self._bases()
-        with torch.autocast(omega.device.type, enabled=False):  # it would round a learned basis's omega
-            coefficients = {basis: Coefficients(basis.weights(omega)) for basis in {b for _, b in bases}}
         done: dict[Tensor, Tensor] = {}  # tied kernels are mixed once and stay tied
         result: Mixed = {}
-        for path, basis in bases:
-            result[path] = {}
-            for name, kernel in self.kernels(path).items():
-                key = kernel.identity
-                if key not in done:
-                    done[key] = kernel.at(coefficients[basis])
-                result[path][name] = done[key]
+        with torch.autocast(omega.device.type, enabled=False):  # it would round omega and coefficients
+            coefficients = {basis: Coefficients(basis.weights(omega)) for basis in {b for _, b in bases}}
+            for path, basis in bases:
+                result[path] = {}
+                for name, kernel in self.kernels(path).items():
+                    key = kernel.identity
+                    if key not in done:
+                        done[key] = kernel.at(coefficients[basis])
+                    result[path][name] = done[key]
         return result
 
     def kernels(self, path: str) -> dict[str, Kernels]:
         """The kernels of one of the source's modules, by tensor name."""
-        module = self.network.get_submodule(path)
-        has_base = BASES[self.basis].has_base
+        module, has_base = descend(self.network, path), BASES[self.basis].has_base
         return {name: kernels.find(module, name, has_base=has_base) for name in self._names[path]}
 
     def omega(self, omega: Tensor | Mapping[str, float] | None = None, /, **values: float) -> Tensor:
@@ -305,6 +305,7 @@ class TunableNetwork(nn.Module):
             for path, named in self.mixed(omega).items()
             for name, tensor in named.items()
         }
+
         def call(own: dict[str, Tensor], *values: Any) -> Any:
             return functional_call(self.network, own, values, options, tie_weights=False)
 

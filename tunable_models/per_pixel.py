@@ -42,7 +42,8 @@ class OmegaMap:
         key = (basis, height, width)
         if key not in self._done:
             omega = self._on_grid(height, width).movedim(1, -1)
-            self._done[key] = basis(omega).movedim(-1, 1)
+            with torch.autocast(omega.device.type, enabled=False):  # it would round them
+                self._done[key] = basis(omega).movedim(-1, 1)
         return self._done[key]
 
     def _on_grid(self, height: int, width: int) -> Tensor:

@@ -171,7 +171,7 @@ def _whole_reason(module: nn.Module) -> str:
         return "is wrapped; convert its .module and wrap the result"
     if isinstance(module, torch._dynamo.OptimizedModule):
         return "is compiled; convert its ._orig_mod and compile the result"
-    if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():  # type: ignore[misc]
+    if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():
         return "has no shape yet; run the network once first"
     return ""
 

@@ -18,6 +18,13 @@ Binder = Callable[[nn.Module, str], Bound | None]
 """Says how a module (and its path) is bound; None leaves it as it is."""
 
 
+def descend(root: nn.Module, path: str) -> nn.Module:
+    """The module at a path that is known to exist; a tenth of the time of ``get_submodule``."""
+    for name in path.split(".") if path else ():
+        root = root._modules[name]  # type: ignore[assignment]
+    return root
+
+
 def bind(root: nn.Module, binder: Binder) -> nn.Module:
     """The network with the tensors that ``binder`` gives; a module under several names is bound once."""
     return _bind(root, "", binder, {})
