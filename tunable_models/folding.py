@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tunable_models import kernels
 from tunable_models.errors import ConversionError
-from tunable_models.layers import Value
+from tunable_models.layers import TunableLayer, TunableParameter, Value
 from tunable_models.network import TunableNetwork
 
 
@@ -72,7 +72,9 @@ def _fold_layers(
         return memo[module]
     if isinstance(module, TunableNetwork):
         memo[module] = _fold(module, module.omega(omega, **values))
-        memo[module].register_forward_pre_hook(_drop_omega, with_kwargs=True)
+        explicit = isinstance(module, (TunableLayer, TunableParameter))
+        hook = _drop_last if explicit else _drop_keyword
+        memo[module].register_forward_pre_hook(hook, with_kwargs=True)
         return memo[module]
     memo[module] = module
     for name, child in module._modules.items():
@@ -81,10 +83,16 @@ def _fold_layers(
     return module
 
 
-def _drop_omega(
+def _drop_keyword(
+    _: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Take omega out of a call of what was a tunable network."""
+    return inputs, {name: value for name, value in options.items() if name != "omega"}
+
+
+def _drop_last(
     module: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Take omega out of a call: the keyword of a tunable network, or the last input of a tunable layer."""
-    if "omega" in options:
-        return inputs, {name: value for name, value in options.items() if name != "omega"}
-    return inputs[: 0 if isinstance(module, Value) else 1], options
+    """Take omega out of a call of what was an explicit layer: it may also come after x."""
+    own = 0 if isinstance(module, Value) else 1
+    return _drop_keyword(module, inputs[:own], options)

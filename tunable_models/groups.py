@@ -1,6 +1,7 @@
 """Samples of a batch that share an omega run together: exact for any network, whatever its layers do."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -9,17 +10,45 @@ from torch import Tensor, nn
 from tunable_models.errors import ConversionError, OmegaError
 
 
-def check_batch(inputs: tuple[Any, ...], batch: int) -> None:
-    """Refuse inputs whose batch differs from omega's.
+@dataclass(frozen=True)
+class Call:
+    """What a network is called with, sample by sample.
 
-    Raises:
-        OmegaError: a tensor's first dimension is not ``batch``.
+    Attributes:
+        inputs: positional; every tensor has the batch along ``axis``.
+        options: by keyword; a tensor that is as long as the batch along ``axis`` has the batch there,
+            everything else all samples share.
+        axis: of the batch, in inputs and outputs.
     """
-    for value in inputs:
-        if isinstance(value, Tensor) and (value.dim() == 0 or value.shape[0] != batch):
-            raise OmegaError(
-                f"omega has {batch} rows, the inputs' batch must be as large, got shape {tuple(value.shape)}"
-            )
+
+    inputs: tuple[Any, ...]
+    options: Mapping[str, Any]
+    axis: int = 0
+
+    def check(self, batch: int) -> None:
+        """Refuse inputs whose batch differs from omega's.
+
+        Raises:
+            OmegaError: a tensor among the inputs has another size along the axis.
+        """
+        for value in self.inputs:
+            if isinstance(value, Tensor) and self._length(value) != batch:
+                raise OmegaError(
+                    f"omega has {batch} rows, the inputs' batch must be as large, got shape "
+                    f"{tuple(value.shape)}" + (f" with the batch along {self.axis}" if self.axis else "")
+                )
+
+    def of(self, network: nn.Module, chosen: Tensor, batch: int) -> Any:
+        """The network's output for some samples of the batch."""
+
+        def some(value: Any) -> Any:
+            splits = isinstance(value, Tensor) and self._length(value) == batch
+            return value.index_select(self.axis, chosen) if splits else value
+
+        return network(*map(some, self.inputs), **{name: some(v) for name, v in self.options.items()})
+
+    def _length(self, value: Tensor) -> int:
+        return value.shape[self.axis] if value.dim() > self.axis else -1
 
 
 def groups_of(omega: Tensor) -> list[Tensor]:
@@ -30,55 +59,38 @@ def groups_of(omega: Tensor) -> list[Tensor]:
     return [(rows == row).nonzero().flatten() for row in range(int(rows.max()) + 1)]
 
 
-def run_by_groups(
-    at: Callable[[Tensor], nn.Module],
-    inputs: tuple[Any, ...],
-    options: dict[str, Any],
-    omega: Tensor,
-    groups: list[Tensor],
-) -> Any:
+def run_by_groups(at: Callable[[int], nn.Module], call: Call, groups: list[Tensor]) -> Any:
     """Run the samples of each group together, then put them back in order.
 
     Args:
-        at: the network at one omega (P,).
-        inputs: tensors with the batch first, or values that all samples share.
-        options: keyword arguments, the same for every sample.
-        omega: (B, P).
+        at: the network at the omega of one sample.
+        call: what it is called with.
         groups: indices of the samples of each.
-    """
-    outputs = [at(omega[group[0]])(*rows(inputs, group), **options) for group in groups]
-    back = torch.argsort(torch.cat(groups))
-    return join(outputs, [len(group) for group in groups], back)
-
-
-def rows(inputs: tuple[Any, ...], chosen: Tensor | slice) -> list[Any]:
-    """The inputs of some samples; what is no tensor all samples share."""
-    return [value[chosen] if isinstance(value, Tensor) else value for value in inputs]
-
-
-def join(outputs: list[Any], sizes: list[int], back: Tensor | None = None) -> Any:
-    """The groups' outputs as one.
-
-    Args:
-        outputs: one a group: tensors with the batch first, or tuples, lists and dicts of them.
-        sizes: how many samples each group has.
-        back: (B,) where the rows go to be in the samples' own order; None if they are.
 
     Raises:
-        ConversionError: an output whose first dimension is not its group's samples.
+        ConversionError: an output whose size along the axis is not its group's samples.
     """
+    batch = sum(len(group) for group in groups)
+    outputs = [call.of(at(int(group[0])), group, batch) for group in groups]
+    return _join(outputs, groups, call.axis)
+
+
+def _join(outputs: list[Any], groups: list[Tensor], axis: int) -> Any:
+    """The groups' outputs as one, samples in their own order."""
     first = outputs[0]
     if isinstance(first, Tensor):
-        if [len(output) if output.dim() else 0 for output in outputs] != sizes:
+        sizes = [output.shape[axis] if output.dim() > axis else 0 for output in outputs]
+        if sizes != [len(group) for group in groups]:
             raise ConversionError(
-                "one omega a sample needs inputs and outputs with the batch first, got an output of shape "
-                f"{tuple(first.shape)} for {sizes[0]} samples; use one omega for the batch"
+                "one omega a sample needs outputs with the batch where the inputs have it, got one of shape "
+                f"{tuple(first.shape)} for {len(groups[0])} samples along {axis}; use one omega for the batch"
             )
-        whole = torch.cat(outputs)
-        return whole if back is None else whole[back]
+        return torch.cat(outputs, axis).index_select(axis, torch.argsort(torch.cat(groups)))
+    if first is None:
+        return None
     if isinstance(first, (tuple, list)):
-        parts = [join(list(part), sizes, back) for part in zip(*outputs, strict=True)]
+        parts = [_join(list(part), groups, axis) for part in zip(*outputs, strict=True)]
         return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
     if isinstance(first, dict):
-        return {key: join([output[key] for output in outputs], sizes, back) for key in first}
+        return {key: _join([output[key] for output in outputs], groups, axis) for key in first}
     raise ConversionError(f"cannot join outputs of type {type(first).__name__} over samples; use one omega")

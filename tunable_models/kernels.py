@@ -131,23 +131,23 @@ def install(module: nn.Module, name: str, basis: Basis, rank: int | None, *, fre
     """
     source = module._parameters[name]
     assert source is not None
-    trains = source.requires_grad
     if not basis.has_base:
-        module._parameters[name] = nn.Parameter(basis.initial(source), trains)
+        module._parameters[name] = nn.Parameter(basis.initial(source), source.requires_grad)
         return
-    module._parameters[name] = nn.Parameter(source.detach().clone(), trains and not freeze)
-    count, trains = basis.kernels - 1, trains or freeze
+    base_trains, deltas_train = source.requires_grad and not freeze, source.requires_grad or freeze
+    module._parameters[name] = nn.Parameter(source.detach().clone(), base_trains)
+    count = basis.kernels - 1
     form = _matrix(source, module.groups if isinstance(module, CONVOLUTIONS) else 1)
     if rank is None or not _shrinks(form, rank):
         zeros = source.new_zeros(count, *source.shape)
-        _register(module, name + DELTAS, nn.Parameter(zeros, trains))
+        _register(module, name + DELTAS, nn.Parameter(zeros, deltas_train))
         return
     groups, rows, width = form
     # As in LoRA (https://arxiv.org/abs/2106.09685): one factor zero, so that the start is the source, the
     # other not, so that the first step moves the zero one and the second step both.
     inner = torch.empty(count, groups, rank, width, device=source.device).uniform_(-1, 1) / math.sqrt(width)
-    _register(module, name + OUT, nn.Parameter(source.new_zeros(count, groups, rows, rank), trains))
-    _register(module, name + IN, nn.Parameter(inner.to(source.dtype), trains))
+    _register(module, name + OUT, nn.Parameter(source.new_zeros(count, groups, rows, rank), deltas_train))
+    _register(module, name + IN, nn.Parameter(inner.to(source.dtype), deltas_train))
 
 
 def share(module: nn.Module, name: str, other: nn.Module, other_name: str) -> None:

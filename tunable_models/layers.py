@@ -17,7 +17,9 @@ from tunable_models.network import TunableNetwork
 Size = int | tuple[int, ...]
 
 
-class _TunableLayer(TunableNetwork):
+class TunableLayer(TunableNetwork):
+    """What the explicit layers with an input have in common."""
+
     def forward(self, x: Tensor, omega: Tensor) -> Tensor:  # type: ignore[override]
         """The plain layer with the kernels mixed at omega.
 
@@ -29,7 +31,7 @@ class _TunableLayer(TunableNetwork):
         return output
 
 
-class _TunableConvolution(_TunableLayer):
+class _TunableConvolution(TunableLayer):
     plain: type[nn.Module]
 
     def __init__(
@@ -128,7 +130,7 @@ class TunableConvTranspose3d(_TunableConvolution):
     plain = nn.ConvTranspose3d
 
 
-class TunableLinear(_TunableLayer):
+class TunableLinear(TunableLayer):
     """A tunable :class:`torch.nn.Linear` on (B, ..., in_features).
 
     Args:

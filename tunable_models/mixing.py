@@ -47,12 +47,17 @@ def weighted_sum(kernels: Tensor, c: Coefficients, base: Tensor | None = None) -
             return _WeightedSum.apply(kernels, base, c.values, c.floats)  # type: ignore[no-any-return]
         return _add_up(kernels, base, c.floats)
     shape = (*c.values.shape[:-1], *kernels.shape[1:])
-    values = c.values.to(kernels.dtype)
+    values, rows = c.values.to(kernels.dtype), _rows(kernels)
     if base is None:
-        return (values @ kernels.flatten(1)).reshape(shape)
+        return (values @ rows).reshape(shape)
     if values.dim() == 1:
-        return torch.addmv(base.flatten(), kernels.flatten(1).t(), values).reshape(shape)
-    return torch.addmm(base.flatten().unsqueeze(0), values, kernels.flatten(1)).reshape(shape)
+        return torch.addmv(base.flatten(), rows.t(), values).reshape(shape)
+    return torch.addmm(base.flatten().unsqueeze(0), values, rows).reshape(shape)
+
+
+def _rows(kernels: Tensor) -> Tensor:
+    """Kernels as a matrix (J, n); those of a tensor without dimensions, (J,), have one value each."""
+    return kernels.reshape(len(kernels), -1)
 
 
 def _transformed(*tensors: Tensor | None) -> bool:
@@ -89,7 +94,7 @@ class _WeightedSum(torch.autograd.Function):
         return (
             _spread(gradient, values) if of_kernels else None,
             gradient if of_base else None,
-            (kernels.flatten(1) @ gradient.flatten()).to(values.dtype) if of_values else None,
+            (_rows(kernels) @ gradient.flatten()).to(values.dtype) if of_values else None,
             None,
         )
 

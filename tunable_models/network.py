@@ -9,6 +9,7 @@ Source: https://arxiv.org/abs/2304.00898.
 """
 
 import copy
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
@@ -20,7 +21,7 @@ from tunable_models import kernels
 from tunable_models.bases import BASES, Basis, BasisName, make_basis
 from tunable_models.controls import ControlSpace
 from tunable_models.errors import ConversionError, OmegaError
-from tunable_models.groups import check_batch, groups_of, join, rows, run_by_groups
+from tunable_models.groups import Call, groups_of, run_by_groups
 from tunable_models.kernels import Kernels
 from tunable_models.mixing import Coefficients
 from tunable_models.per_pixel import OmegaMap, bind_per_pixel, check_map
@@ -43,6 +44,7 @@ def make_tunable(
     train: Trained = "all",
     include: Sequence[Pattern] | None = None,
     exclude: Sequence[Pattern] = (),
+    batch_dim: int = 0,
 ) -> "TunableNetwork":
     """A tunable copy of any network; it starts as the source at every omega.
 
@@ -61,6 +63,8 @@ def make_tunable(
         include: what to convert, by names with wildcards (``"body.*"``, also of modules around) or by
             types; everything but norms by default, ``("*",)`` is everything.
         exclude: what to leave plain; wins over ``include``.
+        batch_dim: where inputs and outputs have the batch, for one omega a sample: 1 for recurrent and
+            attention layers that put time first.
 
     Raises:
         ConversionError: nothing to convert, a pattern that matches nothing, a basis that does not fit the
@@ -71,7 +75,16 @@ def make_tunable(
         >>> net(torch.rand(2, 3, 8, 8), omega=net.space.omega(denoise=0.5)).shape
         torch.Size([2, 3, 8, 8])
     """
-    return TunableNetwork(module, controls, basis, rank=rank, train=train, include=include, exclude=exclude)
+    return TunableNetwork(
+        module,
+        controls,
+        basis,
+        rank=rank,
+        train=train,
+        include=include,
+        exclude=exclude,
+        batch_dim=batch_dim,
+    )
 
 
 class TunableNetwork(nn.Module):
@@ -99,40 +112,52 @@ class TunableNetwork(nn.Module):
         train: Trained = "all",
         include: Sequence[Pattern] | None = None,
         exclude: Sequence[Pattern] = (),
+        batch_dim: int = 0,
     ) -> None:
         super().__init__()
         self.space = ControlSpace.of(controls)
         self.basis = basis
         self.rank = rank
+        self.batch_dim = batch_dim
         start = make_basis(basis, self.space)
         _check_options(start, basis, rank, train)
         _refuse_tunable(module)
         slots = select(module, include, exclude)
-        self.network = copy.deepcopy(module)
+        self.network = _copy(module)
         self._names: dict[str, list[str]] = {}
         for slot in slots:
             self._names.setdefault(slot.path, []).append(slot.name)
         if train == "deltas":
             self.network.requires_grad_(False)
-        self._install(slots, start, rank, freeze=train == "deltas")
-        # A basis that learns is each layer's own; the others have nothing to keep apart.
+        first = self._install(slots, start, rank, freeze=train == "deltas")
+        # A basis that learns is each layer's own, or of layers with tied tensors; the others have nothing
+        # to keep apart.
         learns = any(True for _ in start.parameters())
-        mixers = {_mixer_name(path): copy.deepcopy(start) if learns else start for path in self._names}
-        self._mixers = nn.ModuleDict(mixers).to(self.device)
+        bases = {path: copy.deepcopy(start) if learns else start for path in self._names}
+        self._mixers = nn.ModuleDict({_mixer_name(path): bases[first[path]] for path in self._names})
+        self._mixers.to(self.device)
         self.train(module.training)
 
-    def _install(self, slots: list[Slot], start: Basis, rank: int | None, *, freeze: bool) -> None:
-        """Put kernels where the source had tensors; tied tensors get tied kernels."""
+    def _install(self, slots: list[Slot], start: Basis, rank: int | None, *, freeze: bool) -> dict[str, str]:
+        """Put kernels where the source had tensors; tied tensors get tied kernels.
+
+        Returns:
+            For every path the first one that it shares tensors with, itself if there is none.
+        """
         done: dict[Tensor, tuple[nn.Module, str]] = {}
+        at: dict[Tensor, str] = {}
+        first = {slot.path: slot.path for slot in slots}
         for slot in slots:
             owner = self.network.get_submodule(slot.path)
             source = owner._parameters[slot.name]
             assert source is not None
             if source in done:
                 kernels.share(owner, slot.name, *done[source])
+                first[slot.path] = first[at[source]]
             else:
-                done[source] = owner, slot.name
+                done[source], at[source] = (owner, slot.name), slot.path
                 kernels.install(owner, slot.name, start, rank, freeze=freeze)
+        return first
 
     @property
     def device(self) -> torch.device:
@@ -161,7 +186,8 @@ class TunableNetwork(nn.Module):
         torch applies ``channels_last`` to whatever has four dimensions, so it is shown stacks of kernels
         the way it knows them, with the kernels along the first dimension.
         """
-        stacks = {id(k.stacked) for path in self._names for k in self.kernels(path).values()}
+        stacked = [k.stacked for path in self._names for k in self.kernels(path).values()]
+        stacks = {id(t) for stack in stacked if stack is not None for t in (stack, stack.grad)}
 
         def shown(tensor: Tensor) -> Tensor:
             if id(tensor) not in stacks or tensor.dim() < 2:
@@ -175,11 +201,12 @@ class TunableNetwork(nn.Module):
         """The source's forward at omega.
 
         Args:
-            *inputs: the source's own inputs; with one omega a sample, the batch is the first dimension of
-                every tensor among them.
+            *inputs: the source's own inputs; with one omega a sample, every tensor among them has the batch
+                along ``batch_dim``.
             omega: (P,) for the whole batch; (B, P) one a sample; or, for convolutional networks, a map
                 (B, P, H, W) as large as the first input. On the network's device.
-            **options: the source's own keyword arguments, the same for every sample.
+            **options: the source's own keyword arguments; with one omega a sample, a tensor that is as long
+                as the batch along ``batch_dim`` is split like the inputs, everything else all samples share.
 
         Returns:
             What the source returns.
@@ -188,28 +215,29 @@ class TunableNetwork(nn.Module):
             OmegaError: omega is not of this space, or its batch or size differs from the inputs'.
             ConversionError: a map of omega, and a tunable layer that is no 2-D convolution.
         """
+        call = Call(inputs, options, self.batch_dim)
         if torch.compiler.is_compiling():
-            return self._traced(inputs, options, omega)
+            return self._traced(call, omega)
         self.space.check(omega, device=self.device)
         if omega.dim() == 1:
-            return bind_mixed(self.network, self.mixed(omega))(*inputs, **options)
+            return self._bound(omega)(*inputs, **options)
         if omega.dim() == 4:
             check_map(omega, inputs)
             return self._bind_map(omega)(*inputs, **options)
-        check_batch(inputs, len(omega))
+        call.check(len(omega))
         groups = groups_of(omega)
         if len(groups) == 1:
-            return bind_mixed(self.network, self.mixed(omega[0]))(*inputs, **options)
+            return self._bound(omega[0])(*inputs, **options)
         # Few omegas in a batch: plain operators on the groups are faster than grouped convolutions.
         if self._layerwise and 2 * len(groups) > len(omega):
             try:
                 return self._bind_samples(omega)(*inputs, **options)
             except BatchMovedError:
                 pass
-        return run_by_groups(self.at_gradient, inputs, options, omega, groups)
+        return run_by_groups(lambda sample: self._bound(omega[sample]), call, groups)
 
-    def at_gradient(self, omega: Tensor) -> nn.Module:
-        """The source's modules bound to the tensors at omega (P,), gradients included."""
+    def _bound(self, omega: Tensor) -> nn.Module:
+        """The source's modules with the tensors at omega (P,), gradients included."""
         return bind_mixed(self.network, self.mixed(omega))
 
     def mixed(self, omega: Tensor) -> Mixed:
@@ -269,7 +297,7 @@ class TunableNetwork(nn.Module):
 
     @property
     def _layerwise(self) -> bool:
-        return all(
+        return self.batch_dim == 0 and all(
             runs_per_sample(self.network.get_submodule(path), name)
             for path, names in self._names.items()
             for name in names
@@ -285,7 +313,8 @@ class TunableNetwork(nn.Module):
 
     def _bind_map(self, omega: Tensor) -> nn.Module:
         # What a network pads inside only itself can say; all architectures of this package do.
-        painted = OmegaMap(omega, int(getattr(self.network, "alignment", 1)))
+        alignments = [int(getattr(module, "alignment", 1)) for module in self.network.modules()]
+        painted = OmegaMap(omega, math.lcm(*alignments))
         bases = dict(self._bases())
 
         def binder(module: nn.Module, path: str) -> Bound | None:
@@ -295,7 +324,7 @@ class TunableNetwork(nn.Module):
 
         return bind(self.network, binder)
 
-    def _traced(self, inputs: tuple[Any, ...], options: dict[str, Any], omega: Tensor) -> Any:
+    def _traced(self, call: Call, omega: Tensor) -> Any:
         """For a compiler: no look at omega's values, no decision that depends on them."""
         self.space.check_form(omega)
         if omega.dim() == 4:
@@ -305,19 +334,16 @@ class TunableNetwork(nn.Module):
             for path, named in self.mixed(omega).items()
             for name, tensor in named.items()
         }
-
-        def call(own: dict[str, Tensor], *values: Any) -> Any:
-            return functional_call(self.network, own, values, options, tie_weights=False)
-
         if omega.dim() == 1:
-            return call(tensors, *inputs)
-
+            return _functional(self.network, tensors)(*call.inputs, **call.options)
+        call.check(len(omega))
         # Not vmap, which does not know every operator; the count of samples is a constant of the graph.
-        outputs = [
-            call({name: tensor[b] for name, tensor in tensors.items()}, *rows(inputs, slice(b, b + 1)))
-            for b in range(len(omega))
-        ]
-        return join(outputs, [1] * len(omega))
+        samples = [torch.tensor([b], device=omega.device) for b in range(len(omega))]
+
+        def at(sample: int) -> Any:
+            return _functional(self.network, {name: tensor[sample] for name, tensor in tensors.items()})
+
+        return run_by_groups(at, call, samples)
 
     def extra_repr(self) -> str:
         """The space and basis, for printing."""
@@ -350,6 +376,13 @@ class View:
         return f"View({values})"
 
 
+def _functional(network: nn.Module, tensors: dict[str, Tensor]) -> Callable[..., Any]:
+    def call(*inputs: Any, **options: Any) -> Any:
+        return functional_call(network, tensors, inputs, options, tie_weights=False)
+
+    return call
+
+
 def _check_options(start: Basis, basis: str, rank: int | None, train: str) -> None:
     if rank is not None and (isinstance(rank, bool) or not isinstance(rank, int) or rank < 1):
         raise ConversionError(f"rank must be a whole number from 1 or None for full rank, got {rank!r}")
@@ -360,6 +393,30 @@ def _check_options(start: Basis, basis: str, rank: int | None, train: str) -> No
         raise ConversionError(
             f"basis {basis!r} has no deltas, so {asked} has no meaning; use 'delta' or 'multilinear'"
         )
+
+
+def _copy(module: nn.Module) -> nn.Module:
+    """A deep copy; whatever an attribute's own copying raises becomes one error of this package."""
+    try:
+        return copy.deepcopy(module)
+    except Exception as error:
+        left = _left_by_a_call(module)
+        reason = (
+            f"{left} is a tensor that an earlier call computed; set it to None, or call the module once under "
+            "torch.no_grad()"
+            if left
+            else str(error)
+        )
+        kind = type(module).__name__
+        raise ConversionError(f"cannot copy {kind}, as a tunable network must: {reason}") from error
+
+
+def _left_by_a_call(module: nn.Module) -> str:
+    for path, child in module.named_modules():
+        for name, value in (child.__dict__ | child._buffers).items():
+            if isinstance(value, Tensor) and not value.is_leaf:
+                return f"{path}.{name}" if path else name
+    return ""
 
 
 def _refuse_tunable(module: nn.Module) -> None:

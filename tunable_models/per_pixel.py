@@ -18,10 +18,12 @@ from torch.nn import functional as F
 from tunable_models.bases import Basis
 from tunable_models.errors import ConversionError, OmegaError
 from tunable_models.kernels import Kernels
-from tunable_models.per_sample import convolve, is_channel_scale, pad
+from tunable_models.scales import MixedScale, is_channel_scale
+from tunable_models.shells import Bound
+from tunable_models.stand_in import StandIn, convolve, has_hooks, pad
 
-STRIDES = (1 / 8, 1 / 4, 1 / 3, 1 / 2, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 32.0, 64.0, 128.0)
-"""Input pixels a layer's pixel may stand for; below 1 the layer is larger than the input."""
+FIT_PX = 16
+"""A grid may lack or exceed this many pixels, cropped or padded around the centre: unpadded layers do."""
 
 
 class OmegaMap:
@@ -47,20 +49,29 @@ class OmegaMap:
         return self._done[key]
 
     def _on_grid(self, height: int, width: int) -> Tensor:
-        sides = self._omega.shape[-2:]
         if (height, width) == (1, 1):  # after a global pooling: what counts there is the whole picture
             return self._omega.mean((-2, -1), keepdim=True)
-        stride = min(STRIDES, key=lambda s: _misfit(s, sides, (height, width)))
-        if stride < 1:
-            times = round(1 / stride)
-            finer = self._omega.repeat_interleave(times, -2).repeat_interleave(times, -1)
-            return _fit(finer, height, width)
-        step = int(stride)
-        return F.avg_pool2d(_fit(self._omega, height * step, width * step), step)
+        finer = self._omega
+        for axis, cells in ((-2, height), (-1, width)):
+            finer = finer.repeat_interleave(max(round(cells / finer.shape[axis]), 1), axis)
+        steps = _steps(finer.shape[-2:], (height, width))
+        fitted = height * steps[0], width * steps[1]
+        if any(abs(a - b) > max(FIT_PX, b / 8) for a, b in zip(fitted, finer.shape[-2:], strict=True)):
+            raise ConversionError(
+                f"a map of omega fits layers whose grid is the input's times or over a whole number, got "
+                f"{height}x{width} cells for {self._omega.shape[-2]}x{self._omega.shape[-1]} px; use one "
+                "omega a sample"
+            )
+        return F.avg_pool2d(_fit(finer, *fitted), steps)
 
 
-def _misfit(stride: float, sides: torch.Size, grid: tuple[int, int]) -> float:
-    return sum(abs(cells * stride - side) / side for side, cells in zip(sides, grid, strict=True))
+def _steps(sides: torch.Size, grid: tuple[int, int]) -> tuple[int, int]:
+    """How many pixels a cell stands for, down and across: the same for both if that explains the grid."""
+    for step in range(1, max(sides) + 1):
+        if all(-(-side // step) == cells for side, cells in zip(sides, grid, strict=True)):
+            return step, step
+    down, across = (max(round(side / cells), 1) for side, cells in zip(sides, grid, strict=True))
+    return down, across
 
 
 def _fit(x: Tensor, height: int, width: int) -> Tensor:
@@ -89,55 +100,82 @@ def check_map(omega: Tensor, inputs: tuple[Any, ...]) -> None:
 
 def bind_per_pixel(
     module: nn.Module, path: str, kernels: Mapping[str, Kernels], basis: Basis, omega: OmegaMap
-) -> tuple[nn.Module | None, dict[str, Any]]:
-    """What stands for the module, and for its tensors, when omega differs between pixels.
-
-    Returns:
-        A module to use instead, or None to use a shell of this one; and the tensors to put there.
+) -> Bound:
+    """The module with kernels that differ between pixels.
 
     Raises:
         ConversionError: a layer without pixels of its own, such as a linear layer on tokens.
     """
-    if type(module) in (nn.Conv2d, nn.ConvTranspose2d):
-        return PerPixelConv(module, kernels, basis, omega), {}
-    scales = {name: k for name, k in kernels.items() if is_channel_scale(k.each()[0])}
-    if len(scales) < len(kernels):
+    where = f"{path or 'the network'} ({type(module).__name__})"
+    if type(module) in (nn.Conv2d, nn.ConvTranspose2d) and not has_hooks(module):
+        return PerPixelConv(module, where, kernels, basis, omega)
+    if not all(is_channel_scale(module, kernel.each()[0]) for kernel in kernels.values()):
         raise ConversionError(
-            f"a map of omega needs 2-D convolutions, {path or 'the network'} is {type(module).__name__}; use "
-            "one omega a sample, or make it tunable with exclude= for such layers"
+            f"a map of omega needs 2-D convolutions without hooks, got {where}; use one omega a sample, or "
+            "make it tunable with exclude= for such layers"
         )
-    return None, {name: PerPixelScale.of(k, basis, omega) for name, k in scales.items()}
+    return {name: _scale(kernel, where, basis, omega) for name, kernel in kernels.items()}
 
 
-class PerPixelConv(nn.Module):
-    """A convolution whose kernels every output pixel mixes for itself."""
+def _scale(kernel: Kernels, where: str, basis: Basis, omega: OmegaMap) -> MixedScale:
+    """A scale (1, C, 1, 1) that is (B, C, h, w) where it meets a picture of that size."""
+    each = kernel.each()
+
+    def become(picture: Tensor) -> Tensor:
+        return _blend(each, omega.coefficients(basis, *picture.shape[-2:]))
+
+    def refusal(name: str) -> Exception:
+        return ConversionError(
+            f"a map of omega reaches a scale (1, C, 1, 1) only where it meets the picture, in {where} it "
+            f"goes through {name!r} first; make it tunable with exclude= for that scale"
+        )
+
+    return MixedScale.of(each[0], become, refusal)
+
+
+class PerPixelConv(StandIn):
+    """A convolution whose kernels every output pixel mixes for itself.
+
+    Args:
+        source: the convolution.
+        where: its path and type, for a message.
+        kernels: of its tunable tensors.
+        basis: gives their coefficients.
+        omega: the map.
+    """
 
     def __init__(
-        self, source: nn.Module, kernels: Mapping[str, Kernels], basis: Basis, omega: OmegaMap
+        self, source: nn.Module, where: str, kernels: Mapping[str, Kernels], basis: Basis, omega: OmegaMap
     ) -> None:
-        super().__init__()
-        # In a tuple: not submodules, only their settings.
-        self._source, self._basis = (source,), (basis,)
-        self._kernels, self._omega = kernels, omega
+        super().__init__(source, self._refusal)
+        self.__dict__.update(where=where, kernels=kernels, basis=basis, omega=omega)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def _refusal(self) -> Exception:
+        return ConversionError(
+            f"with a map of omega {self.where} has no one weight, and is called as layer(x); use one omega a "
+            "sample, or make it tunable with exclude= for that layer"
+        )
+
+    def forward(self, *inputs: Tensor, **options: object) -> Tensor:
         """Convolve x (B, I, H, W) with the kernels that each pixel mixes."""
-        conv: Any = self._source[0]
-        x = pad(conv, x)
-        weights = self._each("weight")
-        parts = [convolve(conv, x, weight, None, conv.groups) for weight in weights]
-        c = self._omega.coefficients(self._basis[0], *parts[0].shape[-2:])
+        if len(inputs) != 1 or options:
+            raise self._refusal()
+        conv: Any = self.source
+        x = pad(conv, inputs[0])
+        parts = [convolve(conv, x, weight, None, conv.groups) for weight in self._each("weight")]
+        c = self.omega.coefficients(self.basis, *parts[0].shape[-2:])
         y = _blend(parts, c)
         if conv.bias is None:
             return y
-        biases = self._each("bias")
-        return y + _blend([bias.view(1, -1, 1, 1) for bias in biases], c).to(y.dtype)
+        biases = [bias.view(1, -1, 1, 1) for bias in self._each("bias")]
+        return y + _blend(biases, c).to(y.dtype)
 
     def _each(self, name: str) -> list[Tensor]:
         """The kernels of a tensor; one that is not tunable stands alone."""
-        if name in self._kernels:
-            return self._kernels[name].each()
-        return [self._source[0]._parameters[name]]  # type: ignore[list-item]
+        if name in self.kernels:
+            kernel: Kernels = self.kernels[name]
+            return kernel.each()
+        return [self.source._parameters[name]]
 
 
 def _blend(parts: list[Tensor], coefficients: Tensor) -> Tensor:
@@ -149,40 +187,3 @@ def _blend(parts: list[Tensor], coefficients: Tensor) -> Tensor:
     for k, part in enumerate(parts[1:], 1):
         total = total + part * c[:, k : k + 1]
     return total.to(parts[0].dtype)
-
-
-class PerPixelScale(Tensor):
-    """A channel scale (1, C, 1, 1) that becomes (B, C, h, w) when it meets a tensor of that size."""
-
-    _at: Any
-
-    @classmethod
-    def of(cls, kernels: Kernels, basis: Basis, omega: OmegaMap) -> "PerPixelScale":
-        """The scale with these kernels."""
-        each = kernels.each()
-        scale = each[0].detach().as_subclass(cls)
-        scale._at = lambda size: _blend(each, omega.coefficients(basis, *size))
-        return scale
-
-    @classmethod
-    def __torch_function__(
-        cls, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        """Any operator: put the mixed scale of the other operand's size in this one's place."""
-        kwargs = kwargs or {}
-        values = [*args, *kwargs.values()]
-        sizes = [
-            v.shape[-2:] for v in values if isinstance(v, Tensor) and type(v) is not cls and v.dim() == 4
-        ]
-
-        def resolved(value: Any) -> Any:
-            return value._at(sizes[0]) if type(value) is cls and sizes else value
-
-        with torch._C.DisableTorchFunctionSubclass():
-            result = function(*map(resolved, args), **{key: resolved(v) for key, v in kwargs.items()})
-        if not sizes and isinstance(result, Tensor):
-            raise ConversionError(
-                f"a map of omega reaches a scale (1, C, 1, 1) only where it meets the picture, here it goes "
-                f"through {function.__name__!r} first; make it tunable with exclude= for that scale"
-            )
-        return result

@@ -13,24 +13,20 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
+from tunable_models.aliases import reached
 from tunable_models.errors import ConversionError
 
 Pattern = str | type[nn.Module]
 """A name such as ``"body.*"``, with shell wildcards, of a tensor or of a module around it; or a type."""
 
-BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
-NORMS = (
-    *BATCH_NORMS,
-    nn.GroupNorm,
-    nn.InstanceNorm1d,
-    nn.InstanceNorm2d,
-    nn.InstanceNorm3d,
-    nn.LayerNorm,
-    nn.RMSNorm,
-)
+BATCH_NORMS = (_BatchNorm,)
+NORMS = (*BATCH_NORMS, _InstanceNorm, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 """Layers whose affine stays as it is unless ``include`` names it; subclasses count."""
 
 
@@ -95,8 +91,14 @@ def _candidates(module: nn.Module) -> Iterator[_Candidate]:
         paths = [".".join(parts[:n]) for n in range(len(parts) + 1)]
         around = tuple((p, module.get_submodule(p)) for p in paths)
         for name, tensor in owner._parameters.items():
-            if tensor is not None and (tensor.is_floating_point() or tensor.is_complex()):
+            if tensor is not None and _holds_numbers(tensor):
                 yield _Candidate(Slot(path, name), tensor, around)
+
+
+def _holds_numbers(tensor: nn.Parameter) -> bool:
+    """Whether there is something to mix: no indices, and not an empty tensor."""
+    mixable = tensor.is_floating_point() or tensor.is_complex()
+    return mixable and (is_lazy(tensor) or tensor.numel() > 0)
 
 
 def _wanted(candidate: _Candidate, include: Sequence[Pattern] | None) -> bool:
@@ -173,6 +175,21 @@ def _whole_reason(module: nn.Module) -> str:
         return "is compiled; convert its ._orig_mod and compile the result"
     if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():
         return "has no shape yet; run the network once first"
+    return _statistics_reason(module)
+
+
+def _statistics_reason(module: nn.Module) -> str:
+    """A norm whose statistics no frozen buffer can hold makes one omega's output depend on the others."""
+    if isinstance(module, BATCH_NORMS) and (module.running_mean is None or module.running_var is None):
+        return (
+            "normalises by the statistics of the batch, which would mix all omegas in it; use one with "
+            "track_running_stats=True, whose statistics stay frozen"
+        )
+    if isinstance(module, _InstanceNorm) and module.running_mean is not None:
+        return (
+            "keeps running statistics, which would mix all omegas seen in training; use one with "
+            "track_running_stats=False"
+        )
     return ""
 
 
@@ -186,31 +203,21 @@ def _computed(module: nn.Module, holders: set[nn.Module]) -> str:
     return ""
 
 
-_TORCHS_OWN = frozenset(nn.Module().__dict__) - {"training"}
+# What else a call meets among the attributes of every module: its hooks.
+_HOOKS = {"_forward_hooks", "_forward_pre_hooks"}
+_TORCHS_OWN = frozenset(nn.Module().__dict__) - {"training"} - _HOOKS
 
 
 def _aliased(module: nn.Module, holders: set[nn.Module], tensors: set[nn.Parameter]) -> str:
-    """A second reference in a plain attribute would lead past the mixed tensors, silently."""
+    """A second reference outside the module tree would lead past the mixed tensors, silently."""
     for name, value in module.__dict__.items():
-        if name not in _TORCHS_OWN and any(
-            _leads_to(item, holders, tensors) for item in _items(value, depth=2)
-        ):
-            return f"keeps tensors or modules of its own once more in the attribute {name!r}; remove that"
+        if name not in _TORCHS_OWN and any(_leads_to(item, holders, tensors) for item in reached(value)):
+            where = "a forward hook" if name in _HOOKS else f"the attribute {name!r}"
+            return f"keeps tensors or modules of its own once more in {where}; remove that"
     return ""
 
 
-def _items(value: Any, depth: int) -> Iterator[Any]:
-    yield value
-    if depth and isinstance(value, (list, tuple, set)):
-        for item in value:
-            yield from _items(item, depth - 1)
-    elif depth and isinstance(value, dict):
-        for item in value.values():
-            yield from _items(item, depth - 1)
-
-
 def _leads_to(item: Any, holders: set[nn.Module], tensors: set[nn.Parameter]) -> bool:
-    item = getattr(item, "__self__", item)  # a bound method
-    if isinstance(item, nn.Module):
-        return item in holders
+    if isinstance(item, nn.Module):  # maybe one that is not registered, around one that is
+        return not holders.isdisjoint(item.modules()) or not tensors.isdisjoint(item.parameters())
     return isinstance(item, nn.Parameter) and item in tensors

@@ -11,8 +11,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-Bound = tuple[nn.Module | None, Mapping[str, Any]]
-"""A module to use instead, or None for a shell of the module itself; and tensors to put there by name."""
+Bound = nn.Module | Mapping[str, Any]
+"""A module to use instead, or tensors by name for a shell of the module itself."""
 
 Binder = Callable[[nn.Module, str], Bound | None]
 """Says how a module (and its path) is bound; None leaves it as it is."""
@@ -34,7 +34,7 @@ def bind_mixed(root: nn.Module, mixed: Mapping[str, Mapping[str, Tensor]]) -> nn
     """The network with mixed tensors, by module path and name."""
 
     def binder(_: nn.Module, path: str) -> Bound | None:
-        return (None, mixed[path]) if path in mixed else None
+        return mixed.get(path)
 
     return bind(root, binder)
 
@@ -49,17 +49,16 @@ def _bind(module: nn.Module, path: str, binder: Binder, memo: dict[nn.Module, nn
         if child is not None
     }
     moved = any(child is not module._modules[name] for name, child in children.items())
-    memo[module] = module if bound is None and not moved else _shell(module, bound or (None, {}), children)
+    if isinstance(bound, nn.Module):
+        memo[module] = bound
+    else:
+        memo[module] = _shell(module, bound or {}, children) if bound is not None or moved else module
     return memo[module]
 
 
-def _shell(module: nn.Module, bound: Bound, children: Mapping[str, nn.Module]) -> nn.Module:
-    other, tensors = bound
-    if other is None:
-        shell: nn.Module = object.__new__(type(module))
-        shell.__dict__.update(module.__dict__)
-    else:
-        shell = other
+def _shell(module: nn.Module, tensors: Mapping[str, Any], children: Mapping[str, nn.Module]) -> nn.Module:
+    shell: nn.Module = object.__new__(type(module))
+    shell.__dict__.update(module.__dict__)
     # Plain tensors, not Parameters, stand here on purpose: they carry the gradient to the kernels.
     shell.__dict__["_parameters"] = {**module._parameters, **tensors}
     shell.__dict__["_modules"] = {**module._modules, **children}

@@ -40,7 +40,8 @@ class WarmStart:
     Attributes:
         network: the tunable network.
         residual: over all tensors, distance of the network from the specialists over the specialists'
-            distance from their mean: 0 is exact, 1 is one network for all.
+            distance from their mean: 0 is exact, 1 as far off as their mean for all. Where deltas are cut
+            to a low rank it may be above 1: the base is kept exactly, and not moved towards the mean.
         residuals: the same for each tensor that differs between the specialists, by name.
 
     Example:

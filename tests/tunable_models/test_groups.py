@@ -1,8 +1,9 @@
 import pytest
 import torch
+from torch import nn
 
 from tunable_models import OmegaError
-from tunable_models.groups import check_batch, groups_of
+from tunable_models.groups import Call, groups_of, run_by_groups
 
 
 def test_equal_rows_are_one_group() -> None:
@@ -17,6 +18,20 @@ def test_rows_that_need_their_own_gradient_stay_apart() -> None:
 
 @pytest.mark.parametrize("value", [torch.rand(3, 2), torch.rand(())])
 def test_another_batch_is_refused(value: torch.Tensor) -> None:
-    check_batch((torch.rand(2, 5), "no tensor"), 2)
+    Call((torch.rand(2, 5), "no tensor"), {"shared": torch.rand(7)}).check(2)
     with pytest.raises(OmegaError, match="2 rows"):
-        check_batch((value,), 2)
+        Call((value,), {}).check(2)
+
+
+class Adder(nn.Module):
+    def forward(self, x: torch.Tensor, *, shift: torch.Tensor, scale: torch.Tensor) -> dict[str, object]:
+        return {"sum": (x + shift) * scale, "nothing": None}
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_keyword_tensors_as_long_as_the_batch_are_split(axis: int) -> None:
+    x, shift = torch.rand(3, 5).movedim(0, axis), torch.rand(3, 5).movedim(0, axis)
+    call = Call((x,), {"shift": shift, "scale": torch.tensor(2.0)}, axis)
+    groups = [torch.tensor([2, 0]), torch.tensor([1])]
+    output = run_by_groups(lambda sample: Adder(), call, groups)
+    torch.testing.assert_close(output, {"sum": (x + shift) * 2, "nothing": None})

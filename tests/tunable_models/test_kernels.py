@@ -80,3 +80,31 @@ def test_a_name_that_is_taken_is_refused() -> None:
     module.weight_deltas = 1
     with pytest.raises(ConversionError, match="weight_deltas"):
         _installed(module)
+
+
+@pytest.mark.parametrize("rank", [None, 2])
+@pytest.mark.parametrize(
+    ("trained", "freeze", "base", "deltas"),
+    [
+        (True, False, True, True),
+        (False, False, False, False),
+        (True, True, False, True),
+        (False, True, False, True),
+    ],
+)
+def test_what_is_trained(rank: int | None, trained: bool, freeze: bool, base: bool, deltas: bool) -> None:
+    module = nn.Linear(8, 8, bias=False).requires_grad_(trained)
+    install(module, "weight", DELTA, rank, freeze=freeze)
+    for name, parameter in module.named_parameters():
+        assert parameter.requires_grad == (base if name == "weight" else deltas)
+    assert len(list(module.parameters())) == (2 if rank is None else 3)
+
+
+@pytest.mark.parametrize("rank", [None, 1])
+def test_a_number_alone_has_kernels(rank: int | None) -> None:
+    module = nn.Module()
+    module.scale = nn.Parameter(torch.tensor(3.0))
+    kernels = find(_installed(module, rank, "scale"), "scale", has_base=True)
+    assert [kernel.shape for kernel in kernels.each()] == [(), (), ()]
+    assert kernels.at(Coefficients(torch.tensor([0.5, 1.0]))) == 3
+    assert torch.equal(kernels.at(Coefficients(torch.rand(4, 2))), torch.full((4,), 3.0))

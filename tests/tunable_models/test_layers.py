@@ -77,3 +77,10 @@ def test_a_hand_built_network_folds_to_plain_layers() -> None:
     assert plain.again is plain.conv
     layers = {"conv", "again", "out", "net.layer"}
     assert set(plain.state_dict()) == {f"{layer}.{part}" for layer in layers for part in ("weight", "bias")}
+
+
+def test_a_folded_network_keeps_its_other_inputs() -> None:
+    network = HandBuilt()
+    plain = fold(network, torch.rand(2))
+    x = torch.rand(1, 4, 4, 4)
+    torch.testing.assert_close(plain.net(x, x), plain.net(x, x, omega=torch.rand(2)))

@@ -1,6 +1,8 @@
 import pytest
 import torch
 
+from tunable_models import ControlSpace, TunableParameter
+from tunable_models.bases import BasisName
 from tunable_models.mixing import Coefficients, weighted_sum
 
 KERNELS = torch.rand(3, 2, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
@@ -49,3 +51,30 @@ def test_torch_func_sees_through() -> None:
     c = torch.rand(5, 3, dtype=torch.float64)
     batched = torch.func.vmap(lambda row: weighted_sum(KERNELS, Coefficients(row), BASE))(c)
     torch.testing.assert_close(batched, torch.einsum("bj,jxy->bxy", c, KERNELS) + BASE)
+
+
+@pytest.mark.parametrize("basis", ["delta", "linear"])
+def test_a_number_alone_is_tunable(basis: BasisName) -> None:
+    space = ControlSpace.simplex("a", "b")
+    scale = TunableParameter(torch.tensor(1.0), controls=space, basis=basis)
+    omega = torch.tensor([[1.0, 0.0], [0.25, 0.75]])
+    assert scale(omega[0]).shape == ()
+    scale(omega[1]).backward()
+    with torch.no_grad():
+        for parameter in scale.parameters():
+            assert parameter.grad is not None
+            parameter.add_(parameter.grad)
+    # One step along c_j: 1 + c . c of this omega, c = (1, 0.75) with a base and (0.25, 0.75) without.
+    gain = torch.tensor([1.0, 1 + 0.75**2] if basis == "delta" else [0.25, 0.25**2 + 0.75**2])
+    torch.testing.assert_close(scale(omega), 1 + gain)
+    scale(omega).sum().backward()
+
+
+def test_gradients_of_numbers() -> None:
+    c = torch.rand(3, dtype=torch.float64, requires_grad=True)
+    kernels = torch.rand(3, dtype=torch.float64, requires_grad=True)
+    base = torch.rand((), dtype=torch.float64, requires_grad=True)
+    for own in (c, torch.rand(2, 3, dtype=torch.float64, requires_grad=True)):
+        call = [own, kernels, base]
+        assert torch.autograd.gradcheck(lambda c, k, b: weighted_sum(k, Coefficients(c), b), call)
+        assert torch.autograd.gradcheck(lambda c, k: weighted_sum(k, Coefficients(c)), call[:2])

@@ -178,7 +178,7 @@ def test_named_outputs_and_layers_named_like_methods() -> None:
 
 def test_a_batch_that_cannot_be_split_is_refused_not_mixed_up() -> None:
     network = tunable("delta", Wrapped())
-    with pytest.raises(ConversionError, match="batch first"):
+    with pytest.raises(ConversionError, match="where the inputs have it"):
         network([torch.rand(4, 2)], omega=omegas(network, 4)[[0, 1, 1, 0]])
 
 
@@ -221,3 +221,10 @@ def test_bad_omega_is_refused(omega: Tensor, words: str) -> None:
 def test_simplex_omega_must_sum_to_one() -> None:
     with pytest.raises(OmegaError, match="sum to 1"):
         tunable("linear")(X_EVEN, omega=torch.tensor([0.5, 0.4]))
+
+
+def test_a_module_that_cannot_be_copied_is_named_with_the_reason() -> None:
+    module = nn.Sequential(nn.Linear(2, 2))
+    module[0].last = module(torch.rand(1, 2))
+    with pytest.raises(ConversionError, match=r"cannot copy Sequential.*0\.last is a tensor"):
+        make_tunable(module, 2)

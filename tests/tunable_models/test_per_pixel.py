@@ -1,10 +1,13 @@
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from networks import mixed_by_hand, omegas, perturb, tunable
-from tunable_models import ConversionError, OmegaError, TunableNetwork, build, make_tunable
+from networks import mixed_by_hand, omegas, tunable
+from tunable_models import ConversionError, OmegaError, TunableNetwork, build, get_architecture, make_tunable
 from tunable_models.bases import BasisName, make_basis
 from tunable_models.per_pixel import OmegaMap
 
@@ -16,9 +19,8 @@ def _uniform(omega: Tensor, x: Tensor) -> Tensor:
     return omega[None, :, None, None].expand(len(x), -1, *x.shape[-2:])
 
 
-def _halves(left: Tensor, right: Tensor, x: Tensor, axis: int) -> Tensor:
-    count = x.shape[axis]
-    chosen = (torch.arange(count) < count // 2).view((1, 1, 1, -1) if axis == 3 else (1, 1, -1, 1))
+def _halves(left: Tensor, right: Tensor, x: Tensor, axis: int, edge: int) -> Tensor:
+    chosen = (torch.arange(x.shape[axis]) < edge).view((1, 1, 1, -1) if axis == 3 else (1, 1, -1, 1))
     return torch.where(chosen, _uniform(left, x), _uniform(right, x))
 
 
@@ -74,32 +76,79 @@ def test_a_uniform_map_is_one_omega_when_parts_stay_plain(options: dict[str, obj
     torch.testing.assert_close(network(x, omega=_uniform(omega, x)), network(x, omega=omega))
 
 
+class Wrapped(nn.Module):
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.inner(x)
+        return y
+
+
+UNET = get_architecture("unet")
+REACHES: dict[str, tuple[nn.Module, int, int]] = {
+    "edsr": (build("edsr", width=4, blocks=2), 6, 1),
+    "edsr-x3": (
+        build("edsr", width=4, blocks=1, scale=3),
+        get_architecture("edsr").contract(blocks=1, scale=3).radius_px,
+        3,
+    ),
+    "strided": (Strided(), Strided.radius, 1),
+    "unet": (build("unet", width=4, depth=2), UNET.contract(width=4, depth=2).radius_px, 1),
+    "wrapped unet": (Wrapped(build("unet", width=4, depth=2)), UNET.contract(width=4, depth=2).radius_px, 1),
+}
+"""Networks, how far they see in input pixels, and how much they enlarge."""
+
+
 @pytest.mark.parametrize("axis", [2, 3])
-@pytest.mark.parametrize("side", [61, 64, 70, 71])
-@pytest.mark.parametrize("name", ["edsr", "edsr-x2", "strided"])
+@pytest.mark.parametrize("part", [0.3, 0.5, 0.65])
+@pytest.mark.parametrize("extra", [0, 1, 3])
+@pytest.mark.parametrize("name", REACHES)
 def test_half_planes_equal_the_uniform_results_beyond_the_receptive_field(
-    name: str, side: int, axis: int
+    name: str, extra: int, part: float, axis: int
 ) -> None:
-    if name == "strided":
-        network, radius, scale = _strided(), Strided.radius, 1
-    else:
-        scale = 2 if name == "edsr-x2" else 1
-        network = tunable("delta", build("edsr", width=4, blocks=2, scale=scale))
-        radius = 8
+    module, radius, scale = REACHES[name]
+    network = tunable("delta", module)
+    side = 4 * radius + 20 + extra
+    edge = round(part * side)
     shape = [13, 13]
     shape[axis - 2] = side
     x = torch.rand(1, 3, *shape, generator=GENERATOR)
     left, right = torch.tensor([0.1, 0.9]), torch.tensor([0.8, 0.2])
-    painted = network(x, omega=_halves(left, right, x, axis))
-    edge = side // 2
-    before = painted.narrow(axis, 0, scale * (edge - radius))
-    after = painted.narrow(axis, scale * (edge + radius), scale * (side - edge - radius))
-    torch.testing.assert_close(before, network(x, omega=left).narrow(axis, 0, before.shape[axis]))
-    start = scale * side - after.shape[axis]
-    torch.testing.assert_close(after, network(x, omega=right).narrow(axis, start, after.shape[axis]))
-    middle = painted.narrow(axis, scale * (edge - 2), scale * 4)
-    for omega in (left, right):  # and near the edge it is neither
-        assert not torch.allclose(middle, network(x, omega=omega).narrow(axis, scale * (edge - 2), scale * 4))
+    painted = network(x, omega=_halves(left, right, x, axis, edge))
+    sides = ((left, 0, edge - radius), (right, edge + radius, side))
+    for omega, start, stop in sides:
+        span = (axis, scale * start, scale * (stop - start))
+        torch.testing.assert_close(painted.narrow(*span), network(x, omega=omega).narrow(*span))
+        near = (axis, scale * (edge - 2), scale * 4)
+        assert not torch.allclose(painted.narrow(*near), network(x, omega=omega).narrow(*near))
+
+
+@pytest.mark.parametrize("stride", [5, 7, 24, (1, 2), (3, 1)])
+def test_every_stride_has_its_own_grid(stride: int | tuple[int, int]) -> None:
+    network = tunable("delta", nn.Conv2d(3, 4, stride, stride=stride)).double()
+    across = stride if isinstance(stride, int) else stride[1]
+    x = torch.rand(1, 3, 48, 20 * across, generator=GENERATOR).double()
+    left, right = torch.tensor([0.1, 0.9]).double(), torch.tensor([0.8, 0.2]).double()
+    painted = network(x, omega=_halves(left, right, x, 3, 4 * across))
+    torch.testing.assert_close(painted[..., :4], network(x, omega=left)[..., :4])
+    torch.testing.assert_close(painted[..., 4:], network(x, omega=right)[..., 4:])
+
+
+def test_a_grid_that_does_not_fit_is_refused() -> None:
+    network = tunable("delta", nn.Sequential(nn.Upsample(size=(150, 150)), nn.Conv2d(3, 3, 1)))
+    with pytest.raises(ConversionError, match="150x150 cells for 100x100 px"):
+        network(torch.rand(1, 3, 100, 100), omega=torch.rand(1, 2, 100, 100))
+
+
+def test_coefficients_of_a_map_are_not_rounded_by_autocast() -> None:
+    network = tunable("affine", nn.Conv2d(3, 3, 1))
+    omega = torch.tensor([0.5, 0.5 + 2**-10]).view(1, 2, 1, 1)
+    basis = next(iter(network.get_submodule("_mixers").values()))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        c = OmegaMap(omega, 1).coefficients(basis, 1, 1)
+    torch.testing.assert_close(c, OmegaMap(omega, 1).coefficients(basis, 1, 1), rtol=0, atol=0)
 
 
 def test_every_pixel_of_a_1x1_convolution_has_its_own_kernel() -> None:
@@ -174,8 +223,8 @@ def test_values_of_a_map_are_checked() -> None:
 @pytest.mark.parametrize(
     ("module", "name"),
     [
-        (nn.Sequential(nn.Conv2d(3, 3, 1), nn.Linear(4, 4)), "1 is Linear"),
-        (nn.Sequential(nn.Conv3d(3, 3, 1)), "0 is Conv3d"),
+        (nn.Sequential(nn.Conv2d(3, 3, 1), nn.Linear(4, 4)), r"got 1 \(Linear\)"),
+        (nn.Sequential(nn.Conv3d(3, 3, 1)), r"got 0 \(Conv3d\)"),
     ],
 )
 def test_layers_without_pixels_are_named(module: nn.Module, name: str) -> None:
@@ -184,17 +233,31 @@ def test_layers_without_pixels_are_named(module: nn.Module, name: str) -> None:
         network(torch.rand(1, 3, 4, 4), omega=torch.rand(1, 2, 4, 4))
 
 
-class Reshaped(nn.Module):
-    def __init__(self) -> None:
+USES: dict[str, Callable[[Any, Tensor], Tensor]] = {
+    "flatten": lambda m, x: x * m.scale.flatten().view(1, 3, 1, 1),
+    "no one weight": lambda m, x: F.conv2d(x, m.conv.weight),
+    "called as": lambda m, x: m.conv(input=x),
+    "without hooks": lambda m, x: m.hooked(x),
+}
+
+
+class Used(nn.Module):
+    """Uses its layers in ways that a map cannot follow."""
+
+    def __init__(self, use: str) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.ones(1, 3, 1, 1))
+        self.conv, self.hooked = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1)
+        if use == "without hooks":
+            self.hooked.register_forward_hook(lambda _, __, output: 2 * output)
+        self.use = use
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * self.scale.flatten().view(1, 3, 1, 1)
+        return USES[self.use](self, x)
 
 
-def test_a_scale_that_is_reshaped_first_is_refused_not_ignored() -> None:
-    network = make_tunable(Reshaped(), 2)
-    perturb(network)
-    with pytest.raises(ConversionError, match="flatten"):
+@pytest.mark.parametrize("use", USES)
+def test_what_a_map_cannot_follow_is_refused_not_ignored(use: str) -> None:
+    network = tunable("delta", Used(use))
+    with pytest.raises(ConversionError, match=use):
         network(torch.rand(1, 3, 4, 4), omega=torch.rand(1, 2, 4, 4))

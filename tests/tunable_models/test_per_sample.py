@@ -1,10 +1,13 @@
+from collections.abc import Callable
+
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from networks import omegas, tunable
 from tunable_models import TunableNetwork, build, fold
-from tunable_models.per_sample import is_channel_scale
+from tunable_models.scales import is_channel_scale
 
 X = torch.rand(5, 3, 9, 7, generator=torch.Generator().manual_seed(3))
 
@@ -87,20 +90,57 @@ def test_what_cannot_run_per_sample_runs_in_groups() -> None:
     torch.testing.assert_close(whole, loop)
 
 
-def test_a_layer_that_sees_another_batch_falls_back() -> None:
-    class Pairs(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.conv = nn.Conv2d(3, 3, 1)
+class Used(nn.Module):
+    """A convolution and a scale that a forward uses in its own way."""
 
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            y = self.conv(torch.cat([x, x.flip(-1)]))
-            return y[: len(x)] + y[len(x) :]
+    def __init__(self, use: Callable[["Used", Tensor], Tensor]) -> None:
+        super().__init__()
+        self.conv, self.up = nn.Conv2d(3, 3, 1), nn.ConvTranspose2d(3, 3, 2, stride=2)
+        self.scale = nn.Parameter(torch.ones(1, 3, 1, 1))
+        self.use = use
 
-    network = tunable("delta", Pairs())
+    def forward(self, x: Tensor) -> Tensor:
+        return self.use(self, x)
+
+
+def _hooked(module: Used, x: Tensor) -> Tensor:
+    return module.conv(x)
+
+
+USES: dict[str, Callable[[Used, Tensor], Tensor]] = {
+    "another batch": lambda m, x: sum(m.conv(torch.cat([x, x.flip(-1)])).split(len(x))),
+    "another order": lambda m, x: m.conv(x.flip(0)).flip(0) if len(x) == 1 else m.conv(x),
+    "the weight itself": lambda m, x: F.conv2d(x, m.conv.weight),
+    "the weight's shape": lambda m, x: m.conv(x)[:, : m.conv.weight.shape[0]],
+    "a setting": lambda m, x: m.conv(x) * m.conv.out_channels,
+    "a keyword": lambda m, x: m.conv(input=x),
+    "an option": lambda m, x: m.up(x, output_size=[18, 14]),
+    "the scale as a kernel": lambda m, x: F.conv2d(x, m.scale),
+    "part of the scale": lambda m, x: m.conv(x) * m.scale[0],
+    "the scale by itself": lambda m, x: m.conv(x) * (m.scale / m.scale.norm()),
+    "the scale as it is": lambda m, x: m.scale * m.conv(x) - x / m.scale,
+    "hooks": _hooked,
+}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_whatever_a_forward_does_with_a_layer_a_batch_equals_a_loop(use: str) -> None:
+    module = Used(USES[use])
+    if use == "hooks":
+        module.conv.register_forward_hook(lambda _, __, output: 2 * output)
+    network = tunable("delta", module)
     omega = omegas(network, 5)
-    loop = torch.cat([fold(network, omega[i])(X[i : i + 1]) for i in range(5)])
+    loop = torch.cat([network(X[i : i + 1], omega=omega[i]) for i in range(5)])
     torch.testing.assert_close(network(X, omega=omega), loop)
+
+
+def test_a_subclass_of_a_convolution_is_not_taken_for_a_scale() -> None:
+    class Own(nn.Conv2d):
+        pass
+
+    network = tunable("delta", Own(3, 1, 1, bias=False))
+    omega = omegas(network, 5)
+    assert network(X, omega=omega).shape == (5, 1, 9, 7)
 
 
 @pytest.mark.parametrize(
@@ -108,4 +148,4 @@ def test_a_layer_that_sees_another_batch_falls_back() -> None:
     [((1, 3, 1, 1), True), ((1, 3, 2, 1), False), ((3, 1, 1), False), ((2, 3, 1, 1), False)],
 )
 def test_channel_scales(shape: tuple[int, ...], is_one: bool) -> None:
-    assert is_channel_scale(torch.ones(shape)) is is_one
+    assert is_channel_scale(nn.Module(), torch.ones(shape)) is is_one

@@ -115,6 +115,15 @@ def test_low_rank_deltas_are_truncated_and_the_residual_says_how_much() -> None:
         assert start.residual == pytest.approx(lost.item(), rel=1e-3)
 
 
+def test_a_low_rank_can_be_worse_than_the_mean() -> None:
+    weak, strong = nn.Linear(8, 8, bias=False), nn.Linear(8, 8, bias=False)
+    with torch.no_grad():
+        strong.weight.copy_(weak.weight + torch.eye(8))
+    start = from_specialists(weak, {(0.0,): weak, (1.0,): strong}, 1, "delta", rank=1)
+    # Seven of eight equal directions are lost, all at one end; the mean would lose half of all at both.
+    assert start.residual == pytest.approx((7 / 4) ** 0.5, rel=1e-4)
+
+
 def test_both_factors_learn_where_a_delta_is_smaller_than_its_rank() -> None:
     weak, strong = specialists(2, nn.Sequential(nn.Conv2d(3, 8, 3, padding=1)))
     with torch.no_grad():  # a delta of rank 1

@@ -146,11 +146,12 @@ def test_gradcheck(basis: BasisName) -> None:
 
     omega = omegas(network, 2).double()
     if network.space.kind == "simplex":  # off the simplex there is nothing to differentiate
-        assert torch.autograd.gradcheck(lambda x, *p: call(x, omega, *p), (x, *parameters))
+        assert torch.autograd.gradcheck(lambda x, *p: call(x, omega, *p), (x, *parameters), fast_mode=True)
         return
     omega = omega * 0.8 + 0.1  # room to both sides
     for value in (omega[0], omega):
-        assert torch.autograd.gradcheck(call, (x, value.clone().requires_grad_(), *parameters))
+        inputs = (x, value.clone().requires_grad_(), *parameters)
+        assert torch.autograd.gradcheck(call, inputs, fast_mode=True)
 
 
 def test_recomputing_activations_changes_nothing() -> None:
@@ -186,6 +187,7 @@ def test_channels_last(basis: BasisName, per_sample: bool) -> None:
     x, omega = _images(), omegas(network, 2)
     omega = omega if per_sample else omega[0]
     before = _gradients(network, network(x, omega=omega))
+    network(x, omega=omega).square().sum().backward()  # gradients move along
     network.to(memory_format=torch.channels_last)
     output = network(x.to(memory_format=torch.channels_last), omega=omega)
     _assert_equal(_gradients(network, output), before)
@@ -208,7 +210,30 @@ def test_compiled(source: str) -> None:
     ours, theirs = compiled(x, omega=omega), network(x, omega=omega)
     _assert_equal(_gradients(network, ours), _gradients(network, theirs))
     own = omegas(network, 2)
-    torch.testing.assert_close(compiled(x, omega=own), network(x, omega=own), rtol=1e-4, atol=1e-4)
+    ours, theirs = compiled(x, omega=own), network(x, omega=own)
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+    _assert_equal(_gradients(network, ours), _gradients(network, theirs))
+
+
+def test_compiled_calls_check_the_batch() -> None:
+    network = tunable("delta", nn.Conv2d(3, 3, 1))
+    compiled = torch.compile(network, backend="eager", fullgraph=True)
+    with pytest.raises(Exception, match="3 rows"):
+        compiled(_images(), omega=omegas(network, 3))
+
+
+def test_the_batch_may_come_second() -> None:
+    attention = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0)
+    network = tunable("delta", attention, batch_dim=1)
+    x, omega = torch.rand(5, 3, 8), omegas(network, 3)
+    loop = torch.cat([network(x[:, i : i + 1], omega=omega[i]) for i in range(3)], dim=1)
+    torch.testing.assert_close(network(x, omega=omega), loop)
+
+
+def test_every_parameter_of_tied_layers_is_trained() -> None:
+    network = tunable("affine", Tied())
+    network(_images(), omega=omegas(network, 2)[0]).square().sum().backward()
+    assert [name for name, parameter in network.named_parameters() if parameter.grad is None] == []
 
 
 def _seeded() -> TunableNetwork:
@@ -275,11 +300,13 @@ class Dropped(nn.Module):
 @pytest.mark.parametrize("per_sample", [False, True])
 def test_dropout_draws_like_the_source(per_sample: bool) -> None:
     network = tunable("delta", Dropped()).train()
-    omega = omegas(network, 2)[[0, 0]]
+    omega = omegas(network, 2)
     torch.manual_seed(5)
     ours = network(_images(), omega=omega if per_sample else omega[0])
     torch.manual_seed(5)
-    torch.testing.assert_close(ours, reference(network, _images(), omega[0]))
+    masks = F.dropout(torch.ones_like(ours))
+    expected = network.eval()(_images(), omega=omega if per_sample else omega[0]) * masks
+    torch.testing.assert_close(ours, expected)
     assert (ours == 0).any()
     assert not (network.eval()(_images(), omega=omega[0]) == 0).any()
 
@@ -355,8 +382,17 @@ def test_functional_losses_and_several_calls_before_backward() -> None:
 def test_nothing_on_the_network_changes_in_a_call() -> None:
     network = tunable("delta", Attention())
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    modules = {name: dict(module.__dict__) for name, module in network.named_modules()}
-    network(_images(), omega=omegas(network, 2))
+    modules = {name: _shallow(module) for name, module in network.named_modules()}
+    for omega in (omegas(network, 2), omegas(network, 2)[0]):
+        network(_images(), omega=omega)
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
     for name, module in network.named_modules():
-        assert modules[name].keys() == module.__dict__.keys()
+        assert modules[name] == _shallow(module)
+
+
+def _shallow(module: nn.Module) -> dict[str, Any]:
+    """Everything on a module: containers by the identity of what they hold."""
+    return {
+        name: {key: id(item) for key, item in value.items()} if isinstance(value, dict) else id(value)
+        for name, value in module.__dict__.items()
+    }
