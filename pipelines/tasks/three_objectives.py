@@ -1,9 +1,10 @@
-"""Denoising between three objectives: fidelity, structure and smoothness share a sum of 1.
+"""Denoising between three objectives: fidelity, grain and smoothness share a sum of 1.
 
-What a good restoration is depends on who looks. Fidelity keeps every pixel near the truth and is
-measured by PSNR; structure keeps local contrast, which is what SSIM compares (Wang et al., IEEE TIP 2004,
-https://doi.org/10.1109/TIP.2003.819861), where fidelity would rather blur; smoothness trades texture for
-flat, quiet areas (Rudin, Osher, Fatemi, Physica D 1992, https://doi.org/10.1016/0167-2789(92)90242-F).
+What a good restoration is depends on who looks. Fidelity keeps every pixel near the truth; grain keeps
+what the camera gave, noise included, which many prefer to a clean picture without life; smoothness trades
+texture for flat, quiet areas (Rudin, Osher, Fatemi, Physica D 1992,
+https://doi.org/10.1016/0167-2789(92)90242-F). Distances are squared errors, whose weighted sum has its
+best picture between the truth and the input.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ from pipelines.tasks.decibels import nearness, smallness
 from pipelines.tasks.degradations import add_noise
 from pipelines.tasks.ranges import check_range, draw_strengths, middle
 from pipelines.tasks.task import Example, Key, Task
-from tunable_models import RMSE, SSIM, Control, ControlSpace, MultiLoss, Term, TotalVariation
+from tunable_models import MSE, Control, ControlSpace, MultiLoss, Term, TotalVariation
 
 SPACE = ControlSpace.simplex(
     Control(
@@ -29,10 +30,10 @@ SPACE = ControlSpace.simplex(
         metric="PSNR to the clean picture",
     ),
     Control(
-        name="structure",
-        description="Keep local contrast and texture.",
+        name="grain",
+        description="Keep the grain of the input.",
         default=1 / 3,
-        metric="SSIM to the clean picture, as -10 log10 (1 - SSIM)",
+        metric="PSNR to the input",
     ),
     Control(
         name="smoothness",
@@ -41,6 +42,7 @@ SPACE = ControlSpace.simplex(
         metric="total variation, as -10 log10",
     ),
 )
+GRAIN, SMOOTHNESS = 1, 2
 
 
 class ThreeObjectivesConfig(Section):
@@ -49,10 +51,8 @@ class ThreeObjectivesConfig(Section):
     name: Literal["three-objectives"] = "three-objectives"
     noise_sigma: tuple[float, float] = (25.0, 25.0)
     """Range of the noise, sigma in units of 1/255; each training sample draws its own."""
-    structure_scale: float = Field(default=0.3, gt=0)
-    """How much 1 - SSIM counts beside the root of the mean squared error."""
-    smoothness_scale: float = Field(default=0.5, gt=0)
-    """How much total variation counts beside it."""
+    smoothness_scale: float = Field(default=0.02, gt=0)
+    """How much total variation counts beside the squared error to the clean picture."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -61,20 +61,17 @@ class ThreeObjectivesConfig(Section):
 
 
 class ThreeObjectives(Task):
-    """The task; its only target is ``clean``."""
+    """The task; its targets are ``clean`` and ``input``."""
 
     name: ClassVar[str] = "three-objectives"
-    description: ClassVar[str] = "Denoising of photographs between fidelity, structure and smoothness."
+    description: ClassVar[str] = "Denoising of photographs between fidelity, grain and smoothness."
     space = SPACE
 
     def __init__(self, config: ThreeObjectivesConfig) -> None:
         self.config = config
-        smoothness = [
-            Term(objective=RMSE()),
-            Term(objective=TotalVariation(), scale=config.smoothness_scale),
-        ]
-        structure = Term(objective=SSIM(), scale=config.structure_scale)
-        self._loss = MultiLoss(SPACE, [Term(objective=RMSE()), structure, smoothness])
+        fidelity, grain = Term(objective=MSE()), Term(objective=MSE(), target="input")
+        quiet = Term(objective=TotalVariation(), scale=config.smoothness_scale)
+        self._loss = MultiLoss(SPACE, [fidelity, grain, [fidelity, quiet]])
 
     @property
     def levels(self) -> Mapping[str, float]:
@@ -99,12 +96,13 @@ class ThreeObjectives(Task):
         """None: the objectives do not agree on one picture."""
 
     def progress(self, output: Tensor, example: Example, omega: Tensor, control: int) -> Tensor:
-        """PSNR, 1 - SSIM in dB, or total variation in dB."""
-        shown, clean = output.clamp(0, 1), example.targets["clean"]
-        if control == 0:
-            return nearness(shown, clean)
-        return smallness(SSIM()(shown, clean) if control == 1 else TotalVariation()(shown))
+        """PSNR to the clean picture, PSNR to the input, or total variation in dB."""
+        shown = output.clamp(0, 1)
+        if control == SMOOTHNESS:
+            return smallness(TotalVariation()(shown))
+        return nearness(shown, example.targets["input" if control == GRAIN else "clean"])
 
 
 def _example(clean: Tensor, sigma: Tensor, noise: Tensor) -> Example:
-    return Example(add_noise(clean, sigma.to(clean.device), noise.to(clean.device)), {"clean": clean})
+    noisy = add_noise(clean, sigma.to(clean.device), noise.to(clean.device))
+    return Example(noisy, {"clean": clean, "input": noisy})
