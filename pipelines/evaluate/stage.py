@@ -42,6 +42,10 @@ def run(config: EvaluateConfig, layout: Layout) -> None:
     torch.set_num_threads(config.threads)
     network, record = load_trained(layout)
     task = _task(record, layout)
+    if task.space != network.space:  # the numbers would be those of other sliders
+        raise DataError(
+            f"expected the sliders {task.space.names}, the network has {network.space.names}; {AGAIN}"
+        )
     levels_of(task, config.levels)  # a slip of the pen is told before anything is loaded or run
     photos = _photos(config, layout)
     lpips = LPIPS(config.lpips_net, layout.root / config.lpips_weights if config.lpips_weights else None)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import ClassVar, Literal, Self
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
 from pipelines.config import Section
@@ -43,15 +43,15 @@ class StyleTransferConfig(Section):
     name: Literal["style-transfer"] = "style-transfer"
     styles: dict[str, str] = Field(
         default={
-            "tissue": "skimage:ihc.png",
-            "retina": "skimage:retina.jpg",
             "galaxies": "skimage:hubble_deep_field.jpg",
+            "retina": "skimage:retina.jpg",
+            "tissue": "skimage:ihc.png",
         },
         min_length=2,
         max_length=8,
     )
-    """Pictures by the name of their control: files, absolute or relative to the repository root;
-    ``skimage:<file>`` is one inside the scikit-image package."""
+    """Pictures by the name of their control, which come in alphabetical order: files, absolute or relative
+    to the repository root; ``skimage:<file>`` is one inside the scikit-image package."""
     style_px: int = Field(default=256, ge=32, le=2048)
     """Shorter side that style pictures are scaled to; smaller makes finer strokes."""
     content_layer: str = "relu2_2"
@@ -62,6 +62,12 @@ class StyleTransferConfig(Section):
     """How much total variation counts."""
     trunk: TrunkConfig = TrunkConfig(layers=("relu1_2", "relu2_2", "relu3_3", "relu4_3"))
     """The network that sees styles, and content."""
+
+    @field_validator("styles")
+    @classmethod
+    def _in_order(cls, styles: dict[str, str]) -> dict[str, str]:
+        # Omega's order must survive JSON records, whose keys are sorted.
+        return dict(sorted(styles.items()))
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

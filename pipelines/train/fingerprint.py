@@ -12,6 +12,7 @@ TRAINING_CODE = (
     "tunable_models",
     "pipelines/config.py",
     "pipelines/data/augment.py",
+    "pipelines/data/bundled.py",
     "pipelines/data/camera.py",
     "pipelines/data/paintings.py",
     "pipelines/data/photos.py",

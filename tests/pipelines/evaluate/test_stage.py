@@ -60,3 +60,13 @@ def test_an_unknown_task_is_an_error(layout: Layout, config: EvaluateConfig, unk
     write_json_atomic(path, read_json(path) | {"task_config": unknown})
     with pytest.raises(DataError, match=r"known task.*train again"):
         run(config, layout)
+
+
+def test_sliders_of_another_order_are_refused(layout: Layout, config: EvaluateConfig) -> None:
+    """Their numbers would be attributed to each other."""
+    path = layout.train / "record.json"
+    record = read_json(path)
+    record["space"]["controls"].reverse()
+    write_json_atomic(path, record)
+    with pytest.raises(DataError, match=r"expected the sliders.*denoise.*the network has.*deblur"):
+        run(config, layout)

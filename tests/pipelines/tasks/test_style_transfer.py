@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from pipelines.config import parse_section
 from pipelines.data.paintings import painting_file, read_painting
 from pipelines.errors import ConfigError, DataError
 from pipelines.records import sha256_file
-from pipelines.tasks import StyleTransferConfig, make_task
+from pipelines.tasks import StyleTransfer, StyleTransferConfig, make_task
 
 STYLES = StyleTransferConfig().styles
 
@@ -71,3 +72,12 @@ def test_a_file_that_is_no_picture_is_told(tmp_path: Path) -> None:
 def test_impossible_options_are_refused(values: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         parse_section({**SMALL["style-transfer"], **values}, "task", StyleTransferConfig)
+
+
+def test_the_order_of_styles_survives_a_record_with_sorted_keys() -> None:
+    options = {"name": "style-transfer", "styles": {"b": "b.png", "a": "a.png"}}
+    config = StyleTransferConfig.model_validate(options)
+    record = json.loads(json.dumps(config.model_dump(mode="json"), sort_keys=True))
+    again = StyleTransferConfig.model_validate_json(json.dumps(record))
+    assert StyleTransfer(config).space == StyleTransfer(again).space
+    assert StyleTransfer(config).space.names == ("a", "b")
