@@ -45,7 +45,7 @@ from tunable_models.layers import (
 )
 from tunable_models.losses import BlendedLoss, Loss, MultiLoss, Term, blend
 from tunable_models.metrics import NIQE, psnr, ssim
-from tunable_models.network import TunableNetwork, View, make_tunable
+from tunable_models.network import TunableNetwork, make_tunable
 from tunable_models.objectives import (
     L1,
     MSE,
@@ -72,6 +72,7 @@ from tunable_models.sampling import (
     TruncatedNormal,
     Uniform,
 )
+from tunable_models.view import View
 from tunable_models.warm_start import WarmStart, from_specialists, load_checkpoint
 
 __all__ = [

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from tunable_models.errors import ConversionError
 from tunable_models.losses.loss import Loss, check_names
-from tunable_models.network import TunableNetwork, View
+from tunable_models.network import TunableNetwork
+from tunable_models.view import View
 
 Teacher = nn.Module | View
 

@@ -15,11 +15,11 @@ from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from tunable_models import kernels
 from tunable_models.bases import BASES, Basis, BasisName, make_basis
 from tunable_models.controls import ControlSpace
+from tunable_models.copying import copy_module
 from tunable_models.errors import ConversionError, OmegaError
 from tunable_models.groups import Call, groups_of, run_by_groups
 from tunable_models.kernels import Kernels
@@ -28,6 +28,8 @@ from tunable_models.per_pixel import OmegaMap, bind_per_pixel, check_map
 from tunable_models.per_sample import BatchMovedError, bind_per_sample, runs_per_sample
 from tunable_models.selection import BATCH_NORMS, Pattern, Slot, select
 from tunable_models.shells import Bound, bind, bind_mixed, descend
+from tunable_models.tracing import run_traced
+from tunable_models.view import View
 
 Trained = Literal["all", "deltas"]
 
@@ -123,7 +125,7 @@ class TunableNetwork(nn.Module):
         _check_options(start, basis, rank, train)
         _refuse_tunable(module)
         slots = select(module, include, exclude)
-        self.network = _copy(module)
+        self.network = copy_module(module)
         self._names: dict[str, list[str]] = {}
         for slot in slots:
             self._names.setdefault(slot.path, []).append(slot.name)
@@ -217,7 +219,8 @@ class TunableNetwork(nn.Module):
         """
         call = Call(inputs, options, self.batch_dim)
         if torch.compiler.is_compiling():
-            return self._traced(call, omega)
+            self.space.check_form(omega)
+            return run_traced(self.network, self.mixed, call, omega)
         self.space.check(omega, device=self.device)
         if omega.dim() == 1:
             return self._bound(omega)(*inputs, **options)
@@ -280,7 +283,7 @@ class TunableNetwork(nn.Module):
             raise OmegaError(f"expected one omega of shape ({len(self.space)},), got {tuple(omega.shape)}")
         return omega
 
-    def at(self, omega: Tensor | Mapping[str, float] | None = None, /, **values: float) -> "View":
+    def at(self, omega: Tensor | Mapping[str, float] | None = None, /, **values: float) -> View:
         """An immutable view at one setting, for inference: call it like the source.
 
         Args:
@@ -324,63 +327,10 @@ class TunableNetwork(nn.Module):
 
         return bind(self.network, binder)
 
-    def _traced(self, call: Call, omega: Tensor) -> Any:
-        """For a compiler: no look at omega's values, no decision that depends on them."""
-        self.space.check_form(omega)
-        if omega.dim() == 4:
-            raise ConversionError("a map of omega cannot be compiled; call the network without torch.compile")
-        tensors = {
-            Slot(path, name).full_name: tensor
-            for path, named in self.mixed(omega).items()
-            for name, tensor in named.items()
-        }
-        if omega.dim() == 1:
-            return _functional(self.network, tensors)(*call.inputs, **call.options)
-        call.check(len(omega))
-        # Not vmap, which does not know every operator; the count of samples is a constant of the graph.
-        samples = [torch.tensor([b], device=omega.device) for b in range(len(omega))]
-
-        def at(sample: int) -> Any:
-            return _functional(self.network, {name: tensor[sample] for name, tensor in tensors.items()})
-
-        return run_by_groups(at, call, samples)
-
     def extra_repr(self) -> str:
         """The space and basis, for printing."""
         rank = "" if self.rank is None else f", rank={self.rank}"
         return f"{self.space.kind}({', '.join(self.space.names)}), basis={self.basis!r}{rank}"
-
-
-class View:
-    """A network at one setting: the source's forward, nothing to turn, safe to share between threads.
-
-    For inference: the kernels are mixed once, without gradients, so take a new view after training on.
-
-    Example:
-        >>> view = make_tunable(nn.Conv2d(3, 3, 1), ControlSpace.box("denoise")).at(denoise=0.25)
-        >>> view, view(torch.rand(1, 3, 4, 4)).shape
-        (View(denoise=0.25), torch.Size([1, 3, 4, 4]))
-    """
-
-    def __init__(self, net: TunableNetwork, omega: Tensor) -> None:
-        self.values = net.space.values(omega)
-        with torch.no_grad():
-            self._module = bind_mixed(net.network, net.mixed(omega))
-
-    def __call__(self, *inputs: Any, **options: Any) -> Any:
-        """The source's forward."""
-        return self._module(*inputs, **options)
-
-    def __repr__(self) -> str:
-        values = ", ".join(f"{name}={value:g}" for name, value in self.values.items())
-        return f"View({values})"
-
-
-def _functional(network: nn.Module, tensors: dict[str, Tensor]) -> Callable[..., Any]:
-    def call(*inputs: Any, **options: Any) -> Any:
-        return functional_call(network, tensors, inputs, options, tie_weights=False)
-
-    return call
 
 
 def _check_options(start: Basis, basis: str, rank: int | None, train: str) -> None:
@@ -393,30 +343,6 @@ def _check_options(start: Basis, basis: str, rank: int | None, train: str) -> No
         raise ConversionError(
             f"basis {basis!r} has no deltas, so {asked} has no meaning; use 'delta' or 'multilinear'"
         )
-
-
-def _copy(module: nn.Module) -> nn.Module:
-    """A deep copy; whatever an attribute's own copying raises becomes one error of this package."""
-    try:
-        return copy.deepcopy(module)
-    except Exception as error:
-        left = _left_by_a_call(module)
-        reason = (
-            f"{left} is a tensor that an earlier call computed; set it to None, or call the module once under "
-            "torch.no_grad()"
-            if left
-            else str(error)
-        )
-        kind = type(module).__name__
-        raise ConversionError(f"cannot copy {kind}, as a tunable network must: {reason}") from error
-
-
-def _left_by_a_call(module: nn.Module) -> str:
-    for path, child in module.named_modules():
-        for name, value in (child.__dict__ | child._buffers).items():
-            if isinstance(value, Tensor) and not value.is_leaf:
-                return f"{path}.{name}" if path else name
-    return ""
 
 
 def _refuse_tunable(module: nn.Module) -> None:
