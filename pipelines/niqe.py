@@ -18,6 +18,8 @@ from tunable_models.metrics.natural_scene import gaussian_window
 
 WINDOW_TOLERANCE = 1e-6
 
+_NAMES = ("mu_pris_param", "cov_pris_param")
+
 
 def load_niqe(path: Path) -> NIQE:
     """NIQE with the model of an .npz file.
@@ -39,9 +41,6 @@ def load_niqe(path: Path) -> NIQE:
         return NIQE(mean.flatten(), covariance)
     except TunableError as error:
         raise DataError(f"{path}: {error}") from error
-
-
-_NAMES = ("mu_pris_param", "cov_pris_param")
 
 
 def _read(path: Path) -> dict[str, Any]:

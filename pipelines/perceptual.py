@@ -18,6 +18,7 @@ from torchvision import models
 from pipelines.errors import DataError
 from pipelines.published_weights import read_published
 from pipelines.streams import stream_seed
+from tunable_models.architectures.padding import mirror_pad
 
 Trunk = Literal["alex", "vgg", "squeeze"]
 
@@ -68,7 +69,7 @@ class LPIPS(nn.Module):
         Images smaller than the trunk's minimum are mirrored at their lower and right borders. The
         range is not checked: an output in training may leave it a little.
         """
-        distance: Tensor = self._metric(*(_enlarge(x, self._min_side) * 2 - 1 for x in (output, target)))
+        distance: Tensor = self._metric(*(mirror_pad(x, 1, self._min_side) * 2 - 1 for x in (output, target)))
         return distance.flatten()
 
     @torch.inference_mode()
@@ -103,13 +104,3 @@ def _fill(trunk: nn.Module, published: dict[str, Tensor]) -> None:
     """Fill lpips' slices: their keys are ``slice<k>.<x>`` where torchvision's are ``features.<x>``."""
     keys = {key: f"features.{key.split('.', 1)[1]}" for key in trunk.state_dict()}
     trunk.load_state_dict({key: published[name] for key, name in keys.items()})
-
-
-def _enlarge(image: Tensor, side: int) -> Tensor:
-    """Mirror (B, C, H, W) at its lower and right borders until both sides are at least ``side``."""
-    for axis in (-2, -1):
-        size = image.shape[axis]
-        if size < side:
-            index = torch.arange(side, device=image.device).remainder(max(1, 2 * (size - 1)))
-            image = image.index_select(axis, torch.where(index < size, index, 2 * (size - 1) - index))
-    return image

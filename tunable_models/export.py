@@ -144,8 +144,9 @@ def _example(graph: _Graph, channels: int, size_px: tuple[int, int] | None) -> d
     # At one block of its grid, or at equal sides, a size would be taken for a constant.
     alignment = int(getattr(plain, "alignment", 1))
     height, width = size_px or (max(24, 2 * alignment), max(40, 3 * alignment))
-    device = next(graph.parameters()).device
-    example = {IMAGE: torch.rand(2, channels, height, width, device=device)}
+    numbers = (tensor for tensor in (*graph.parameters(), *graph.buffers()) if tensor.is_floating_point())
+    like = next(numbers, torch.empty(0))
+    example = {IMAGE: torch.rand(2, channels, height, width, dtype=like.dtype, device=like.device)}
     if isinstance(graph, _SliderGraph):
         example[OMEGA] = graph.network.omega()
     return example

@@ -29,6 +29,9 @@ Specialists = Mapping[tuple[float, ...], nn.Module | State]
 WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict")
 """Under which of these keys, the first one there, training codes keep a network's state."""
 
+PREFIX = "module."
+"""Of every name, where a network was saved inside a parallel wrapper."""
+
 NEGLIGIBLE = 1e-7
 """Singular values below this part of the largest are rounding, not content."""
 
@@ -121,7 +124,7 @@ def from_specialists(
 def load_checkpoint(module: nn.Module, checkpoint: Mapping[str, object]) -> nn.Module:
     """Put the tensors of a training code's checkpoint into a plain network, all of them or none.
 
-    The state may lie under one of :data:`WRAPPERS`, and its names begin with ``module.``.
+    The state may lie under one of :data:`WRAPPERS`, and all its names begin with ``module.``.
 
     Args:
         module: the plain network; it is changed.
@@ -131,7 +134,7 @@ def load_checkpoint(module: nn.Module, checkpoint: Mapping[str, object]) -> nn.M
         The same module, ready for ``make_tunable(module, ..., train="deltas")``.
 
     Raises:
-        ConversionError: tensors are missing, left over or of another shape.
+        ConversionError: tensors are missing, left over, of another shape or no tensors at all.
 
     Example:
         >>> layer = nn.Linear(2, 1)
@@ -139,7 +142,7 @@ def load_checkpoint(module: nn.Module, checkpoint: Mapping[str, object]) -> nn.M
         >>> load_checkpoint(layer, saved)(torch.ones(2)).item()
         2.0
     """
-    module.load_state_dict(_checked(module, _unwrapped(checkpoint), "the checkpoint"))
+    module.load_state_dict(_checked(module, _unwrapped(module, checkpoint), "the checkpoint"))
     return module
 
 
@@ -220,9 +223,10 @@ def _write(kernels: Kernels, values: Tensor) -> None:
 def _omegas(space: ControlSpace, specialists: Specialists) -> Tensor:
     if not specialists:
         raise ConversionError("expected at least one specialist, got none")
-    for omega in specialists:
-        space.check(torch.tensor(omega))
-    return torch.tensor(list(specialists))
+    omegas = [torch.tensor(omega, dtype=torch.float32) for omega in specialists]
+    for omega in omegas:
+        space.check(omega)
+    return torch.stack(omegas)
 
 
 def _state(source: nn.Module, specialist: nn.Module | State, omega: tuple[float, ...]) -> State:
@@ -232,12 +236,13 @@ def _state(source: nn.Module, specialist: nn.Module | State, omega: tuple[float,
 
 def _checked(source: nn.Module, state: State, label: str) -> State:
     expected = source.state_dict()
+    shared = expected.keys() & state.keys()
+    tensors = {name for name in shared if isinstance(state[name], Tensor)}
     problems = {
         "missing": sorted(expected.keys() - state.keys()),
         "not the network's": sorted(state.keys() - expected.keys()),
-        "of another shape": sorted(
-            name for name in expected.keys() & state.keys() if expected[name].shape != state[name].shape
-        ),
+        "no tensors": sorted(shared - tensors),
+        "of another shape": sorted(name for name in tensors if expected[name].shape != state[name].shape),
     }
     found = [f"{kind}: {_some(names)}" for kind, names in problems.items() if names]
     if found:
@@ -247,12 +252,19 @@ def _checked(source: nn.Module, state: State, label: str) -> State:
     return state
 
 
-def _unwrapped(checkpoint: Mapping[str, object]) -> State:
+def _unwrapped(module: nn.Module, checkpoint: Mapping[str, object]) -> State:
     inner = next(
         (checkpoint[key] for key in WRAPPERS if isinstance(checkpoint.get(key), Mapping)), checkpoint
     )
     assert isinstance(inner, Mapping)
-    return {str(name).removeprefix("module."): value for name, value in inner.items()}
+    state = {str(name): value for name, value in inner.items()}
+    # Parallel wrappers put it before every name; a network may also have a child called so.
+    wrapped = _all_prefixed(state) and not _all_prefixed(module.state_dict())
+    return {name.removeprefix(PREFIX): value for name, value in state.items()} if wrapped else state
+
+
+def _all_prefixed(state: Mapping[str, object]) -> bool:
+    return all(name.startswith(PREFIX) for name in state)
 
 
 def _some(names: list[str], limit: int = 5) -> str:

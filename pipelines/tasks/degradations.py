@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tunable_models.architectures.padding import mirror_index
+
 TRUNCATE = 4.0
 """A Gaussian kernel ends this many sigmas from its centre."""
 
@@ -56,18 +58,12 @@ def _taps(sigma: Tensor, radius: int) -> Tensor:
 def _along(images: Tensor, taps: Tensor, radius: int, axis: int) -> Tensor:
     """Convolve sample b with taps[b] along one axis."""
     batch, channels = images.shape[:2]
-    index = _mirror(images.shape[axis], radius, images.device)
-    padded = images.index_select(axis % 4, index)
+    size = images.shape[axis]
+    # F.pad's reflect mode refuses a pad as large as the image; this index mirrors any number of times.
+    index = mirror_index(torch.arange(-radius, size + radius, device=images.device), size)
+    padded = images.index_select(axis, index)
     kernel = taps.to(images.dtype).repeat_interleave(channels, 0)
     shape = (-1, 1, 1, taps.shape[1]) if axis == -1 else (-1, 1, taps.shape[1], 1)
     flat = padded.reshape(1, batch * channels, *padded.shape[2:])
     blurred = F.conv2d(flat, kernel.view(shape), groups=batch * channels)
     return blurred.view(images.shape)
-
-
-def _mirror(size: int, radius: int, device: torch.device) -> Tensor:
-    # F.pad's reflect mode refuses a pad as large as the image; this index mirrors any number of times.
-    if size == 1:
-        return torch.zeros(2 * radius + 1, dtype=torch.long, device=device)
-    index = torch.arange(-radius, size + radius, device=device).remainder(2 * (size - 1))
-    return torch.where(index < size, index, 2 * (size - 1) - index)

@@ -9,17 +9,15 @@ do with a map beside their input.
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
 from pipelines.config import Section
-from pipelines.streams import generator
 from pipelines.tasks.decibels import removed
-from pipelines.tasks.degradations import add_noise
 from pipelines.tasks.distances import DISTANCES, Distance
+from pipelines.tasks.gaussian_noise import GaussianNoise
 from pipelines.tasks.ranges import draw_strengths
-from pipelines.tasks.task import Example, Key, Task
+from pipelines.tasks.task import Example, Key
 from tunable_models import Control, ControlSpace
 
 
@@ -33,7 +31,7 @@ class NoiseLevelConfig(Section):
     """Distance to the clean picture."""
 
 
-class NoiseLevel(Task):
+class NoiseLevel(GaussianNoise):
     """The task; its only target is ``clean``."""
 
     name: ClassVar[str] = "noise-level"
@@ -41,6 +39,7 @@ class NoiseLevel(Task):
 
     def __init__(self, config: NoiseLevelConfig) -> None:
         self.config = config
+        self.noise_sigma = (0.0, config.max_sigma)
         self.space = ControlSpace.box(
             Control(
                 name="noise",
@@ -54,22 +53,11 @@ class NoiseLevel(Task):
         )
         self._distance = DISTANCES[config.distance]
 
-    @property
-    def levels(self) -> Mapping[str, float]:
-        """The slider's middle."""
-        return {"noise_sigma": self.config.max_sigma / 2}
-
     def sample(self, clean: Tensor, omega: Tensor, keys: Sequence[Key]) -> Example:
         """Noise as strong as omega says."""
         _, noise = draw_strengths((), keys, clean.shape[1:])
         sigma = omega[:, 0] * self.config.max_sigma
-        return Example(add_noise(clean, sigma, noise.to(clean.device)), {"clean": clean})
-
-    def degrade(self, clean: Tensor, levels: Mapping[str, float], key: Key) -> Example:
-        """All samples at ``noise_sigma``."""
-        noise = torch.randn(clean.shape, generator=generator(*key)).to(clean.device)
-        sigma = torch.full((len(clean),), levels["noise_sigma"], device=clean.device)
-        return Example(add_noise(clean, sigma, noise), {"clean": clean})
+        return self._example(clean, sigma, noise)
 
     def loss(self, output: Tensor, example: Example, omega: Tensor) -> Tensor:
         """The distance to the clean picture, (B,), whatever omega."""
@@ -86,3 +74,7 @@ class NoiseLevel(Task):
     def matched(self, omega: Tensor) -> Mapping[str, float]:
         """The noise that omega (1,) names."""
         return {"noise_sigma": omega[0].item() * self.config.max_sigma}
+
+    def _example(self, clean: Tensor, sigma: Tensor, noise: Tensor) -> Example:
+        example = super()._example(clean, sigma, noise)
+        return Example(example.inputs, {"clean": clean})

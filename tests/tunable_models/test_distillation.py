@@ -85,7 +85,7 @@ class Smooth:
 
 def test_a_tunable_teacher_is_asked_at_the_student_s_omega() -> None:
     teacher = tunable(1)
-    terms = [Term(objective=L1(), target="teacher"), Term(objective=L1(), target="teacher", scale=2)]
+    terms = [Term(objective=objective, target="teacher") for objective in (L1(), MSE())]
     loss = Distillation(MultiLoss(SPACE, terms), {"teacher": teacher})
     for index in range(3):
         row = slice(index, index + 1)

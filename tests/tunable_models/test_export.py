@@ -106,6 +106,23 @@ def test_a_plain_network() -> None:
     torch.testing.assert_close(graph(image), plain(image))
 
 
+def test_a_network_without_parameters() -> None:
+    image = torch.rand(3, 1, 9, 5)
+    graph = export_program(nn.Upsample(scale_factor=2), channels=1).module()
+    torch.testing.assert_close(graph(image), nn.Upsample(scale_factor=2)(image))
+
+
+def test_a_network_in_double_precision() -> None:
+    image = torch.rand(3, 3, 9, 5, dtype=torch.float64)
+    plain = nn.Conv2d(3, 2, 3).double()
+    torch.testing.assert_close(export_program(plain).module()(image), plain(image))
+    tunable = make_tunable(plain, ControlSpace.box("a", "b"))
+    perturb(tunable, 0.05)
+    wanted = expected(tunable, image, SETTING)
+    torch.testing.assert_close(export_program(tunable).module()(image, SETTING), wanted)
+    torch.testing.assert_close(export_program(tunable, SETTING).module()(image), wanted)
+
+
 def test_an_omega_for_a_plain_network_is_refused() -> None:
     with pytest.raises(ConversionError, match="tunable"):
         export_program(nn.Conv2d(3, 3, 1), SETTING)

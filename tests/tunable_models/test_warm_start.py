@@ -188,6 +188,7 @@ def test_trained_deltas_leave_the_base() -> None:
         (lambda state: state.pop("0.bias"), "missing: 0.bias"),
         (lambda state: state.update({"extra": torch.zeros(1)}), "not the network's: extra"),
         (lambda state: state.update({"0.bias": torch.zeros(9)}), "of another shape: 0.bias"),
+        (lambda state: state.update({"0.bias": 2}), "no tensors: 0.bias"),
     ],
 )
 def test_a_specialist_of_another_network_is_refused(change: object, said: str) -> None:
@@ -233,3 +234,38 @@ def test_a_checkpoint_that_does_not_fit_changes_nothing() -> None:
     with pytest.raises(ConversionError):
         load_checkpoint(source, {"0.weight": torch.zeros(8, 3, 3, 3)})
     torch.testing.assert_close(source.state_dict(), before)
+
+
+def test_whole_numbers_are_omegas_too() -> None:
+    weak, strong = specialists(2)
+    start = from_specialists(weak, {(0,): weak, (1,): strong}, 1)
+    torch.testing.assert_close(start.network(X, omega=torch.tensor([1.0])), strong(X))
+
+
+class Inside(nn.Module):
+    """A network with a child of the name that parallel wrappers take."""
+
+    def __init__(self, *, head: bool) -> None:
+        super().__init__()
+        self.module = nn.Linear(2, 2)
+        if head:
+            self.head = nn.Linear(2, 1)
+
+
+@pytest.mark.parametrize("head", [True, False])
+def test_a_child_called_module_keeps_its_name(head: bool) -> None:
+    saved, fresh = Inside(head=head), Inside(head=head)
+    load_checkpoint(fresh, saved.state_dict())
+    torch.testing.assert_close(fresh.state_dict(), saved.state_dict())
+
+
+def test_such_a_network_saved_inside_a_wrapper() -> None:
+    saved, fresh = Inside(head=True), Inside(head=True)
+    load_checkpoint(fresh, {f"module.{name}": value for name, value in saved.state_dict().items()})
+    torch.testing.assert_close(fresh.state_dict(), saved.state_dict())
+
+
+def test_a_prefix_of_some_names_is_part_of_them() -> None:
+    layer = nn.Linear(2, 1)
+    with pytest.raises(ConversionError, match=r"missing: weight; not the network's: module\.weight"):
+        load_checkpoint(layer, {"module.weight": layer.weight, "bias": layer.bias})

@@ -29,9 +29,23 @@ def _mirrored(side: int, multiple: int, least: int, device: torch.device) -> Ten
     """Which pixel of a side of that length stands at each place of the padded one."""
     # Written as a product, which symbolic shapes can be divided by again; side + (-side) % multiple is not.
     blocks = torch.sym_max((side + multiple - 1) // multiple, least)
+    return mirror_index(torch.arange(blocks * multiple, device=device), side)
+
+
+def mirror_index(places: Tensor, side: int) -> Tensor:
+    """Which pixel of a side stands at places (N,) on an axis where it is mirrored over and over.
+
+    Args:
+        places: integers, negative before the first pixel.
+        side: number of pixels, at least 1.
+
+    Example:
+        >>> mirror_index(torch.arange(-2, 6), 3)
+        tensor([2, 1, 0, 1, 2, 1, 0, 1])
+    """
     # A tensor and not a number, because ONNX has no remainder by a symbolic size.
-    period = (2 * torch.arange(side - 1, side, device=device)).clamp(min=1)
-    place = torch.remainder(torch.arange(blocks * multiple, device=device), period)
+    period = (2 * torch.arange(side - 1, side, device=places.device)).clamp(min=1)
+    place = torch.remainder(places, period)
     return torch.minimum(place, period - place)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from tunable_models.controls import ControlSpace
 from tunable_models.errors import ConversionError
 from tunable_models.losses.loss import check_names, checked, move, weights_of
-from tunable_models.losses.terms import refuse_still
+from tunable_models.losses.terms import Term, refuse_still
 from tunable_models.objectives.objective import Objective
 
 
@@ -45,7 +45,7 @@ class BlendedLoss:
             raise ConversionError(
                 f"{type(objective).__name__} looks at no target, so there is nothing to blend; use MultiLoss"
             )
-        refuse_still(space, [(name,) for name in targets])
+        refuse_still(space, [(Term(objective=objective, target=name),) for name in targets])
         self.space = space
         self.objective = objective
         self.targets = tuple(targets)

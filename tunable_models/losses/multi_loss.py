@@ -14,7 +14,7 @@ from torch import Tensor
 from tunable_models.controls import ControlSpace
 from tunable_models.errors import ConversionError
 from tunable_models.losses.loss import check_names, checked, move, weights_of
-from tunable_models.losses.terms import Term, refuse_dead
+from tunable_models.losses.terms import Term, distinct, refuse_dead
 
 
 class MultiLoss:
@@ -27,7 +27,7 @@ class MultiLoss:
     Raises:
         ConversionError: a wrong number of terms, or a dead combination: different targets
             under objectives whose best output does not move between the targets, or a control
-            that changes nothing.
+            that changes nothing, or only by what factor all terms count.
 
     Example:
         >>> from tunable_models import L1, ControlSpace, TotalVariation
@@ -47,7 +47,7 @@ class MultiLoss:
             if not vertex:
                 raise ConversionError(f"expected a term at every vertex, got none at omega = {corner}")
         refuse_dead(space, self.terms)
-        self._parts, self._scales = _distinct(self.terms)
+        self._parts, self._scales = distinct(self.terms)
 
     @property
     def target_names(self) -> frozenset[str]:
@@ -80,22 +80,6 @@ class MultiLoss:
         """Move the networks inside the objectives, such as perceptual trunks; returns itself."""
         move((part.objective for part in self._parts), device)
         return self
-
-
-def _distinct(vertices: Sequence[Sequence[Term]]) -> tuple[list[Term], list[list[float]]]:
-    """Each objective and target once, so that vertices that share one measure it once; scales (V, parts)."""
-    parts: list[Term] = []
-    scales: list[list[float]] = []
-    for terms in vertices:
-        row = [0.0] * len(parts)
-        for term in terms:
-            part = Term(objective=term.objective, target=term.target)
-            if part not in parts:
-                parts.append(part)
-                row.append(0.0)
-            row[parts.index(part)] += term.scale
-        scales.append(row)
-    return parts, [row + [0.0] * (len(parts) - len(row)) for row in scales]
 
 
 def _measure(part: Term, output: Tensor, targets: Mapping[str, Tensor]) -> Tensor:

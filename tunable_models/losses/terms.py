@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tunable_models.controls import ControlSpace
 from tunable_models.errors import ConversionError
@@ -65,35 +64,63 @@ def refuse_dead(space: ControlSpace, vertices: Sequence[Sequence[Term]]) -> None
                     raise ConversionError(_dead(term, other))
 
 
-def refuse_still(space: ControlSpace, vertices: Sequence[Sequence[Any]]) -> None:
-    """Refuse an objective control that no vertex's terms, or targets, answer to.
+def refuse_still(space: ControlSpace, vertices: Sequence[Sequence[Term]]) -> None:
+    """Refuse an objective control that the best output does not answer to.
 
-    Condition controls tell the network what it faces; they need not change the loss.
+    A factor common to all terms makes a loss larger, and leaves its best output where it is. Condition
+    controls tell the network what it faces; they need not change the loss.
 
     Raises:
-        ConversionError: turning the control would change nothing.
+        ConversionError: turning the control would change no more than such a factor.
     """
+    _, scales = distinct(vertices)
     for index, control in enumerate(space.controls):
-        if control.kind == "objective" and all(_same(*pair) for pair in _pairs(space, vertices, index)):
+        if control.kind == "objective" and _still(space, scales, index):
             raise ConversionError(
                 f"control {control.name!r} makes a dead slider: turning it changes neither objectives nor "
-                "targets nor scales; give its vertices different terms, or make it a condition control"
+                "targets nor the ratio of their scales, so the best output stays where it is; give its "
+                "vertices different terms, or make it a condition control"
             )
 
 
-def _pairs(
-    space: ControlSpace, vertices: Sequence[Sequence[Any]], index: int
-) -> list[tuple[Sequence[Any], Sequence[Any]]]:
-    """What stands at both ends of a control: of a box's edges, or of its way to each other vertex."""
-    corners = dict(zip(space.vertices, vertices, strict=True))
+def distinct(vertices: Sequence[Sequence[Term]]) -> tuple[list[Term], list[list[float]]]:
+    """Each objective and target once, so that vertices that share one measure it once; scales (V, parts)."""
+    parts: list[Term] = []
+    scales: list[list[float]] = []
+    for terms in vertices:
+        row = [0.0] * len(parts)
+        for term in terms:
+            part = Term(objective=term.objective, target=term.target)
+            if part not in parts:
+                parts.append(part)
+                row.append(0.0)
+            row[parts.index(part)] += term.scale
+        scales.append(row)
+    return parts, [row + [0.0] * (len(parts) - len(row)) for row in scales]
+
+
+def _still(space: ControlSpace, scales: Sequence[Sequence[float]], index: int) -> bool:
+    """Whether turning a control multiplies the whole loss by one factor, if it changes anything."""
+    if all(_proportional(scales[0], row) for row in scales):
+        return True
     if space.kind == "simplex":
-        return [(vertices[index], other) for other in vertices]
-    lows = [corner for corner in space.vertices if corner[index] == 0]
-    return [(corners[low], corners[(*low[:index], 1.0, *low[index + 1 :])]) for low in lows]
+        return False
+    # One factor for all edges of the box: with two, the other controls' terms would count differently.
+    ends = [
+        [
+            scale
+            for corner, row in zip(space.vertices, scales, strict=True)
+            if corner[index] == end
+            for scale in row
+        ]
+        for end in (0, 1)
+    ]
+    return _proportional(*ends)
 
 
-def _same(some: Sequence[Any], others: Sequence[Any]) -> bool:
-    return len(some) == len(others) and all(some.count(item) == others.count(item) for item in some)
+def _proportional(some: Sequence[float], others: Sequence[float]) -> bool:
+    one, other = sum(some), sum(others)
+    return all(math.isclose(a * other, b * one) for a, b in zip(some, others, strict=True))
 
 
 def _jumps(term: Term, other: Term) -> bool:

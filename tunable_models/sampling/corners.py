@@ -22,7 +22,7 @@ class Corners:
         inner: where the other omegas come from; of the same space.
 
     Raises:
-        OmegaError: a weight out of range; an ``inner`` that is such a mixture itself.
+        OmegaError: a weight out of range; an ``inner`` of another space, or that is such a mixture itself.
 
     Example:
         >>> from tunable_models import ControlSpace, Corners, Uniform
@@ -38,6 +38,11 @@ class Corners:
         if isinstance(inner, Corners):
             # Both would toss the same coin, and the inner one never show a vertex.
             raise OmegaError("Corners within Corners is one mixture: give their weights to a single one")
+        if inner.space != space:
+            raise OmegaError(
+                f"expected Corners' inner to draw from the same space, {_named(space)}, got "
+                f"{_named(inner.space)}; give both one space"
+            )
         self.space = space
         self.weight = check_number("Corners' weight", weight, 0, 1)
         self.inner = inner
@@ -52,3 +57,7 @@ class Corners:
                 chosen = torch.randint(len(self._vertices), (1,), generator=generator)
                 omega[row] = self._vertices[int(chosen)]
         return omega
+
+
+def _named(space: ControlSpace) -> str:
+    return f"the {space.kind} of {', '.join(space.names)}"

@@ -27,6 +27,11 @@ class Sampler(Protocol):
         True
     """
 
+    @property
+    def space(self) -> ControlSpace:
+        """Where the omegas lie."""
+        ...
+
     def __call__(self, seed: int, step: int, indices: Sequence[int]) -> Tensor:
         """The omegas of some of a step's indices.
 
@@ -38,6 +43,9 @@ class Sampler(Protocol):
         Returns:
             (n, P) float32 on the CPU, each row in the space; row i depends on seed, step and
             indices[i] alone.
+
+        Raises:
+            OmegaError: a negative step.
         """
         ...
 
@@ -63,7 +71,12 @@ class RowSampler(ABC):
 
 
 def stream(seed: int, step: int, index: int, purpose: str = "omega") -> Generator:
-    """A CPU generator that depends on its key alone, on every platform."""
+    """A CPU generator that depends on its key alone, on every platform.
+
+    Raises:
+        OmegaError: a negative step.
+    """
+    _check_step(step)
     key = repr((int(seed), int(step), int(index), purpose))
     digest = hashlib.blake2b(key.encode(), digest_size=8).digest()
     return Generator().manual_seed(int.from_bytes(digest, "big") >> 1)
@@ -80,12 +93,18 @@ def check_number(name: str, value: float, low: float, high: float) -> float:
     return value
 
 
-def check_index(index: int, per_step: int) -> int:
-    """The index, if a step has it.
+def visit(step: int, index: int, per_step: int) -> int:
+    """The number of a step's index in the count over all steps.
 
     Raises:
-        OmegaError: it is negative, or not less than ``per_step``.
+        OmegaError: a negative step, or an index that is negative or not less than ``per_step``.
     """
+    _check_step(step)
     if not 0 <= index < per_step:
         raise OmegaError(f"this sampler counts {per_step} omegas a step (per_step), got index {index}")
-    return index
+    return step * per_step + index
+
+
+def _check_step(step: int) -> None:
+    if step < 0:
+        raise OmegaError(f"expected a step counted from 0, got {step}")

@@ -6,15 +6,16 @@ every stretch of a period, not only its beginning, is spread over the space. Det
 place of random ones: PaLoRA, https://arxiv.org/abs/2407.08056.
 """
 
-from collections.abc import Sequence
-from itertools import product
+import math
+from collections.abc import Iterator, Sequence
+from itertools import combinations, pairwise, product
 
 import torch
 from torch import Tensor
 
 from tunable_models.controls import ControlSpace
 from tunable_models.errors import OmegaError
-from tunable_models.sampling.sampler import check_index
+from tunable_models.sampling.sampler import visit
 from tunable_models.sampling.sobol import onto_simplex
 
 MAX_POINTS = 5_000
@@ -38,7 +39,7 @@ class Schedule:
 
     Raises:
         OmegaError: points is less than 2, per_step less than 1, or the grid has more than 5000 points;
-            in a call, an index that is not less than per_step.
+            in a call, a negative step, or an index that is not less than per_step.
 
     Example:
         >>> from tunable_models import ControlSpace, Schedule
@@ -55,23 +56,28 @@ class Schedule:
 
     def __call__(self, seed: int, step: int, indices: Sequence[int]) -> Tensor:
         """(n, P) omegas; see :class:`~tunable_models.sampling.sampler.Sampler`."""
-        visits = [step * self.per_step + check_index(index, self.per_step) for index in indices]
+        visits = [visit(step, index, self.per_step) for index in indices]
         return self.omegas[torch.tensor(visits, dtype=torch.int64).remainder(len(self.omegas))]
 
 
 def _grid(space: ControlSpace, points: int) -> Tensor:
     """(N, P) float64, the first control slowest."""
-    free = len(space) - (space.kind == "simplex")
-    # Checked before anything is made: a simplex grid is at most 1 / free! of the box, so this is generous.
-    if points**free > MAX_POINTS:
+    on_box, free = space.kind == "box", len(space) - (space.kind == "simplex")
+    count = points**free if on_box else math.comb(points - 1 + free, free)
+    if count > MAX_POINTS:  # before anything is made
         raise OmegaError(
-            f"a grid of {points} points on each of {free} sliders has more than {MAX_POINTS}; lower points"
+            f"a grid of {points} points a slider has {count} on this {space.kind} of {len(space)} controls, "
+            f"more than {MAX_POINTS}; lower points"
         )
-    levels = torch.tensor(list(product(range(points), repeat=free)), dtype=torch.float64)
-    if space.kind == "simplex":
-        rest = points - 1 - levels.sum(1, keepdim=True)
-        levels = torch.cat([levels, rest], dim=1)[rest.squeeze(1) >= 0]
-    return levels / (points - 1)
+    rows = product(range(points), repeat=free) if on_box else _shares(points - 1, len(space))
+    return torch.tensor(list(rows), dtype=torch.float64) / (points - 1)
+
+
+def _shares(total: int, parts: int) -> Iterator[tuple[int, ...]]:
+    """All ways to write a number as a sum of so many that are not negative, in the order of a dictionary."""
+    for bars in combinations(range(total + parts - 1), parts - 1):
+        ends = (-1, *bars, total + parts - 1)
+        yield tuple(after - before - 1 for before, after in pairwise(ends))
 
 
 def _spread(space: ControlSpace, grid: Tensor) -> Tensor:

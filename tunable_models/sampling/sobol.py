@@ -15,7 +15,7 @@ from torch.quasirandom import SobolEngine
 
 from tunable_models.controls import ControlSpace
 from tunable_models.errors import OmegaError
-from tunable_models.sampling.sampler import check_index, stream
+from tunable_models.sampling.sampler import stream, visit
 
 
 class Sobol:
@@ -29,7 +29,8 @@ class Sobol:
         per_step: how many indices a step has, over all processes.
 
     Raises:
-        OmegaError: per_step is less than 1; in a call, an index that is not less than per_step.
+        OmegaError: per_step is less than 1; in a call, a negative step, or an index that is not less than
+            per_step.
 
     Example:
         >>> from tunable_models import ControlSpace, Sobol
@@ -46,7 +47,7 @@ class Sobol:
 
     def __call__(self, seed: int, step: int, indices: Sequence[int]) -> Tensor:
         """(n, P) omegas; see :class:`~tunable_models.sampling.sampler.Sampler`."""
-        numbers = [step * self.per_step + check_index(index, self.per_step) for index in indices]
+        numbers = [visit(step, index, self.per_step) for index in indices]
         on_box = self.space.kind == "box"
         points = _points(int(seed), len(self.space) - (not on_box), numbers)
         return (points if on_box else onto_simplex(points)).float()

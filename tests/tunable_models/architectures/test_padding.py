@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from tunable_models.architectures.padding import crop, mirror_pad
+from tunable_models.architectures.padding import crop, mirror_index, mirror_pad
 
 
 def mirrored(side: int, length: int) -> list[int]:
@@ -34,3 +34,11 @@ def test_cropping_undoes_padding_and_lets_gradients_through() -> None:
     assert torch.equal(back, x)
     back.sum().backward()
     assert torch.equal(x.grad, torch.ones_like(x))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 7])
+@pytest.mark.parametrize("radius", [1, 6, 20])
+def test_places_on_both_sides_are_mirrored_any_number_of_times(side: int, radius: int) -> None:
+    index = mirror_index(torch.arange(-radius, side + radius), side).tolist()
+    assert index[radius:] == mirrored(side, side + radius)
+    assert index[: radius + 1][::-1] == mirrored(side, radius + 1)

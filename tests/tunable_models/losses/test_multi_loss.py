@@ -67,10 +67,11 @@ class Counted(nn.Module):
 def test_an_objective_that_vertices_share_is_measured_once() -> None:
     network = Counted()
     shared = Perceptual(network)
-    terms = [Term(objective=shared, scale=scale) for scale in (1.0, 2.0, 3.0, 5.0)]
+    tv = TotalVariation()
+    terms = [[Term(objective=shared, scale=s), Term(objective=tv, scale=1 / s)] for s in (1.0, 2.0, 3.0, 5.0)]
     value = MultiLoss(BOX, terms)(OUTPUT, TARGETS, torch.tensor([[1.0, 1.0]] * 5))
     assert network.calls == 1
-    torch.testing.assert_close(value, 5 * L1()(OUTPUT, TARGETS["clean"]))
+    torch.testing.assert_close(value, 5 * L1()(OUTPUT, TARGETS["clean"]) + tv(OUTPUT) / 5)
 
 
 class Halved:

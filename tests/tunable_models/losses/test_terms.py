@@ -93,15 +93,34 @@ def test_equal_terms_everywhere_are_refused() -> None:
 
 
 def test_each_slider_of_a_box_must_change_something() -> None:
-    only_first = [term(L1()), term(L1(), scale=2)] * 2
+    only_first = [term(L1()), term(MSE(), scale=2)] * 2
     with pytest.raises(ConversionError, match="'b' makes a dead slider"):
         MultiLoss(BOX, only_first)
-    MultiLoss(BOX, [term(L1(), scale=scale) for scale in (1, 2, 1, 3)])
+    MultiLoss(BOX, [term(L1()), term(MSE(), scale=2), term(L1()), term(MSE(), scale=3)])
+
+
+@pytest.mark.parametrize("scales", [(1, 2), (0.1, 0.3), (1e-6, 1e6)])
+def test_a_factor_common_to_all_terms_moves_nothing(scales: tuple[float, float]) -> None:
+    vertices = [[term(L1(), scale=scale), term(TotalVariation(), scale=0.7 * scale)] for scale in scales]
+    for space in (SIMPLEX, ControlSpace.box("a")):
+        with pytest.raises(ConversionError, match=r"'a' makes a dead slider.*ratio of their scales"):
+            MultiLoss(space, vertices)
+        MultiLoss(space, [vertices[0], [vertices[1][0], term(TotalVariation(), scale=scales[1])]])
+
+
+def test_on_a_box_one_factor_is_common_to_all_edges() -> None:
+    """Of L1 and MSE on the edges of 'a', the one of the larger factor gains where 'a' is turned up."""
+    with pytest.raises(ConversionError, match="'a' makes a dead slider"):
+        MultiLoss(BOX, [term(L1()), term(L1(), scale=3), term(MSE()), term(MSE(), scale=3)])
+    MultiLoss(BOX, [term(L1()), term(L1(), scale=3), term(MSE()), term(MSE(), scale=2)])
+    with pytest.raises(ConversionError, match="'a' makes a dead slider"):
+        MultiLoss(BOX, [term(L1(), scale=scale) for scale in (1, 2, 1, 3)])
 
 
 def test_a_condition_need_not_change_the_loss() -> None:
     noise = Control(name="noise", kind="condition")
     MultiLoss(ControlSpace.box(noise), [term(L1())] * 2)
+    MultiLoss(ControlSpace.box(noise), [term(L1()), term(L1(), scale=2)])
     MultiLoss(ControlSpace.box(noise, "smooth"), [term(L1())] * 2 + [term(TotalVariation())] * 2)
     with pytest.raises(ConversionError, match="'smooth'"):
         MultiLoss(ControlSpace.box(noise, "smooth"), [term(L1()), term(MSE())] * 2)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tunable_models import ControlSpace, MultiLoss, Term, TunableError, objectives
+from tunable_models import Control, ControlSpace, MultiLoss, Term, TunableError, objectives
 from tunable_models.objectives import (
     L1,
     MSE,
@@ -123,7 +123,7 @@ def test_a_target_of_another_size_is_an_error(objective: Objective) -> None:
 
 @every
 def test_works_as_a_term_that_names_no_target(objective: Objective) -> None:
-    space = ControlSpace.box("more")
+    space = ControlSpace.box(Control(name="more", kind="condition"))
     terms = [Term(objective=objective), Term(objective=objective, scale=2)]
     output, targets = image(2, 8), {"clean": image(2, 9)} if objective.needs_target else {}
     omega = torch.tensor([[0.0], [1.0]], dtype=torch.float64)

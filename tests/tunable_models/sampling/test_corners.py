@@ -56,3 +56,11 @@ def test_a_mixture_of_mixtures_is_refused() -> None:
     space = SPACES[0]
     with pytest.raises(OmegaError, match="single one"):
         Corners(space, 0.5, Corners(space, 0.5, Uniform(space)))
+
+
+@pytest.mark.parametrize(
+    "other", [ControlSpace.box("a"), ControlSpace.simplex("a", "b"), ControlSpace.box("b", "a")]
+)
+def test_an_inner_of_another_space_is_refused(other: ControlSpace) -> None:
+    with pytest.raises(OmegaError, match=f"the box of a, b, got the {other.kind}"):
+        Corners(SPACES[0], 0.5, Uniform(other))

@@ -89,3 +89,15 @@ def test_the_global_generator_is_left_alone(family: str) -> None:
 def test_an_index_that_a_step_does_not_have_is_refused(family: str, index: int) -> None:
     with pytest.raises(OmegaError, match=f"{PER_STEP} omegas a step"):
         FAMILIES[family](SPACES[0])(0, 0, [0, index])
+
+
+@every_family
+def test_a_negative_step_is_refused(family: str) -> None:
+    with pytest.raises(OmegaError, match="counted from 0, got -1"):
+        FAMILIES[family](SPACES[0])(0, -1, [0])
+
+
+@every_space
+@every_family
+def test_a_sampler_says_of_which_space_it_is(family: str, space: ControlSpace) -> None:
+    assert FAMILIES[family](space).space == space

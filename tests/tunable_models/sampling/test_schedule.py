@@ -81,3 +81,18 @@ def test_impossible_numbers_are_refused(points: int, per_step: int) -> None:
 def test_a_grid_that_is_too_large_is_refused_before_it_is_made() -> None:
     with pytest.raises(OmegaError, match="lower points"):
         Schedule(ControlSpace.box(*"abcdefgh"), points=1000, per_step=1)
+
+
+def test_a_simplex_of_many_controls_counts_its_own_points() -> None:
+    space = ControlSpace.simplex(*"abcdefgh")  # as rows of a box there would be 16384
+    omegas = Schedule(space, points=4, per_step=1).omegas
+    space.check(omegas)
+    assert len(omegas.unique(dim=0)) == len(omegas) == 120
+    with pytest.raises(OmegaError, match="has 6435 on this simplex of 8 controls"):
+        Schedule(space, points=9, per_step=1)
+
+
+def test_the_order_of_visits_is_pinned() -> None:
+    visits = Schedule(SIMPLEX, points=3, per_step=1).omegas
+    wanted = [[0, 1, 1], [0, 0, 2], [0, 2, 0], [1, 0, 1], [1, 1, 0], [2, 0, 0]]
+    assert visits.mul(2).tolist() == wanted
