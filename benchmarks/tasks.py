@@ -17,7 +17,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pipelines.errors import ConfigError
 from pipelines.recipes import NAMES, recipe
+from pipelines.trained import selection
+from tunable_models import ControlSpace, get_architecture, make_tunable
 
 KEPT = {
     "params.yaml": "params.yaml",
@@ -33,7 +36,9 @@ KEPT = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tasks", description=__doc__)
-    parser.add_argument("tasks", nargs="*", help="all by default")
+    # No choices: argparse would compare them with the empty list that stands for all.
+    names = f"of {', '.join(NAMES)}; all by default"
+    parser.add_argument("tasks", nargs="*", type=known, metavar="TASK", help=names)
     parser.add_argument("--preset", default="cpu", choices=["cpu", "gpu"])
     parser.add_argument("--rank", type=int, help="of the deltas; full by default")
     parser.add_argument("--threads", type=int, default=2, help="to run two tasks side by side, give each 1")
@@ -46,6 +51,15 @@ def main() -> None:
         run(_params(task, options), folder)
         keep(folder, options.out / label)
         (options.out / "README.md").write_text(report(options.out), encoding="utf-8")
+
+
+def known(task: str) -> str:
+    """The name of a task that there is, of an argument."""
+    try:
+        recipe(task)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return task
 
 
 def _params(task: str, options: argparse.Namespace) -> str:
@@ -73,18 +87,20 @@ def keep(folder: Path, out: Path) -> None:
 def report(out: Path) -> str:
     """The table of all runs that lie below ``out``."""
     rows = [line for folder in sorted(out.iterdir()) if folder.is_dir() for line in _rows(folder)]
-    head = "| task | network | steps | slider | rise of its own metric, dB | steps that fall |\n"
+    head = "| task | network | steps | slider | rise of its own metric, dB | alive | steps that fall |\n"
     return (
         "# Every task, trained for a few minutes\n\n"
         "`python -m benchmarks.tasks` made this. Small networks on the photographs that come with "
         "scikit-image, two of them held out; the question is whether each slider does what it says, not how "
-        "far a published size would get. A slider's own metric is the task's (see `pipelines/tasks`): PSNR to "
-        "what its upper end asks for, the noise taken away, or minus its objective in dB. *Rise* is from end "
-        "to end, mean over photographs; *steps that fall* counts pairs of neighbouring positions (of 11) "
-        "whose metric falls by more than 0.01 dB. Perceptual and style objectives see a seeded random trunk "
-        "where published weights are not at hand, as `record.json` says.\n\n"
+        "far a published size would get. A slider's own metric is the task's (see `pipelines/tasks`): PSNR "
+        "to what its upper end asks for, the noise taken away, or minus its objective in dB. *Rise* is from "
+        "end to end, mean over photographs; a slider is *dead* that rises less than "
+        "`evaluate.least_range_db`; *steps that fall* counts pairs of neighbouring positions (of 11) whose "
+        "metric falls by more than 0.01 dB. Beside a low rank stand the parameters, in those of the plain "
+        "network. Perceptual and style objectives see a seeded random trunk where published weights are not "
+        "at hand, as `record.json` says.\n\n"
         + head
-        + "|---|---|---|---|---|---|\n"
+        + "|---|---|---|---|---|---|---|\n"
         + "\n".join(rows)
         + "\n"
     )
@@ -98,12 +114,24 @@ def _rows(folder: Path) -> Iterator[str]:
     )
     for label, rise in metrics["sliders"]["range_db"].items():
         fallen = metrics["monotonicity"][label]
-        yield f"{start} | {label} | {rise:.2f} | {fallen['violations']} of {fallen['pairs']} |"
+        life = "dead" if label in metrics["sliders"]["dead"] else "alive"
+        yield f"{start} | {label} | {rise:.2f} | {life} | {fallen['violations']} of {fallen['pairs']} |"
         start = "| | | "
 
 
 def _network(record: dict[str, Any]) -> str:
-    return f"{record['architecture']['id']}, {record['basis']}"
+    text = f"{record['architecture']['id']}, {record['basis']}"
+    rank = record.get("rank")
+    return text if rank is None else f"{text}, rank {rank}, {_ratio(record):.2f}x"
+
+
+def _ratio(record: dict[str, Any]) -> float:
+    """Parameters of the tunable network over those of the plain one."""
+    architecture, space = record["architecture"], ControlSpace.from_dict(record["space"])
+    plain = get_architecture(architecture["id"]).build(**architecture["config"])
+    tunable = make_tunable(plain, space, record["basis"], **selection(record))
+    sizes = [sum(parameter.numel() for parameter in net.parameters()) for net in (tunable, plain)]
+    return sizes[0] / sizes[1]
 
 
 if __name__ == "__main__":

@@ -93,6 +93,11 @@ class VGGFeatures(nn.Module):
         return maps
 
 
+def layer_names(net: VGG) -> tuple[str, ...]:
+    """The layers of a network that can be looked at, shallow ones first."""
+    return tuple(name for name, _ in _modules(net) if name)
+
+
 def _build(net: VGG, layers: Sequence[str]) -> tuple[nn.Sequential, dict[int, str]]:
     """The modules up to the deepest layer, numbered as torchvision does, and the names of their ReLUs."""
     modules = list(_modules(net))

@@ -44,6 +44,9 @@ class EvaluateConfig(Section):
     lpips_weights: str | None = None
     """File of torchvision's weights for that trunk, absolute or relative to the repository root. Null
     looks into torch hub's cache; nothing is downloaded, and without weights the trunk is random."""
+    niqe_model: str | None = None
+    """File (.npz) of NIQE's published model, absolute or relative to the repository root: then ``niqe`` is
+    among the numbers. Pictures must hold two patches of 96 px."""
     device: str = "cpu"
     """Where the network runs, such as cuda; everything is measured on the CPU."""
     threads: int = Field(default=2, ge=1)

@@ -15,6 +15,7 @@ from pipelines.evaluate.subject import Subject
 from pipelines.perceptual import LPIPS
 from pipelines.tasks import Task
 from tunable_models import ControlSpace
+from tunable_models.metrics import NIQE
 
 PRINT_EVERY_S = 5.0
 
@@ -34,7 +35,14 @@ class Measured:
     matched: MatchedScores = field(default_factory=dict)
 
 
-def measure(subject: Subject, task: Task, photos: PhotoSet, config: EvaluateConfig, lpips: LPIPS) -> Measured:
+def measure(
+    subject: Subject,
+    task: Task,
+    photos: PhotoSet,
+    config: EvaluateConfig,
+    lpips: LPIPS,
+    niqe: NIQE | None = None,
+) -> Measured:
     """Scores of inputs and outputs.
 
     Args:
@@ -43,10 +51,11 @@ def measure(subject: Subject, task: Task, photos: PhotoSet, config: EvaluateConf
         photos: whole in memory one at a time.
         config: how to degrade, and which settings.
         lpips: the perceptual metric.
+        niqe: the metric without a reference, if wanted.
 
     Raises:
         ConfigError: a level that the task does not have.
-        DataError: a photograph is too small to be measured.
+        DataError: a photograph is too small to be measured, or too flat for NIQE.
     """
     settings, faces = settings_of(task.space, config), faced(task, config.grid)
     levels = levels_of(task, config.levels)
@@ -56,7 +65,7 @@ def measure(subject: Subject, task: Task, photos: PhotoSet, config: EvaluateConf
     tick = _ticker(len(photos) * (len(settings) + sum(len(face.settings) for face in faces)))
     for index in range(len(photos)):
         example = degrade(photos, index, task, config, levels)
-        judge = Judge(task, example, lpips)
+        judge = Judge(task, example, lpips, niqe)
         inputs.append(judge.compare(enlarged(example.inputs, judge.clean)))
         for setting in settings:
             scores[setting].append(judge.score(subject(example.inputs, setting), setting))

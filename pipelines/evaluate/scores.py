@@ -1,5 +1,6 @@
 """Measuring one output on one photograph."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -8,11 +9,13 @@ from statistics import fmean
 import torch
 from torch import Tensor
 
+from pipelines.errors import DataError
 from pipelines.evaluate.settings import Setting
 from pipelines.evaluate.shown import shown
 from pipelines.perceptual import LPIPS
 from pipelines.tasks import Example, Task
-from tunable_models import psnr, ssim
+from tunable_models import TunableError, psnr, ssim
+from tunable_models.metrics import NIQE
 
 MAX_PSNR_DB = 100.0
 """Where PSNR is cut: equal pictures would be infinite, which JSON cannot say and a mean cannot use."""
@@ -25,7 +28,8 @@ class Score:
     Attributes:
         numbers: by name. ``psnr_clean`` in dB, ``ssim_clean`` and ``lpips`` (lower is nearer) compare with
             the clean image; ``psnr_own`` and ``ssim_own`` with what the picture's own setting asks for,
-            where that is one picture; the rest are the task's own.
+            where that is one picture; ``niqe`` (lower is more natural) looks at the picture alone, and is
+            there where NIQE is measured; the rest are the task's own.
         progress: each control's own metric, in dB.
         vertices: in dB, to what each vertex of the sliders' space asks for; empty where that is unclear
             or the same for two.
@@ -62,10 +66,11 @@ class Judge:
         task: says what settings ask for and how controls progress.
         example: of one photograph.
         lpips: the perceptual metric.
+        niqe: the metric without a reference, if wanted.
     """
 
-    def __init__(self, task: Task, example: Example, lpips: LPIPS) -> None:
-        self._task, self._raw, self._lpips = task, example, lpips
+    def __init__(self, task: Task, example: Example, lpips: LPIPS, niqe: NIQE | None = None) -> None:
+        self._task, self._raw, self._lpips, self._niqe = task, example, lpips, niqe
         self._shown = shown(example)
         self._vertex_aims = self._distinct_aims()
 
@@ -76,7 +81,8 @@ class Judge:
 
     def compare(self, picture: Tensor) -> Score:
         """A picture that is no output: against the clean image alone."""
-        return Score(numbers=self._to_clean(picture.clamp(0, 1)))
+        picture = picture.clamp(0, 1)
+        return Score(numbers={**self._to_clean(picture), **self._alone(picture)})
 
     def score(self, output: Tensor, setting: Setting) -> Score:
         """An output (1, 3, sH, sW) at a setting."""
@@ -86,7 +92,12 @@ class Judge:
         measures = self._task.measures(output, self._shown)
         controls = range(len(self._task.space))
         return Score(
-            numbers={**self._to_clean(output), **own, **{name: v.item() for name, v in measures.items()}},
+            numbers={
+                **self._to_clean(output),
+                **own,
+                **self._alone(output),
+                **{name: v.item() for name, v in measures.items()},
+            },
             progress=tuple(
                 self._task.progress(output, self._shown, omega, control).item() for control in controls
             ),
@@ -109,6 +120,21 @@ class Judge:
             "ssim_clean": ssim(picture, self.clean).item(),
             "lpips": self._lpips.measure(picture, self.clean).item(),
         }
+
+    def _alone(self, picture: Tensor) -> dict[str, float]:
+        """NIQE, where it is measured."""
+        if self._niqe is None:
+            return {}
+        try:
+            value = self._niqe(picture).item()
+        except TunableError as error:
+            raise DataError(f"{error}; raise evaluate.crop_px, or set evaluate.niqe_model to null") from error
+        if math.isnan(value):
+            raise DataError(
+                "expected detail in two patches of a picture at least, got a flat one, for which NIQE is not "
+                "defined; set evaluate.niqe_model to null"
+            )
+        return {"niqe": value}
 
 
 def _db(picture: Tensor, target: Tensor) -> float:

@@ -24,6 +24,7 @@ from pipelines.evaluate.plots import write_plots
 from pipelines.evaluate.shown import degrade
 from pipelines.evaluate.subject import Subject
 from pipelines.evaluate.summary import summarise
+from pipelines.niqe import load_niqe
 from pipelines.paths import Layout
 from pipelines.perceptual import LPIPS
 from pipelines.records import write_atomic, write_json_atomic
@@ -37,7 +38,8 @@ def run(config: EvaluateConfig, layout: Layout) -> None:
     Raises:
         ConfigError: a level that the task does not have.
         DataError: an earlier stage has not run or its artefacts are damaged, a test photograph is too
-            small, or the options ask for a photograph or for weights that are not there.
+            small, the options ask for a photograph, weights or a model that are not there, or the task's
+            own pictures or weights are not those of training.
     """
     torch.set_num_threads(config.threads)
     network, record = load_trained(layout)
@@ -47,11 +49,13 @@ def run(config: EvaluateConfig, layout: Layout) -> None:
             f"expected the sliders {task.space.names}, the network has {network.space.names}; {AGAIN}"
         )
     levels_of(task, config.levels)  # a slip of the pen is told before anything is loaded or run
+    materials = _materials(task, record)
     photos = _photos(config, layout)
     lpips = LPIPS(config.lpips_net, layout.root / config.lpips_weights if config.lpips_weights else None)
+    niqe = load_niqe(layout.root / config.niqe_model) if config.niqe_model else None
     subject = Subject(network, contract_of(record), config.device)
-    measured = measure(subject, task, photos, config, lpips)
-    summary = summarise(task, measured, config, lpips.label) | {"materials": record.get("materials", {})}
+    measured = measure(subject, task, photos, config, lpips, niqe)
+    summary = summarise(task, measured, config, lpips.label) | {"materials": materials}
     sheet = io.BytesIO()
     example = degrade(photos, config.picture.photo, task, config)
     picture(subject, example, config.picture, task.scale).save(sheet, "PNG")
@@ -70,6 +74,18 @@ def _task(record: dict[str, Any], layout: Layout) -> Task:
         reason = " ".join(str(error).split())
         raise DataError(f"expected a known task in the record of training, got {reason}; {AGAIN}") from error
     return make_task(config, layout.root)
+
+
+def _materials(task: Task, record: dict[str, Any]) -> dict[str, str]:
+    """What the task takes from outside its options, which must be what it was trained with."""
+    now, then = dict(task.materials), record.get("materials", {})
+    changed = [name for name in now if now[name] != then.get(name)]
+    if (
+        changed
+    ):  # the sliders would be judged by other styles, or by another trunk, than they were trained for
+        name = changed[0]
+        raise DataError(f"expected {name!r} of training to be {then.get(name)}, got {now[name]}; {AGAIN}")
+    return now
 
 
 def _photos(config: EvaluateConfig, layout: Layout) -> PhotoSet:

@@ -2,6 +2,7 @@
 
 ``psnr_clean``, ``ssim_clean`` and ``lpips`` compare with the clean image, ``psnr_own`` and ``ssim_own``
 with what the setting itself asks for: at the vertex ``denoise`` that is the clean image, still blurred.
+``niqe``, where it is measured, compares with nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,6 +41,7 @@ def summarise(task: Task, measured: Measured, config: EvaluateConfig, trunk: str
         "ssim_input": mean(measured.inputs, "ssim_clean"),
         "lpips_input": mean(measured.inputs, "lpips"),
         "lpips_trunk": trunk,
+        **_niqe_input(measured),
         "default": {**_at(space, default_setting(space)), **means(scores[default_setting(space)])},
         "vertices": _vertices(space, scores),
         "gain_db": _gains(space, measured),
@@ -50,6 +52,11 @@ def summarise(task: Task, measured: Measured, config: EvaluateConfig, trunk: str
     if measured.matched:
         document["matched"] = _matched(space, measured)
     return _rounded(document)  # type: ignore[no-any-return]
+
+
+def _niqe_input(measured: Measured) -> dict[str, float]:
+    named = "niqe" in measured.inputs[0].numbers
+    return {"niqe_input": mean(measured.inputs, "niqe")} if named else {}
 
 
 def _at(space: ControlSpace, setting: tuple[float, ...]) -> dict[str, Any]:

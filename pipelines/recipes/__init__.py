@@ -1,7 +1,7 @@
 """Recipes: a whole ``params.yaml`` for every task, sized for a CPU or for a GPU.
 
 The CPU preset trains in a few minutes on two cores, to see the sliders live; the GPU preset has a
-published network's size and schedule.
+published network's size and number of steps.
 """
 
 from difflib import get_close_matches

@@ -9,7 +9,7 @@ is as far as the styles are from each other, and as far as the content of one pi
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import combinations
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import ClassVar, Literal, Self
 
 import torch
@@ -75,6 +75,8 @@ class StyleTransferConfig(Section):
             raise ValueError(
                 f"content_layer {self.content_layer!r} must be one of trunk.layers, {list(self.trunk.layers)}"
             )
+        if len({PurePath(picture) for picture in self.styles.values()}) < len(self.styles):
+            raise ValueError(f"styles: expected a picture of its own for every style, got {self.styles}")
         try:
             _space(self.styles)
         except OmegaError as error:

@@ -17,8 +17,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from pipelines.config import Section
+from pipelines.errors import DataError
 from pipelines.streams import stream_seed
-from pipelines.tasks.decibels import nearness, smallness
+from pipelines.tasks.decibels import LIMIT_DB, nearness, smallness
 from pipelines.tasks.degradations import bicubic_downsample
 from pipelines.tasks.distances import DISTANCES, Distance
 from pipelines.tasks.task import Example, Key, Task
@@ -32,7 +33,10 @@ from tunable_models import (
     MultiLoss,
     PatchCritic,
     Term,
+    psnr,
+    ssim,
 )
+from tunable_models.metrics import SSIM_WINDOW_PX
 
 SPACE = ControlSpace.simplex(
     Control(
@@ -113,6 +117,15 @@ class SuperResolution(Task):
             torch.manual_seed(stream_seed("critic"))
             return PatchCritic(width=self.config.critic.width, depth=self.config.critic.depth)
 
+    @property
+    def min_patch_px(self) -> int:
+        """What the critic needs, where there is one."""
+        if self.config.adversarial_scale == 0:
+            return super().min_patch_px
+        with torch.device("meta"):  # asked while options are checked: nothing is drawn
+            side: int = PatchCritic(width=1, depth=self.config.critic.depth).min_side_px
+        return side
+
     def to(self, device: torch.device) -> Self:
         """Move the trunk and the critic."""
         self._loss.to(device)
@@ -143,6 +156,24 @@ class SuperResolution(Task):
         if control == ACCURACY:
             return nearness(output, clean)
         return smallness(self._features(output.clamp(0, 1), clean.clamp(0, 1)))
+
+    def measures(self, output: Tensor, example: Example) -> Mapping[str, Tensor]:
+        """``psnr_y`` and ``ssim_y``: on luma, without as many pixels at the border as the scale.
+
+        So the literature on enlargement measures.
+
+        Raises:
+            DataError: the pictures are too small for SSIM without that border.
+        """
+        least = SSIM_WINDOW_PX + 2 * self.scale
+        if min(output.shape[-2:]) < least:
+            raise DataError(
+                f"expected pictures with sides of {least} px at least, got {tuple(output.shape[-2:])}; raise "
+                "prepare.min_side_px or evaluate.crop_px"
+            )
+        output, clean = output.clamp(0, 1), example.targets["clean"].clamp(0, 1)
+        near = psnr(output, clean, luma=True, crop_border=self.scale).clamp(max=LIMIT_DB)
+        return {"psnr_y": near, "ssim_y": ssim(output, clean, luma=True, crop_border=self.scale)}
 
     @cached_property
     def _trunk(self) -> Trunk:

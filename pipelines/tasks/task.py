@@ -73,6 +73,11 @@ class Task(ABC):
         return None
 
     @property
+    def min_patch_px(self) -> int:
+        """Side of the smallest training patch that the loss can judge."""
+        return 1
+
+    @property
     def materials(self) -> Mapping[str, str]:
         """What the task takes from outside its options, such as a trunk's weights, and which it is."""
         return {}

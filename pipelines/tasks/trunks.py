@@ -5,17 +5,18 @@ Scales are therefore measured, on pictures that are always the same.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 from weakref import ref
 
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipelines.config import Section
 from pipelines.streams import generator
 from pipelines.tasks.degradations import bicubic_downsample
-from pipelines.vgg import VGGFeatures
+from pipelines.vgg import VGGFeatures, layer_names
 from tunable_models import L1, Objective
 
 REFERENCE_PX = 64
@@ -26,17 +27,26 @@ class TrunkConfig(Section):
 
     net: Literal["vgg16", "vgg19"] = "vgg16"
     """VGG of that many layers."""
-    layers: tuple[str, ...] = ("relu1_2", "relu2_2", "relu3_3")
+    layers: tuple[str, ...] = Field(default=("relu1_2", "relu2_2", "relu3_3"), min_length=1)
     """Its layers that are compared, such as relu3_3; the deeper, the slower."""
     weights: str | None = None
     """File of torchvision's weights, absolute or relative to the repository root. Null looks into torch
     hub's cache; nothing is downloaded, and without weights the trunk is random from a fixed seed."""
 
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        unknown = [layer for layer in self.layers if layer not in layer_names(self.net)]
+        if unknown:
+            raise ValueError(
+                f"{self.net} has no layer {unknown[0]!r}; it has {', '.join(layer_names(self.net))}"
+            )
+        return self
+
     def make(self, root: Path) -> "Trunk":
         """The trunk.
 
         Raises:
-            DataError: an unknown layer, or a weight file that is missing or not torchvision's.
+            DataError: the weight file is missing or not torchvision's.
         """
         file = root / self.weights if self.weights else None
         return Trunk(VGGFeatures(self.net, self.layers, file))

@@ -75,6 +75,11 @@ class TrainConfig(Section):
         if contract.scale != task.scale:
             wanted = f"enlarges a picture {task.scale} times" if task.scale > 1 else "keeps a picture's size"
             raise ValueError(f"{task.name} {wanted}, network.config enlarges it {contract.scale} times")
+        if self.patch_px < task.min_patch_px:
+            raise ValueError(
+                f"patch_px {self.patch_px} is less than the {task.min_patch_px} px that the task's critic "
+                "needs; use larger patches or lower task.critic.depth"
+            )
         unit = contract.multiple * contract.scale
         if self.patch_px % unit:
             raise ValueError(

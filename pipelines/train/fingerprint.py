@@ -26,6 +26,7 @@ TRAINING_CODE = (
     "pipelines/train/loop.py",
     "pipelines/train/network.py",
     "pipelines/train/sampling.py",
+    "pipelines/train/start.py",
     "pipelines/vgg.py",
 )
 """Files and folders whose code can change a run's numbers."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -27,11 +28,12 @@ class Learner:
         config: of the run.
         task: moved to the device already.
         device: of the network.
+        root: where relative paths in the network's options start.
     """
 
-    def __init__(self, config: TrainConfig, task: Task, device: torch.device) -> None:
+    def __init__(self, config: TrainConfig, task: Task, device: torch.device, root: Path = Path()) -> None:
         self._task, self._clip_norm = task, config.optimizer.clip_norm
-        self.network: TunableNetwork = config.network.make(task.space, config.seed).to(device)
+        self.network: TunableNetwork = config.network.make(task.space, config.seed, root).to(device)
         self._trained = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
         # Tunable networks have hundreds of tensors; fused, their update is one call.
         self._optimizer = Adam(self._trained, lr=config.optimizer.lr, fused=True)

@@ -21,7 +21,7 @@ def run_local(config: TrainConfig, photos: Path, folder: Path, fingerprint: str,
         photos: folder of training photographs.
         folder: state of this run.
         fingerprint: of this run.
-        root: where relative paths in the task's options start.
+        root: where relative paths in the options start.
 
     Raises:
         ConfigError: a GPU is asked for and torch finds none.

@@ -53,7 +53,7 @@ class Job:
         store: of the run's checkpoints.
         share: which part of every batch.
         device: of the network.
-        root: where relative paths in the task's options start.
+        root: where relative paths in the options start.
     """
 
     config: TrainConfig
@@ -93,7 +93,7 @@ def train(
     torch.set_num_threads(config.compute.threads)
     task = make_task(config.task, job.root).to(job.device)
     batches = Batches(PhotoSet.open(job.photos), task, config, job.device)
-    learner = Learner(config, task, job.device)
+    learner = Learner(config, task, job.device, job.root)
     start = _resume(job, learner)
     learner.wrap(wrap)
     meter = _Meter(config.batch_size, job)

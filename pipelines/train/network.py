@@ -1,5 +1,7 @@
 """Which network a run trains: options ``train.network``, and the network made from them."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import torch
@@ -7,6 +9,7 @@ from pydantic import Field, model_validator
 
 from pipelines.config import Section
 from pipelines.streams import stream_seed
+from pipelines.train.start import load_start, start_sha256
 from tunable_models import (
     ControlSpace,
     ImageContract,
@@ -28,12 +31,16 @@ class NetworkConfig(Section):
     """A published size of that architecture; ``config`` changes single options of it."""
     config: dict[str, int | float | str | bool | tuple[int, ...]] = Field(default_factory=dict)
     """Options of that architecture; what is not said is the preset's or the default."""
+    start: str | None = None
+    """Checkpoint of the plain network to begin as, absolute or relative to the work tree: ``.safetensors``,
+    or ``.pth`` and ``.pt`` that hold tensors alone. Its tensors must be the architecture's, every one; other
+    projects' networks are made tunable in Python, see :func:`pipelines.foreign.load_foreign`."""
     basis: BasisName = "delta"
     """How omega blends kernels: delta, affine or multilinear; linear where the task's space is a simplex."""
     rank: int | None = Field(default=None, ge=1)
     """Rank of the deltas; null for full ones."""
     train: Literal["all", "deltas"] = "all"
-    """``deltas`` keeps the base network as it is and trains what the sliders add."""
+    """``deltas`` keeps the base network as it is and trains what the sliders add; it needs ``start``."""
     include: tuple[str, ...] | None = None
     """Patterns of tensor names to make tunable; null for all that can be."""
     exclude: tuple[str, ...] = ()
@@ -45,6 +52,11 @@ class NetworkConfig(Section):
             self.options()
         except TunableError as error:
             raise ValueError(str(error)) from error
+        if self.train == "deltas" and self.start is None:
+            raise ValueError(
+                "train: deltas keeps the base network as it is, which is random without a checkpoint; name "
+                "one in network.start, or say train: all"
+            )
         return self
 
     def options(self) -> dict[str, Any]:
@@ -55,16 +67,33 @@ class NetworkConfig(Section):
         """How images go through the network."""
         return get_architecture(self.architecture).contract(self.preset, **self.config)
 
-    def make(self, space: ControlSpace, seed: int) -> TunableNetwork:
-        """The untrained network, the same for the same seed.
+    def materials(self, root: Path) -> Mapping[str, str]:
+        """What the network takes from outside its options: the SHA-256 of the checkpoint it starts from.
 
         Raises:
+            DataError: there is no such checkpoint.
+        """
+        return {} if self.start is None else {"start": start_sha256(self.start, root)}
+
+    def make(self, space: ControlSpace, seed: int, root: Path = Path()) -> TunableNetwork:
+        """The network before training, the same for the same seed and checkpoint.
+
+        Args:
+            space: of the sliders.
+            seed: of what is random, all of it or what the sliders add.
+            root: where a relative ``start`` begins.
+
+        Raises:
+            DataError: the checkpoint is missing or does not fit.
             ConversionError: the network cannot be made tunable in this way, with the reason.
         """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(stream_seed(seed, "initialisation"))
+            plain = build(self.architecture, self.preset, **self.config)
+            if self.start is not None:
+                load_start(plain, self.start, root)
             return make_tunable(
-                build(self.architecture, self.preset, **self.config),
+                plain,
                 space,
                 self.basis,
                 rank=self.rank,

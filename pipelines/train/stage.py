@@ -35,7 +35,7 @@ def run(config: TrainConfig, layout: Layout) -> None:
     so a run that was interrupted goes on from its last checkpoint, and a changed one starts clean.
 
     Raises:
-        DataError: the ``prepare`` stage has not run.
+        DataError: the ``prepare`` stage has not run, or a file that the options name is missing or unfit.
         TrainingError: the loss is not finite, or workers keep failing.
         CheckpointError: this run's checkpoints are all damaged.
     """
@@ -100,17 +100,19 @@ def _metrics(point: Progress) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class _Run:
-    """A run's name and where its state lies."""
+    """A run's name, where its state lies, and what it takes from outside its options."""
 
     identity: str
     folder: Path
+    materials: dict[str, str]
 
     @classmethod
     def of(cls, config: TrainConfig, photos: PhotoSet, layout: Layout) -> "_Run":
-        materials = dict(make_task(config.task, layout.root).materials)
+        task = make_task(config.task, layout.root)
+        materials = {**task.materials, **config.network.materials(layout.root)}
         options = config.identity() | ({"materials": materials} if materials else {})
         identity = fingerprint(options, photos.index.sha256)
-        return cls(identity, layout.state / f"train-{identity[:16]}")
+        return cls(identity, layout.state / f"train-{identity[:16]}", materials)
 
     @property
     def store(self) -> CheckpointStore:
@@ -155,7 +157,7 @@ def _tracker(config: TrainConfig, layout: Layout, this: _Run) -> Tracker:
 
 def _write(config: TrainConfig, layout: Layout, photos: PhotoSet, this: _Run) -> None:
     task = make_task(config.task, layout.root)
-    network = config.network.make(task.space, config.seed)
+    network = config.network.make(task.space, config.seed, layout.root)
     network.load_state_dict(this.store.load(config.steps)["network"])
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     write_atomic(layout.train / "model.safetensors", safetensors.torch.save(tensors))
@@ -165,7 +167,7 @@ def _write(config: TrainConfig, layout: Layout, photos: PhotoSet, this: _Run) ->
         "task": task.name,
         "description": task.description,
         "task_config": config.task.model_dump(mode="json"),
-        "materials": dict(task.materials),
+        "materials": this.materials,
         "scale": task.scale,
         "architecture": {"id": config.network.architecture, "config": config.network.options()},
         **config.network.model_dump(mode="json", include={"basis", "rank", "train", "include", "exclude"}),

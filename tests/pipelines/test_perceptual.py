@@ -2,10 +2,12 @@ import hashlib
 from pathlib import Path
 from types import SimpleNamespace
 
+import lpips
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
-from torchvision.models import squeezenet1_1
+from torchvision.models import alexnet, squeezenet1_1, vgg16
 
 from pipelines import perceptual
 from pipelines.errors import DataError
@@ -52,6 +54,52 @@ def test_values(squeeze: LPIPS) -> None:
     assert (nearer < distance).all()
     wanted = squeeze._metric(a, b, normalize=True).flatten()  # lpips' own conversion to [-1, 1]
     torch.testing.assert_close(distance, wanted)
+
+
+COMPARED = {
+    "alex": (alexnet, (1, 4, 7, 9, 11)),
+    "vgg": (vgg16, (3, 8, 15, 22, 29)),
+    "squeeze": (squeezenet1_1, (1, 4, 7, 9, 10, 11, 12)),
+}
+"""torchvision's trunks, and after which of their modules LPIPS compares."""
+
+
+@pytest.mark.parametrize("net", COMPARED)
+def test_it_is_the_published_definition(net: perceptual.Trunk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against the paper's formula written anew, with a trunk of our own values and lpips' heads."""
+    builder, indices = COMPARED[net]
+    with torch.device("meta"):  # the classifier is large and not compared
+        trunk = builder(weights=None).features
+    trunk.to_empty(device="cpu")
+    stream = torch.Generator().manual_seed(0)
+    for parameter in trunk.parameters():
+        if parameter.dim() > 1:
+            nn.init.kaiming_normal_(parameter, generator=stream)
+        else:
+            nn.init.uniform_(parameter, -0.1, 0.1, generator=stream)
+    published = {f"features.{key}": value for key, value in trunk.state_dict().items()}
+    monkeypatch.setattr(perceptual, "read_published", lambda url, file: published)
+    heads = Path(lpips.__file__).parent / "weights" / "v0.1" / f"{net}.pth"
+    a, b = images(2, 3, 40, 33)
+    wanted = written_anew(trunk, indices, torch.load(heads, map_location="cpu", weights_only=True), a, b)
+    torch.testing.assert_close(LPIPS(net).measure(a, b), wanted, rtol=1e-4, atol=1e-6)
+
+
+@torch.inference_mode()
+def written_anew(
+    trunk: nn.Sequential, indices: tuple[int, ...], heads: dict[str, torch.Tensor], *pair: torch.Tensor
+) -> torch.Tensor:
+    mean, std = torch.tensor([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])[..., None, None]
+    total = torch.zeros(len(pair[0]))
+    maps = [(image - mean) / std for image in pair]
+    for index, module in enumerate(trunk[: indices[-1] + 1]):
+        maps = [module(x) for x in maps]
+        if index in indices:
+            one, other = (x / x.norm(dim=1, keepdim=True).clamp_min(1e-10) for x in maps)
+            weights = heads[f"lin{indices.index(index)}.model.1.weight"]
+            assert weights.min() >= 0
+            total += (weights * (one - other).square()).sum(1).mean((-2, -1))
+    return total
 
 
 @pytest.mark.parametrize("net", ["alex", "squeeze"])

@@ -85,6 +85,15 @@ def tiny(name: str, preset: str, **task: Any) -> TrainConfig:
     return parse_section(values | sizes, "train", TrainConfig)
 
 
+def test_the_recipe_of_the_default_task_is_the_default(tmp_path: Path) -> None:
+    """Written twice, for two runners."""
+    params = tmp_path / "params.yaml"
+    params.write_text(recipe("denoise-deblur", "cpu"))
+    default = Path(__file__).parents[3] / "params.yaml"
+    ours, theirs = (load_section(path, "train", TrainConfig).identity() for path in (params, default))
+    assert ours == theirs
+
+
 class Stop(Exception):
     """The machine fails here."""
 

@@ -50,7 +50,7 @@ def test_users_styles_are_files_and_change_what_the_run_is(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("name", ["no.png", "skimage:no.png"])
 def test_a_missing_style_is_told(name: str, tmp_path: Path) -> None:
-    config = tiny_config("style-transfer", styles={"one": name, "two": name})
+    config = tiny_config("style-transfer", styles={"one": name, "two": "skimage:ihc.png"})
     with pytest.raises(DataError, match=r"no\.png"):
         make_task(config, tmp_path).to(torch.device("cpu"))
 
@@ -67,6 +67,7 @@ def test_a_file_that_is_no_picture_is_told(tmp_path: Path) -> None:
         ({"styles": {"a": "a.png"}}, "at least 2"),
         ({"styles": {"a": "a.png", "no name": "b.png"}}, "identifier"),
         ({"content_layer": "relu5_1"}, "one of trunk.layers"),
+        ({"styles": {"a": "a.png", "b": "./a.png"}}, "a picture of its own for every style"),
     ],
 )
 def test_impossible_options_are_refused(values: dict[str, Any], words: str) -> None:

@@ -8,6 +8,7 @@ from pipelines.errors import DataError
 from pipelines.tasks import SuperResolution, SuperResolutionConfig
 from pipelines.tasks.degradations import bicubic_downsample
 from pipelines.tasks.trunks import TrunkConfig
+from tunable_models import psnr, ssim
 
 CLEAN = torch.rand(2, 3, 26, 27, generator=torch.Generator().manual_seed(0))
 HALF = torch.full((2, 2), 0.5)
@@ -58,6 +59,23 @@ def test_without_weight_there_is_no_critic_and_with_it_the_loss_plays_against_on
     assert again is not None
     for one, other in zip(task.critic.parameters(), again.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_luma_is_measured_as_the_literature_does() -> None:
+    task = tiny_task("super-resolution")
+    example = task.degrade(CLEAN, {}, ())
+    clean = example.targets["clean"]
+    noisy = clean + 0.5 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(1))
+    inner = [picture[..., 2:-2, 2:-2] for picture in (noisy.clamp(0, 1), clean)]
+    weights = torch.tensor([65.481, 128.553, 24.966]) / 255  # of ITU-R BT.601, studio range
+    luma = [(picture * weights[:, None, None]).sum(1, keepdim=True) + 16 / 255 for picture in inner]
+    measures = task.measures(noisy, example)
+    torch.testing.assert_close(measures["psnr_y"], psnr(*luma))
+    torch.testing.assert_close(measures["ssim_y"], ssim(*luma), rtol=0, atol=1e-5)
+    assert task.measures(clean, example)["psnr_y"].tolist() == [100, 100]
+    small = task.degrade(CLEAN[..., :14, :], {}, ())
+    with pytest.raises(DataError, match="15 px at least"):
+        task.measures(small.targets["clean"], small)
 
 
 def test_missing_weights_are_told() -> None:

@@ -1,12 +1,18 @@
 from typing import Any
 
 import pytest
+import torch
 
 from pipelines.config import parse_section
 from pipelines.errors import ConfigError
 from pipelines.train.config import TrainConfig
 
 SUPER = {"task": {"name": "super-resolution"}, "network": {"config": {"scale": 4}}}
+
+
+def critic(depth: int, **values: Any) -> dict[str, Any]:
+    task = {"name": "super-resolution", "adversarial_scale": 0.1, "critic": {"depth": depth}}
+    return {**SUPER, "task": task, **values}
 
 
 @pytest.mark.parametrize(
@@ -28,12 +34,32 @@ SUPER = {"task": {"name": "super-resolution"}, "network": {"config": {"scale": 4
         ({**SUPER, "patch_px": 50}, "patch_px 50 must be a multiple of 4"),
         ({"sampling": {"alpha": 0.2, "family": "uniform"}}, "no option alpha"),
         ({"optimizer": {"lr": 0}}, "optimizer.lr"),
+        ({"network": {"train": "deltas"}}, "random without a checkpoint; name one in network.start"),
+        (critic(3, patch_px=20), "patch_px 20 is less than the 24 px that the task's critic needs"),
+        (
+            {"task": {"name": "super-resolution", "trunk": {"layers": ["relu9_1"]}}},
+            "no layer 'relu9_1'; it has",
+        ),
+        (
+            {"task": {"name": "super-resolution", "trunk": {"layers": ["relu3_4"]}}},
+            "vgg16 has no layer 'relu3_4'",
+        ),
+        ({"task": {"name": "super-resolution", "trunk": {"layers": []}}}, "trunk.layers"),
     ],
 )
 def test_impossible_options_are_refused(values: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_section(values, "train", TrainConfig)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "values", [critic(3, patch_px=24), critic(2, patch_px=20), {**SUPER, "patch_px": 20}]
+)
+def test_patches_that_the_critic_can_judge_are_fine(values: dict[str, Any]) -> None:
+    state = torch.get_rng_state()
+    parse_section(values, "train", TrainConfig)
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_where_a_run_happens_is_no_part_of_its_identity() -> None:

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 from tiny_tasks import tiny_task
@@ -8,6 +10,7 @@ from pipelines.train.batches import Batch
 from pipelines.train.config import TrainConfig
 from pipelines.train.learner import Learner, schedule
 from pipelines.train.loop import Job
+from tunable_models import build
 
 CRITIC = {"adversarial_scale": 0.5, "critic": {"width": 2, "depth": 1}}
 DEVICE = torch.device("cpu")
@@ -67,14 +70,15 @@ def test_a_state_brings_critic_and_optimizers_back() -> None:
         assert torch.equal(one, two)
 
 
-def test_frozen_tensors_are_not_trained() -> None:
+def test_frozen_tensors_are_not_trained(tmp_path: Path) -> None:
+    torch.save(build("edsr", width=2, blocks=1).state_dict(), tmp_path / "start.pth")
     options = {
-        "network": {"config": {"width": 2, "blocks": 1}, "train": "deltas"},
+        "network": {"config": {"width": 2, "blocks": 1}, "train": "deltas", "start": "start.pth"},
         "optimizer": {"warmup_steps": 0},
         "compute": {"runner": "local"},
     }
     config, task = parse_section(options, "train", TrainConfig), tiny_task("denoise-deblur")
-    learner = Learner(config, task, DEVICE)
+    learner = Learner(config, task, DEVICE, tmp_path)
     learner.wrap(lambda module: module)
     before = {name: parameter.clone() for name, parameter in learner.network.named_parameters()}
     for _ in range(2):  # the last layer is zero at first, which stops the gradient of all before it

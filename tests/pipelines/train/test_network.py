@@ -1,12 +1,17 @@
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
+from torch import nn
 
 from pipelines.config import parse_section
-from pipelines.errors import ConfigError
+from pipelines.errors import ConfigError, DataError
+from pipelines.records import sha256_file
 from pipelines.train.network import NetworkConfig
-from tunable_models import ControlSpace
+from tunable_models import ControlSpace, build
 
 SPACE = ControlSpace.box("denoise", "deblur")
 
@@ -49,8 +54,14 @@ def size(config: NetworkConfig) -> int:
     return sum(parameter.numel() for parameter in config.make(SPACE, 0).parameters())
 
 
-def test_deltas_alone_leave_the_base_frozen() -> None:
-    network = small(train="deltas").make(SPACE, 0)
+@pytest.fixture
+def plain() -> nn.Module:
+    return build("edsr", width=4, blocks=1)
+
+
+def test_deltas_alone_leave_the_base_frozen(plain: nn.Module, tmp_path: Path) -> None:
+    torch.save({"params": plain.state_dict()}, tmp_path / "start.pth")
+    network = small(train="deltas", start="start.pth").make(SPACE, 0, tmp_path)
     trained = [name for name, parameter in network.named_parameters() if parameter.requires_grad]
     assert trained
     assert len(trained) < len(list(network.named_parameters()))
@@ -60,3 +71,66 @@ def test_deltas_alone_leave_the_base_frozen() -> None:
 def test_patterns_choose_what_is_tunable() -> None:
     assert size(small(include=("body.*",))) < size(small())
     assert size(small(exclude=("body.*",))) < size(small())
+
+
+@pytest.mark.parametrize("name", ["start.safetensors", "start.pth", "start.PT"])
+def test_it_starts_as_the_checkpoint(name: str, plain: nn.Module, tmp_path: Path) -> None:
+    if name == "start.safetensors":
+        safetensors.torch.save_file(plain.state_dict(), tmp_path / name)
+    else:
+        torch.save({"params": plain.state_dict()}, tmp_path / name)
+    x = torch.rand(1, 3, 8, 8)
+    for start in (name, str(tmp_path / name)):  # relative to the root, or absolute
+        config = small(start=start)
+        network = config.make(SPACE, 0, tmp_path).eval()
+        torch.testing.assert_close(network.at(denoise=0.3, deblur=0.9)(x), plain.eval()(x))
+        assert config.materials(tmp_path) == {"start": sha256_file(tmp_path / name)}
+    assert small().materials(tmp_path) == {}
+
+
+def _other_size(path: Path) -> None:
+    torch.save(build("edsr", width=5, blocks=1).state_dict(), path)
+
+
+def _a_part(path: Path) -> None:
+    state = build("edsr", width=4, blocks=1).state_dict()
+    state.popitem()
+    torch.save(state, path)
+
+
+def _no_tensors(path: Path) -> None:
+    torch.save(dict.fromkeys(build("edsr", width=4, blocks=1).state_dict(), "text"), path)
+
+
+def _code(path: Path) -> None:
+    torch.save(build("edsr", width=4, blocks=1), path)  # a pickled module could run anything
+
+
+def _a_list(path: Path) -> None:
+    torch.save([torch.zeros(1)], path)
+
+
+@pytest.mark.parametrize(
+    ("write", "words"),
+    [
+        (_other_size, "does not fit.*of another shape"),
+        (_a_part, "does not fit.*missing"),
+        (_no_tensors, "does not fit"),
+        (_code, "tensors alone"),
+        (_a_list, "got a list"),
+        (lambda path: path.write_bytes(b"no checkpoint"), "tensors alone"),
+        (lambda path: None, "found no such file"),
+    ],
+)
+def test_an_unfit_start_is_named(write: Any, words: str, tmp_path: Path) -> None:
+    write(tmp_path / "start.pth")
+    with pytest.raises(DataError, match=rf"start\.pth.*{words}|{words}.*start\.pth"):
+        small(start="start.pth").make(SPACE, 0, tmp_path)
+
+
+def test_a_broken_or_strange_start_is_named(tmp_path: Path) -> None:
+    (tmp_path / "start.safetensors").write_bytes(b"no checkpoint")
+    with pytest.raises(DataError, match=r"start\.safetensors is no checkpoint"):
+        small(start="start.safetensors").make(SPACE, 0, tmp_path)
+    with pytest.raises(DataError, match=r"expected a file of \.safetensors, \.pth, \.pt, got .*start\.npz"):
+        small(start="start.npz").materials(tmp_path)

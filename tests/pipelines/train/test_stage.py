@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from mlflow import MlflowClient
 from PIL import Image
 from tiny_tasks import tiny_config
@@ -9,11 +10,13 @@ from tiny_tasks import tiny_config
 from pipelines.config import parse_section
 from pipelines.errors import DataError
 from pipelines.paths import Layout
+from pipelines.records import sha256_file
 from pipelines.tracking import EXPERIMENT, tracking_uri
 from pipelines.train import local
 from pipelines.train.config import TrainConfig
 from pipelines.train.stage import run
 from pipelines.trained import load_trained
+from tunable_models import build
 
 DETERMINISTIC = ("model.safetensors", "curve.csv", "record.json")
 
@@ -90,6 +93,31 @@ def test_what_comes_from_outside_is_recorded_and_makes_another_run(
     Image.new("RGB", (40, 40), "green").save(tmp_path / "two.png")
     run(styles, layout)
     assert json.loads((layout.train / "record.json").read_text())["fingerprint"] != record["fingerprint"]
+
+
+def test_a_checkpoint_to_start_from_is_recorded_and_not_needed_later(
+    config: TrainConfig, layout: Layout, tmp_path: Path
+) -> None:
+    start = tmp_path / "start.pth"
+    network = {**config.network.model_dump(), "train": "deltas", "start": "start.pth"}
+    warm = parse_section(config.model_dump() | {"network": network}, "train", TrainConfig)
+    with pytest.raises(DataError, match=r"start\.pth, found no such file"):
+        run(warm, layout)
+    fingerprints = set()
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        plain = build("edsr", width=4, blocks=1)
+        torch.save(plain.state_dict(), start)
+        run(warm, layout)
+        start.rename(tmp_path / "away.pth")
+        trained, record = load_trained(layout)
+        assert record["materials"] == {"start": sha256_file(tmp_path / "away.pth")}
+        fingerprints.add(record["fingerprint"])
+        # Deltas alone were trained: where the sliders are at 0, the network is what it was.
+        x = torch.rand(1, 3, 8, 8)
+        torch.testing.assert_close(trained.at(denoise=0.0, deblur=0.0)(x), plain.eval()(x))
+        assert not torch.allclose(trained.at(denoise=1.0, deblur=1.0)(x), plain(x))
+    assert len(fingerprints) == 2
 
 
 def test_an_interrupted_run_is_marked_and_goes_on(
