@@ -16,9 +16,8 @@ from pipelines.evaluate.settings import Setting, default_setting, native, positi
 from pipelines.evaluate.shown import enlarged
 from pipelines.evaluate.subject import Subject
 from pipelines.tasks import Example, Task
-from tunable_models import ControlSpace, psnr
-
-LIMIT_DB = 100.0
+from pipelines.tasks.decibels import nearness
+from tunable_models import ControlSpace
 
 
 @dataclass(frozen=True)
@@ -66,14 +65,11 @@ def match(subject: Subject, example: Example, face: Face, tick: Callable[[], Non
     """Run one photograph, degraded as the face says, at every setting."""
     clean = example.targets["clean"]
 
-    def db(picture: torch.Tensor) -> float:
-        return psnr(picture.clamp(0, 1), clean.clamp(0, 1)).clamp(max=LIMIT_DB).item()
-
     values = []
     for setting in face.settings:
-        values.append(db(subject(example.inputs, setting)))
+        values.append(nearness(subject(example.inputs, setting), clean).item())
         tick()
-    return Match(db(enlarged(example.inputs, clean)), tuple(values))
+    return Match(nearness(enlarged(example.inputs, clean), clean).item(), tuple(values))
 
 
 def table(space: ControlSpace, matched: Mapping[Face, Sequence[Match]]) -> list[dict[str, Any]]:

@@ -19,9 +19,8 @@ from pipelines.evaluate.shown import shown
 from pipelines.evaluate.subject import Subject
 from pipelines.pictures import Tile, contact_sheet
 from pipelines.tasks import Example
-from tunable_models import ControlSpace, psnr
-
-MAX_PSNR_DB = 100.0
+from pipelines.tasks.decibels import nearness
+from tunable_models import ControlSpace
 
 WIDTH_PX = 800
 """Pictures are enlarged as far as the widest row fits a README."""
@@ -91,5 +90,5 @@ def _given(inputs: Tensor, clean: Tensor, window: Window, scale: int) -> list[Ti
 
 def _tile(label: str, image: Tensor, clean: Tensor, window: Window) -> Tile:
     crop, target = image[0][:, *window].clamp(0, 1), clean[0][:, *window]
-    db = psnr(crop[None], target[None]).clamp(max=MAX_PSNR_DB).item()
+    db = nearness(crop[None], target[None]).item()
     return f"{label}\n{db:.1f} dB", crop

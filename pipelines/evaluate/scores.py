@@ -14,11 +14,9 @@ from pipelines.evaluate.settings import Setting
 from pipelines.evaluate.shown import shown
 from pipelines.perceptual import LPIPS
 from pipelines.tasks import Example, Task
-from tunable_models import TunableError, psnr, ssim
+from pipelines.tasks.decibels import nearness
+from tunable_models import TunableError, ssim
 from tunable_models.metrics import NIQE
-
-MAX_PSNR_DB = 100.0
-"""Where PSNR is cut: equal pictures would be infinite, which JSON cannot say and a mean cannot use."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +86,11 @@ class Judge:
         """An output (1, 3, sH, sW) at a setting."""
         output, omega = output.clamp(0, 1), torch.tensor([setting])
         aim = self._aim(setting)
-        own = {} if aim is None else {"psnr_own": _db(output, aim), "ssim_own": ssim(output, aim).item()}
+        own = (
+            {}
+            if aim is None
+            else {"psnr_own": nearness(output, aim).item(), "ssim_own": ssim(output, aim).item()}
+        )
         measures = self._task.measures(output, self._shown)
         controls = range(len(self._task.space))
         return Score(
@@ -101,7 +103,7 @@ class Judge:
             progress=tuple(
                 self._task.progress(output, self._shown, omega, control).item() for control in controls
             ),
-            vertices=tuple(_db(output, aim) for aim in self._vertex_aims),
+            vertices=tuple(nearness(output, aim).item() for aim in self._vertex_aims),
         )
 
     def _distinct_aims(self) -> list[Tensor]:
@@ -116,7 +118,7 @@ class Judge:
 
     def _to_clean(self, picture: Tensor) -> dict[str, float]:
         return {
-            "psnr_clean": _db(picture, self.clean),
+            "psnr_clean": nearness(picture, self.clean).item(),
             "ssim_clean": ssim(picture, self.clean).item(),
             "lpips": self._lpips.measure(picture, self.clean).item(),
         }
@@ -135,7 +137,3 @@ class Judge:
                 "defined; set evaluate.niqe_model to null"
             )
         return {"niqe": value}
-
-
-def _db(picture: Tensor, target: Tensor) -> float:
-    return psnr(picture, target).clamp(max=MAX_PSNR_DB).item()

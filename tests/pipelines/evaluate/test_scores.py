@@ -7,10 +7,11 @@ from small_tasks import Enlarging, Fading, Tinting
 
 from pipelines.data.photos import PhotoSet
 from pipelines.evaluate.config import EvaluateConfig
-from pipelines.evaluate.scores import MAX_PSNR_DB, Judge, mean, means
+from pipelines.evaluate.scores import Judge, mean, means
 from pipelines.evaluate.shown import degrade
 from pipelines.perceptual import LPIPS
 from pipelines.tasks import DenoiseDeblur
+from pipelines.tasks.decibels import LIMIT_DB
 
 TARGETS = ("input", "denoised", "deblurred", "clean")
 
@@ -33,7 +34,7 @@ def test_numbers_are_scikit_images(
 
     corners = [example.targets[name] for name in TARGETS]
     assert got.vertices[1:] == pytest.approx([db(target) for target in corners[1:]], abs=1e-4)
-    assert got.vertices[0] == MAX_PSNR_DB  # the input is what the first corner asks for
+    assert got.vertices[0] == LIMIT_DB  # the input is what the first corner asks for
     assert got.numbers["psnr_clean"] == pytest.approx(db(corners[-1]), abs=1e-4)
     assert got.numbers["psnr_own"] == pytest.approx(db(own), abs=1e-4)
     assert got.numbers["ssim_clean"] == pytest.approx(similarity(corners[-1]), abs=1e-5)
@@ -58,7 +59,7 @@ def test_outputs_are_clamped_before_they_are_compared(
     clean = example.targets["clean"]
     overshooting = torch.where(clean == 1, 3.0, torch.where(clean == 0, -3.0, clean))
     got = Judge(task, example, lpips).score(overshooting, (1.0, 1.0))
-    assert got.numbers["psnr_clean"] == got.progress[0] == MAX_PSNR_DB
+    assert got.numbers["psnr_clean"] == got.progress[0] == LIMIT_DB
 
 
 def test_a_task_without_one_aim_has_no_numbers_of_its_own_setting(
@@ -75,7 +76,7 @@ def test_measures_of_the_task_join_and_vertices_that_ask_for_the_same_do_not_cou
 ) -> None:
     example = degrade(photos, 0, Enlarging(), config)
     perfect = Judge(Enlarging(), example, lpips).score(example.targets["clean"], (1.0, 0.0))
-    assert perfect.numbers["psnr_input_again"] == perfect.numbers["psnr_own"] == MAX_PSNR_DB
+    assert perfect.numbers["psnr_input_again"] == perfect.numbers["psnr_own"] == LIMIT_DB
     assert perfect.vertices[0] > perfect.vertices[1]
     fading = degrade(photos, 0, Fading(), config)
     assert Judge(Fading(), fading, lpips).score(fading.inputs, (1.0,)).vertices == ()
