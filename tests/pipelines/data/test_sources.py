@@ -100,7 +100,7 @@ def test_scikit_image_brings_photographs_without_being_imported(tmp_path: Path) 
 
 
 def test_no_scikit_image_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.data.sources.find_spec", lambda name: None)
+    monkeypatch.setattr("pipelines.data.bundled.find_spec", lambda name: None)
     with pytest.raises(DataError, match="pip install scikit-image"):
         list_photos(SKIMAGE, tmp_path)
 
