@@ -73,3 +73,11 @@ def test_the_input_counts_as_it_is_shown(photos: PhotoSet, config: EvaluateConfi
     found = match(lambda inputs, _: torch.full_like(inputs, 7.0), example, face)  # type: ignore[arg-type]
     white = -10 * torch.log10((1 - example.targets["clean"]).square().mean()).item()
     assert found.psnr == pytest.approx((white, white), abs=1e-4)
+
+
+def test_what_a_condition_is_trained_on_is_what_it_is_matched_with() -> None:
+    task, clean, omega = Fading(), torch.rand(2, 3, 4, 4), torch.tensor([[0.2], [0.8]])
+    trained = task.sample(clean, omega, [(0,), (1,)]).inputs
+    for one, picture, inputs in zip(omega, clean, trained, strict=True):
+        levels = {**task.levels, **(task.matched(one) or {})}
+        torch.testing.assert_close(task.degrade(picture[None], levels, (0,)).inputs[0], inputs)
