@@ -5,15 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 from PIL import Image
 from typer.testing import CliRunner, Result
 
 import zoo
 from pipelines.cli import app
-from tunable_models import Control, ControlSpace, build, make_tunable
+from published import EDSR, publish_small
+from tunable_models import Control, ControlSpace
 
-EDSR = {"width": 4, "blocks": 1}
 SPACE = ControlSpace.box(
     Control(name="denoise", description="Removes noise.", metric="psnr"),
     Control(name="level", high=50.0, default=25.0, unit="sigma/255"),
@@ -22,41 +21,18 @@ SPACE = ControlSpace.box(
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> zoo.Store:
-    torch.manual_seed(0)
-    network = make_tunable(build("edsr", **EDSR), SPACE)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(0.05 * torch.randn_like(parameter))
-    store = zoo.Store(tmp_path_factory.mktemp("store"))
-    zoo.publish(
-        network,
-        name="tiny",
-        task="denoise",
-        architecture="edsr",
-        config=EDSR,
-        license={"weights": "Apache-2.0", "data": "CC0-1.0"},
-        description="A network for tests.",
-        metrics={"summary": {"psnr": 31.23456}, "rows": [1, 2]},
-        store=store,
-    )
-    return store
+    folder = tmp_path_factory.mktemp("store")
+    metrics = {"summary": {"psnr": 31.23456}, "rows": [1, 2]}
+    publish_small(folder, SPACE, description="A network for tests.", metrics=metrics)
+    return zoo.Store(folder)
 
 
 @pytest.fixture
 def enlarging(store: zoo.Store) -> zoo.Entry:
     """A model of another task beside ``tiny``: four times larger, three sliders that share a sum."""
     space = ControlSpace.simplex("accuracy", "detail", "calm")
-    config = {**EDSR, "scale": 4}
-    return zoo.publish(
-        make_tunable(build("edsr", **config), space, rank=1),
-        name="large",
-        task="super-resolution",
-        architecture="edsr",
-        config=config,
-        rank=1,
-        license={"weights": "Apache-2.0", "data": "CC0-1.0"},
-        store=zoo.Store(store.root.with_name("both")),
-    )
+    folder = store.root.with_name("both")
+    return publish_small(folder, space, {**EDSR, "scale": 4}, rank=1, name="large", task="super-resolution")
 
 
 @pytest.fixture

@@ -12,26 +12,16 @@ import torch
 from typer.testing import Result
 
 import zoo
-from networks import perturb
-from tunable_models import ControlSpace, build, make_tunable
+from published import publish_small
+from tunable_models import ControlSpace
 
 NAFNET = {"width": 4, "enc_blocks": [1], "middle_blocks": 1, "dec_blocks": [1]}
 
 
 @pytest.fixture
 def nafnet(tmp_path: Path) -> zoo.Entry:
-    torch.manual_seed(0)
-    network = make_tunable(build("nafnet", **NAFNET), ControlSpace.box("denoise"))
-    perturb(network, 0.05)
-    return zoo.publish(
-        network,
-        name="naf",
-        task="denoise",
-        architecture="nafnet",
-        config=NAFNET,
-        license={"weights": "Apache-2.0", "data": "CC0-1.0"},
-        store=zoo.Store(tmp_path / "store"),
-    )
+    space = ControlSpace.box("denoise")
+    return publish_small(tmp_path / "store", space, NAFNET, architecture="nafnet", name="naf")
 
 
 def session(path: Path) -> onnxruntime.InferenceSession:

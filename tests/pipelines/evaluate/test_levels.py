@@ -1,8 +1,8 @@
 import pytest
-from small_tasks import Fading, Tinting
 
 from pipelines.errors import ConfigError
 from pipelines.evaluate.levels import levels_of
+from small_tasks import Fading, Tinting
 
 
 def test_what_is_not_asked_for_stands_where_the_task_says() -> None:

@@ -1,6 +1,5 @@
 import pytest
 import torch
-from small_tasks import Fading, Tinting
 from torch import Tensor
 
 from pipelines.data.photos import PhotoSet
@@ -8,6 +7,7 @@ from pipelines.evaluate.config import EvaluateConfig
 from pipelines.evaluate.matched import Match, faced, match, table
 from pipelines.evaluate.settings import Setting
 from pipelines.evaluate.shown import degrade
+from small_tasks import Fading, Tinting
 
 
 class Lighter:

@@ -1,5 +1,4 @@
 import pytest
-from small_tasks import Fading
 from torch import Tensor
 
 from pipelines.data.photos import PhotoSet
@@ -10,6 +9,7 @@ from pipelines.evaluate.settings import Setting
 from pipelines.evaluate.subject import Subject
 from pipelines.perceptual import LPIPS
 from pipelines.tasks import DenoiseDeblur
+from small_tasks import Fading
 from tunable_models import ImageContract, TunableNetwork
 
 

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import torch
-from small_tasks import Enlarging, Fading, Tinting
 from torch import Tensor
 
 from pipelines.data.photos import PhotoSet
@@ -11,6 +10,7 @@ from pipelines.evaluate.settings import Setting
 from pipelines.evaluate.shown import degrade
 from pipelines.pictures import to_image
 from pipelines.tasks import DenoiseDeblur, Task
+from small_tasks import Enlarging, Fading, Tinting
 from tunable_models import ControlSpace
 
 

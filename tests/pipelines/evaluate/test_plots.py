@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from small_tasks import Enlarging, Fading, Tinting
 from torch import Tensor
 
 import pipelines
@@ -18,6 +17,7 @@ from pipelines.evaluate.settings import Setting, sweeps
 from pipelines.evaluate.subject import Subject
 from pipelines.perceptual import LPIPS
 from pipelines.tasks import DenoiseDeblur, Task
+from small_tasks import Enlarging, Fading, Tinting
 from tunable_models import ImageContract, TunableNetwork
 
 ROOT = Path(pipelines.__file__).parents[1]

@@ -3,7 +3,6 @@
 import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
-from small_tasks import Enlarging, Fading, Tinting
 
 from pipelines.data.photos import PhotoSet
 from pipelines.evaluate.config import EvaluateConfig
@@ -12,6 +11,7 @@ from pipelines.evaluate.shown import degrade
 from pipelines.perceptual import LPIPS
 from pipelines.tasks import DenoiseDeblur
 from pipelines.tasks.decibels import LIMIT_DB
+from small_tasks import Enlarging, Fading, Tinting
 
 TARGETS = ("input", "denoised", "deblurred", "clean")
 

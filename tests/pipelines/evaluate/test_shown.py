@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 import torch
-from small_tasks import Enlarging
 
 from pipelines.data.photos import PhotoSet, write_photos
 from pipelines.errors import ConfigError, DataError
 from pipelines.evaluate.config import EvaluateConfig
 from pipelines.evaluate.shown import degrade, enlarged, shown
 from pipelines.tasks import DenoiseDeblur, Example
+from small_tasks import Enlarging
 
 
 def test_clean_is_the_photograph_and_the_noise_is_not_clipped(

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import torch
-from small_tasks import Enlarging, Fading, Tinting
 from torch import Tensor
 
 from pipelines.data.photos import PhotoSet
@@ -16,6 +15,7 @@ from pipelines.evaluate.shown import degrade
 from pipelines.evaluate.summary import summarise
 from pipelines.perceptual import LPIPS
 from pipelines.tasks import DenoiseDeblur, Example, Task
+from small_tasks import Enlarging, Fading, Tinting
 
 Restore = Callable[[Example, Tensor], Tensor]
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from tiny_tasks import SMALL
 
 from pipelines.__main__ import STAGES
 from pipelines.config import SECTIONS, load_section, parse_section
@@ -21,6 +20,7 @@ from pipelines.train.batches import Share
 from pipelines.train.checkpoint import CheckpointStore
 from pipelines.train.config import TrainConfig
 from pipelines.train.loop import Job, Progress, train
+from tiny_tasks import SMALL
 from tunable_models import TunableNetwork
 
 NETWORKS: dict[str, dict[str, Any]] = {

@@ -7,16 +7,15 @@ from typing import Any
 
 import httpx
 import pytest
-import torch
 from fastapi import FastAPI
 from PIL import Image
 
 import zoo
 from pipelines.serve.app import create_app
 from pipelines.serve.config import ServeConfig
-from tunable_models import Control, ControlSpace, build, make_tunable
+from published import EDSR, publish_small
+from tunable_models import Control, ControlSpace
 
-EDSR = {"width": 4, "blocks": 1}
 SPACE = ControlSpace.box(
     Control(name="denoise", description="Removes noise."),
     Control(name="level", description="Noise to expect.", high=50.0, default=25.0, unit="sigma/255"),
@@ -55,21 +54,7 @@ class Client:
 
 @pytest.fixture(scope="session")
 def entry(tmp_path_factory: pytest.TempPathFactory) -> zoo.Entry:
-    torch.manual_seed(0)
-    network = make_tunable(build("edsr", **EDSR), SPACE)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(0.05 * torch.randn_like(parameter))
-    return zoo.publish(
-        network,
-        name="tiny",
-        task="denoise",
-        architecture="edsr",
-        config=EDSR,
-        license={"weights": "Apache-2.0", "data": "CC0-1.0"},
-        description="A network for tests.",
-        store=zoo.Store(tmp_path_factory.mktemp("store")),
-    )
+    return publish_small(tmp_path_factory.mktemp("store"), SPACE, description="A network for tests.")
 
 
 @pytest.fixture(scope="session")
@@ -83,16 +68,8 @@ def enlarging(tmp_path_factory: pytest.TempPathFactory) -> zoo.Predictor:
     space = ControlSpace.simplex(
         Control(name="accuracy", default=1.0), Control(name="perception", default=0.0)
     )
-    config = {**EDSR, "scale": 4}
-    entry = zoo.publish(
-        make_tunable(build("edsr", **config), space),
-        name="large",
-        task="super-resolution",
-        architecture="edsr",
-        config=config,
-        license={"weights": "Apache-2.0", "data": "CC0-1.0"},
-        store=zoo.Store(tmp_path_factory.mktemp("enlarging")),
-    )
+    folder = tmp_path_factory.mktemp("enlarging")
+    entry = publish_small(folder, space, {**EDSR, "scale": 4}, name="large", task="super-resolution")
     return zoo.load(str(entry.folder))
 
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
-from tiny_tasks import tiny_task
 
 from pipelines.tasks.blended import BlendedTask
+from tiny_tasks import tiny_task
 
 CLEAN = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0)).mul(255).round() / 255
 

@@ -1,10 +1,10 @@
 import pytest
 import torch
 from pydantic import ValidationError
-from tiny_tasks import tiny_task
 
 from pipelines.streams import generator
 from pipelines.tasks import DenoiseStrengthConfig, ThreeObjectivesConfig
+from tiny_tasks import tiny_task
 
 NAMES = ["denoise-strength", "three-objectives", "noise-level"]
 TARGETS = {"noise-level": {"clean"}}

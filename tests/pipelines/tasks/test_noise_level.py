@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from tiny_tasks import tiny_task
 
 

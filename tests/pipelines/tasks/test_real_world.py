@@ -2,11 +2,11 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_tasks import tiny_task
 
 from pipelines.config import parse_section
 from pipelines.errors import ConfigError
 from pipelines.tasks import RealWorldConfig
+from tiny_tasks import tiny_task
 from tunable_models import psnr
 
 # Grey, because JPEG halves the resolution of colour at any quality.

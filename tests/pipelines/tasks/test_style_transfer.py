@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
-from tiny_tasks import SMALL, tiny_config, tiny_task
 
 from pipelines.config import parse_section
 from pipelines.data.paintings import painting_file, read_painting
 from pipelines.errors import ConfigError, DataError
 from pipelines.records import sha256_file
 from pipelines.tasks import StyleTransfer, StyleTransferConfig, make_task
+from tiny_tasks import SMALL, tiny_config, tiny_task
 
 STYLES = StyleTransferConfig().styles
 

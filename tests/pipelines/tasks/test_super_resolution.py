@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny_tasks import tiny_task
 
 from pipelines.errors import DataError
 from pipelines.tasks import SuperResolution, SuperResolutionConfig
 from pipelines.tasks.degradations import bicubic_downsample
 from pipelines.tasks.trunks import TrunkConfig
+from tiny_tasks import tiny_task
 from tunable_models import psnr, ssim
 
 CLEAN = torch.rand(2, 3, 26, 27, generator=torch.Generator().manual_seed(0))

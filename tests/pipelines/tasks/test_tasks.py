@@ -4,11 +4,11 @@ import typing
 
 import pytest
 import torch
-from tiny_tasks import NAMES, tiny_config, tiny_task
 from torch import Tensor
 
 from pipelines.recipes import NAMES as RECIPES
 from pipelines.tasks import TASKS, Example, Key, Task, TaskConfig, make_task
+from tiny_tasks import NAMES, tiny_config, tiny_task
 
 KEYS: list[Key] = [(0, 7, index) for index in range(3)]
 

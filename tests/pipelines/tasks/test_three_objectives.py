@@ -1,6 +1,7 @@
 import torch
-from tiny_tasks import tiny_task
 from torch.nn import functional as F
+
+from tiny_tasks import tiny_task
 
 CLEAN = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 

@@ -2,7 +2,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_tasks import tiny_task
 
 from pipelines.config import parse_section
 from pipelines.tasks import Key, Task
@@ -10,6 +9,7 @@ from pipelines.train.batches import Batch
 from pipelines.train.config import TrainConfig
 from pipelines.train.learner import Learner, schedule
 from pipelines.train.loop import Job
+from tiny_tasks import tiny_task
 from tunable_models import build
 
 CRITIC = {"adversarial_scale": 0.5, "critic": {"width": 2, "depth": 1}}

@@ -3,12 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_tasks import NAMES, tiny_config
 
 from pipelines.config import parse_section
 from pipelines.data.photos import write_photos
 from pipelines.train.config import TrainConfig
 from pipelines.train.samples import Samples, _omegas
+from tiny_tasks import NAMES, tiny_config
 from tunable_models import ControlSpace
 
 NETWORKS = {

@@ -5,7 +5,6 @@ import pytest
 import torch
 from mlflow import MlflowClient
 from PIL import Image
-from tiny_tasks import tiny_config
 
 from pipelines.config import parse_section
 from pipelines.errors import DataError
@@ -16,6 +15,7 @@ from pipelines.train import local
 from pipelines.train.config import TrainConfig
 from pipelines.train.stage import run
 from pipelines.trained import load_trained
+from tiny_tasks import tiny_config
 from tunable_models import build
 
 DETERMINISTIC = ("model.safetensors", "curve.csv", "record.json")

@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+
 from plain_networks import SMALL
 
 CASES = [

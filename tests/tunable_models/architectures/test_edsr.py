@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 import torch
-from plain_networks import Shapes, load, reach_of
 from torch import Tensor
 from torch.nn import functional
 
+from plain_networks import Shapes, load, reach_of
 from tunable_models import ArchitectureError, build, get_architecture
 
 MEAN = torch.tensor([0.4488, 0.4371, 0.4040])

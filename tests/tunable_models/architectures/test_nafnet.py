@@ -2,10 +2,10 @@ from typing import Any
 
 import pytest
 import torch
-from plain_networks import Shapes, load
 from torch import Tensor, nn
 from torch.nn import functional
 
+from plain_networks import Shapes, load
 from tunable_models import ArchitectureError, build, get_architecture
 from tunable_models.architectures.nafnet import LayerNorm2d, NAFBlock
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 import torch
-from plain_networks import SMALL
 
+from plain_networks import SMALL
 from tunable_models import ArchitectureError, build, get_architecture, list_architectures
 from tunable_models.architectures import list_presets
 

@@ -1,9 +1,9 @@
 import pytest
 import torch
-from plain_networks import Shapes, load
 from torch import Tensor
 from torch.nn import functional
 
+from plain_networks import Shapes, load
 from tunable_models import ArchitectureError, build, get_architecture
 
 

@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 import torch
-from plain_networks import Shapes, load, reach_of
 from torch import Tensor
 
+from plain_networks import Shapes, load, reach_of
 from tunable_models import ArchitectureError, build, get_architecture
 
 TINY: dict[str, Any] = {"width": 6, "depths": [2, 1], "heads": [2, 3], "window": 4}

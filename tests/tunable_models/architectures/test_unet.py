@@ -1,7 +1,7 @@
 import pytest
 import torch
-from plain_networks import reach_of
 
+from plain_networks import reach_of
 from tunable_models import ArchitectureError, build, get_architecture
 
 
