@@ -113,6 +113,16 @@ class PhotoSet:
         """Paths below the source, with ``/``; unique."""
         return [photo.name for photo in self.index.photos]
 
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """Height and width of each in pixels, from the index alone."""
+        return [(photo.height, photo.width) for photo in self.index.photos]
+
+    @property
+    def shards(self) -> list[int]:
+        """The shard that holds the pixels of each."""
+        return [0] * len(self)
+
     def __len__(self) -> int:
         return len(self.index.photos)
 
