@@ -7,9 +7,9 @@ from pathlib import Path
 from pipelines.data.config import PrepareConfig
 from pipelines.data.duplicates import perceptual_hash
 from pipelines.data.photos import PhotoSet, Pixels, write_photos
-from pipelines.data.progress import progress
 from pipelines.data.sources import Listing, decode, list_photos
 from pipelines.errors import DataError
+from pipelines.progress import progress
 from zoo.errors import ImageError
 
 

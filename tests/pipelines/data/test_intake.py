@@ -41,7 +41,7 @@ def test_the_unreadable_are_named_as_they_are_met(
     take_in("photos", config(), tmp_path, tmp_path / "set")
     out = capsys.readouterr().out
     assert "left out 'broken.png'" in out
-    assert "5/5 photographs" in out
+    assert "photograph 5/5" in out
 
 
 def test_too_many_unreadable_are_an_error(source: Path, tmp_path: Path) -> None:

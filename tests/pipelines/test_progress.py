@@ -1,0 +1,184 @@
+"""Lines where there is no terminal, a bar on one."""
+
+import io
+import os
+import re
+import sys
+import threading
+import time
+
+import pytest
+
+from pipelines.progress import Display, progress
+
+FACTS = {"loss": "0.0341", "rmse": "0.0341", "memory": "1.2 GB"}
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.progress.LINE_EVERY_S", 0.0)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    return Terminal()
+
+
+def test_a_line_holds_everything(often: None, capsys: pytest.CaptureFixture[str]) -> None:
+    with Display("train", total=2200, done=100) as display:
+        display.update(200, rate=83.1, left_s=1445, facts=FACTS)
+        first = capsys.readouterr().out
+    assert first == ("train  step 200/2200  loss 0.0341 (rmse 0.0341)  83 images/s  1.2 GB  0:24:05 left\n")
+    last = capsys.readouterr().out
+    assert last == ("train  step 200/2200  loss 0.0341 (rmse 0.0341)  83 images/s  1.2 GB  0:00:00 in all\n")
+
+
+def test_lines_come_every_few_seconds_and_one_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    with Display("train", total=3) as display:
+        for done in (1, 2, 3):
+            display.update(done)
+        assert capsys.readouterr().out == ""
+    assert capsys.readouterr().out == "train  step 3/3  0:00:00 in all\n"
+
+
+def test_the_time_left_is_worked_out(often: None, capsys: pytest.CaptureFixture[str]) -> None:
+    with Display("train", total=1000, done=500) as display:
+        time.sleep(0.1)
+        display.update(501)
+    seconds = re.search(r"0:00:(\d\d) left", capsys.readouterr().out)
+    assert seconds is not None
+    assert 49 <= int(seconds[1]) <= 59  # 499 units of a tenth of a second or little more
+
+
+@pytest.mark.parametrize(
+    ("left_s", "told"),
+    [(0.4, "0:00:00 left"), (90_000, "1 day, 1:00:00 left"), (float("inf"), "? left"), (-1, "0:00:00 left")],
+)
+def test_times_read_well(often: None, capsys: pytest.CaptureFixture[str], left_s: float, told: str) -> None:
+    with Display("train", total=2) as display:
+        display.update(1, left_s=left_s)
+    assert told in capsys.readouterr().out
+
+
+def test_slow_speeds_keep_their_digits(often: None, capsys: pytest.CaptureFixture[str]) -> None:
+    with Display("train", total=2) as display:
+        display.update(1, rate=0.126)
+    assert "0.13 images/s" in capsys.readouterr().out
+
+
+def test_quiet_says_only_what_it_is_told(often: None, capsys: pytest.CaptureFixture[str]) -> None:
+    with Display("train", total=2, quiet=True) as display:
+        display.update(1)
+        display.say("a checkpoint is damaged")
+    assert capsys.readouterr().out == "a checkpoint is damaged\n"
+
+
+def test_an_error_passes_and_the_last_line_stays(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        with Display("train", total=2) as display:
+            display.update(1)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert capsys.readouterr().out.startswith("train  step 1/2")
+
+
+def test_no_control_characters_without_a_terminal(
+    often: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with Display("train", total=2) as display:
+        display.update(1, rate=1, facts=FACTS)
+        display.say("word")
+    out = capsys.readouterr().out
+    assert out.count("\n") == 3
+    assert not CONTROL.search(out)
+
+
+def test_a_bar_on_a_terminal(terminal: Terminal) -> None:
+    with Display("train", total=2200, done=100, stream=terminal) as display:
+        display.update(1100, rate=83.1, left_s=1445, facts=FACTS)
+        display.say("a [b]checkpoint[/b] is damaged")
+        print("printed by others")
+        time.sleep(0.3)  # the bar is renewed ten times a second
+    out = terminal.getvalue()
+    assert "━" in out
+    assert "1100/2200" in out
+    assert "loss 0.0341 (rmse 0.0341)  83 images/s  1.2 GB  0:24:05 left" in out
+    assert "a [b]checkpoint[/b] is damaged\n" in out
+    assert "printed by others\n" in out
+    assert out.rstrip().endswith(
+        "train  step 1100/2200  loss 0.0341 (rmse 0.0341)  83 images/s  1.2 GB  0:00:00 in all"
+    )
+    assert "\x1b[38" in out  # in colour
+
+
+def test_no_colour_for_who_wants_none(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    with Display("train", total=2, stream=terminal) as display:
+        display.update(1)
+        time.sleep(0.2)
+    assert "\x1b[3" not in terminal.getvalue()
+
+
+def test_a_terminal_that_cannot_go_back_gets_lines(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    with Display("train", total=2, stream=terminal) as display:
+        display.update(1)
+    assert terminal.getvalue() == "train  step 1/2  0:00:00 in all\n"
+
+
+def test_a_narrow_terminal_keeps_the_count(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "50")
+    with Display("train", total=2200, stream=terminal) as display:
+        display.update(1100, rate=83.1, left_s=1445, facts=FACTS)
+        time.sleep(0.2)
+    bar = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.getvalue())
+    assert "\rtrain 1100/2200 loss 0.0341" in bar
+
+
+def test_any_thread_may_update(often: None, capsys: pytest.CaptureFixture[str]) -> None:
+    with Display("train", total=400) as display:
+        threads = [
+            threading.Thread(target=lambda: [display.update(done) for done in range(1, 101)])
+            for _ in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 401
+    assert all(line.startswith("train  step ") for line in lines)
+
+
+def test_items_pass_and_the_end_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(progress("abc", "prepare: decoding")) == ["a", "b", "c"]
+    out = capsys.readouterr().out
+    assert re.fullmatch(r"prepare: decoding  photograph 3/3  \d+ photographs/s  0:00:00 in all\n", out)
+
+
+def test_nothing_to_do_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(progress("", "work")) == []
+    assert capsys.readouterr().out == ""
+
+
+def test_lines_leave_the_process_at_once(often: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    with os.fdopen(reader) as end, os.fdopen(writer, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        with Display("train", total=2) as display:
+            display.update(1, left_s=5)
+            assert end.readline() == "train  step 1/2  0:00:05 left\n"
