@@ -1,0 +1,107 @@
+"""Writing photographs into shards: one shard on the disk at a time where they go to a URL."""
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.data.index import Index, Photo, Shard
+from pipelines.data.mapping import Bytes
+from pipelines.data.remote import Remote
+from pipelines.errors import DataError
+
+DEFAULT_SHARD_BYTES = 2**30
+
+
+class ShardWriter:
+    """Takes photographs one by one; shards are named after their content, so nothing is written twice.
+
+    Args:
+        folder: where shards are written.
+        shard_bytes: a shard is closed before it would grow beyond this; a larger photograph fills one alone.
+        base: URL of a folder to which each shard then moves; None leaves them in ``folder``.
+    """
+
+    def __init__(self, folder: Path, shard_bytes: int, base: str | None = None) -> None:
+        self._shard_bytes, self._base = shard_bytes, base
+        self._folder, self._current = folder, folder / ".shard"
+        self._shards: list[Shard] = []
+        self._photos: list[Photo] = []
+        self._begin()
+
+    def add(self, name: str, rgb: Bytes) -> None:
+        """Write a photograph (H, W, 3), RGB uint8.
+
+        Raises:
+            DataError: it has another shape, the disk is full or the URL cannot be written to.
+        """
+        height, width = _size(name, rgb)
+        if self._nbytes and self._nbytes + rgb.size > self._shard_bytes:
+            self._close()
+        data = np.ascontiguousarray(rgb).data
+        number, offset = len(self._shards), self._nbytes
+        digest = hashlib.sha256(data).hexdigest()
+        self._photos.append(
+            Photo(name=name, height=height, width=width, shard=number, offset=offset, sha256=digest)
+        )
+        with _full_disk(self._folder):
+            self._file.write(data)
+        self._digest.update(data)
+        self._nbytes += rgb.size
+
+    def finish(self) -> Index:
+        """Close the last shard; the index of all photographs.
+
+        Raises:
+            DataError: a name came twice, the disk is full or the URL cannot be written to.
+        """
+        self._close()
+        self.discard()
+        return Index.of(self._photos, self._shards, self._base)
+
+    def discard(self) -> None:
+        """Remove what is not in a closed shard."""
+        self._file.close()
+        self._current.unlink(missing_ok=True)
+
+    def _begin(self) -> None:
+        self._file = self._current.open("wb")
+        self._digest, self._nbytes = hashlib.sha256(), 0
+
+    def _close(self) -> None:
+        if not self._nbytes:
+            return
+        with _full_disk(self._folder), self._file as file:
+            file.flush()
+            os.fsync(file.fileno())
+        shard = Shard(sha256=self._digest.hexdigest(), nbytes=self._nbytes)
+        if self._base is None:
+            self._current.rename(self._folder / shard.file)
+        elif Remote(self._base).nbytes(shard.file) != shard.nbytes:
+            print(f"prepare: uploading {shard.nbytes / 1e6:.0f} MB to {self._base}", flush=True)
+            Remote(self._base).upload(self._current, shard.file)
+        self._shards.append(shard)
+        self._begin()
+
+
+def _size(name: str, rgb: Bytes) -> tuple[int, int]:
+    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or not rgb.size:
+        raise DataError(f"expected (H, W, 3) uint8, got {rgb.shape} {rgb.dtype} of {name!r}")
+    return rgb.shape[0], rgb.shape[1]
+
+
+@contextmanager
+def _full_disk(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DataError(
+            f"expected room for decoded photographs in {folder}, got: {error.strerror}; free some, scale "
+            "them down with prepare.max_side_px, or send them elsewhere with prepare.destination"
+        ) from error
