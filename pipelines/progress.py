@@ -98,7 +98,8 @@ class Display:
         self._words = _Words(label, total, unit, rated)
         self._first, self._state, self._quiet = done, _State(done), quiet
         self._stream = stream
-        self._lock = threading.Lock()
+        # Of the thread that holds it, so that a signal handler may say something at any moment.
+        self._lock = threading.RLock()
 
     def __enter__(self) -> Self:
         stream = self._stream or sys.stdout
