@@ -11,7 +11,7 @@ from pipelines.paths import Layout
 from pipelines.provenance import provenance
 from pipelines.publish.config import PublishConfig
 from pipelines.records import read_json, write_json_atomic
-from pipelines.tracking import Tracker, tracking_uri
+from pipelines.tracking import Tracker, shown_uri
 from pipelines.trained import load_trained, selection
 from zoo import Entry, Store, publish
 
@@ -66,7 +66,13 @@ def _track(entry: Entry, layout: Layout, step: int, run_id: str) -> None:
 
     The entry is registered as a plain folder: MLflow's own model flavours are pickle.
     """
-    tracker = Tracker(layout.root, f"publish-{entry.version[:8]}", run_id or None, {"stage": "publish"})
+    tracker = Tracker(
+        layout.root,
+        f"publish-{entry.version[:8]}",
+        run_id or None,
+        {"stage": "publish"},
+        again="python -m pipelines publish",
+    )
     tracker.summary(read_json(layout.metrics), step)
     tracker.artifact(layout.evaluate / "sliders.png", "evaluation")
     tracker.register(entry.name, entry.folder)
@@ -84,7 +90,7 @@ def _summary(entry: Entry, layout: Layout) -> str:
         "entry": entry.folder,
         "picture": layout.evaluate / "sliders.png",
         "metrics": layout.metrics,
-        "tracking": tracking_uri(layout.root),
+        "tracking": shown_uri(layout.root),
         "serve": f"tunable serve {entry.name}",
         "apply": f"tunable apply {entry.name} in.png out.png --set {settings}",
     }

@@ -1,0 +1,125 @@
+import math
+import os
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from pipelines.tracking.errors import ForgottenError, RefusedError, TrackingError
+from pipelines.tracking.server import BOUNDS, Server, Value, numbers
+from tracking_servers import failing_server, free_port
+
+
+def test_a_run_is_claimed_once_whoever_asks(root: Path, client: MlflowClient) -> None:
+    run_id = Server(root).claim("k1", "first", {"stage": "train"}, started_ms=1000)
+    assert Server(root).claim("k1", "other", {}) == run_id
+    assert Server(root).claim("k2", "first", {}) != run_id
+    run = client.get_run(run_id)
+    assert (run.info.run_name, run.info.start_time, run.data.tags["stage"]) == ("first", 1000, "train")
+    assert run.info.artifact_uri.startswith((root / "mlartifacts").as_uri())
+
+
+def test_a_run_that_is_deleted_or_unknown_is_not_there(root: Path, client: MlflowClient) -> None:
+    server = Server(root)
+    run_id = server.claim("k", "first", {})
+    assert server.has(run_id)
+    client.delete_run(run_id)
+    assert not server.has(run_id)
+    assert not server.has("0" * 32)
+    assert not server.has("")
+    assert server.claim("k", "first", {}) != run_id
+
+
+def test_points_that_are_said_twice_are_there_once(root: Path, client: MlflowClient) -> None:
+    server = Server(root)
+    run_id = server.claim("k", "first", {})
+    points = [Value("loss", step / 2, 1000 + step, step) for step in range(1500)]
+    server.values(run_id, points)
+    server.values(run_id, points)
+    assert len(client.get_metric_history(run_id, "loss")) == 1500
+    assert client.get_run(run_id).data.metrics["loss"] == 749.5
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite_is_a_gap_in_the_curve_once(
+    root: Path, client: MlflowClient, value: float
+) -> None:
+    server = Server(root)
+    run_id = server.claim("k", "first", {})
+    for _ in range(2):
+        server.values(run_id, [Value("norm", 2.0, 1, 1), Value("norm", value, 2, 2)])
+    history = sorted(client.get_metric_history(run_id, "norm"), key=lambda point: point.step)
+    assert [str(point.value) for point in history] == ["2.0", "nan"]
+
+
+def test_names_that_mlflow_does_not_take_are_made_fit(root: Path, client: MlflowClient) -> None:
+    server = Server(root)
+    run_id = server.claim("k", "first", {})
+    server.params(run_id, {"at(a=1)": {"b": [1]}, **{f"p{number}": number for number in range(150)}})
+    server.values(run_id, [Value("psnr@denoise=0.5", 1.0, 1, 1)])
+    data = client.get_run(run_id).data
+    assert data.params["at_a_1_.b"] == "[1]"
+    assert len(data.params) == 151
+    assert data.metrics == {"psnr_denoise_0.5": 1.0}
+
+
+def test_what_a_server_says_is_told_apart(root: Path, client: MlflowClient) -> None:
+    server = Server(root)
+    run_id = server.claim("k", "first", {})
+    server.params(run_id, {"a": 1})
+    server.params(run_id, {"a": 1})
+    with pytest.raises(RefusedError):
+        server.params(run_id, {"a": 2})
+    with pytest.raises(ForgottenError):
+        server.values("0" * 32, [Value("loss", 1.0, 1, 1)])
+    with pytest.raises(TrackingError, match="FileNotFoundError"):
+        server.file(run_id, root / "missing")
+
+
+def test_a_server_that_is_down_or_ill_is_never_one_that_has_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://u:pw@127.0.0.1:{free_port()}")
+    with pytest.raises(TrackingError, match=r"^http://\*\*\*@127.0.0.1:\d+ cannot be reached"):
+        Server(tmp_path).has("0" * 32)
+    for status in (500, 503):
+        with failing_server(status) as address:
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+            with pytest.raises(TrackingError, match=f"answers {status}$"):
+                Server(tmp_path).has("0" * 32)
+    with failing_server(401) as address:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        with pytest.raises(TrackingError, match="401") as told:
+            Server(tmp_path).has("0" * 32)
+        assert type(told.value) is TrackingError
+
+
+def test_what_the_user_has_set_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, other = list(BOUNDS)[:2]
+    monkeypatch.setenv(name, "7")
+    monkeypatch.delenv(other, raising=False)
+    Server(tmp_path)
+    assert (os.environ[name], os.environ[other]) == ("7", BOUNDS[other])
+
+
+def test_a_folder_is_registered_once_and_the_alias_moves(root: Path, client: MlflowClient) -> None:
+    server = Server(root)
+    run_id = server.claim("k", "first", {})
+    numbers_ = [server.register(run_id, "model", f"entry/{v}", v) for v in ("aaaa", "bbbb", "aaaa")]
+    assert numbers_ == ["1", "2", "1"]
+    assert str(client.get_model_version_by_alias("model", "published").version) == "1"
+    assert client.get_model_version("model", "2").source.endswith("/artifacts/entry/bbbb")
+    other = server.claim("k2", "second", {})
+    assert server.register(other, "model", "entry/aaaa", "aaaa") == "3"
+
+
+def test_numbers_are_found_at_any_depth() -> None:
+    values = {"a": 1, "b": {"c": 0.5, "d": {"e": 2}, "f": "text"}, "g": True, "h": [1], "i": None}
+    assert numbers(values) == {"a": 1.0, "b.c": 0.5, "b.d.e": 2.0}
+
+
+def test_mlflow_still_says_so_when_a_run_is_not_there(client: MlflowClient) -> None:
+    with pytest.raises(MlflowException) as told:
+        client.get_run("0" * 32)
+    assert told.value.error_code == "RESOURCE_DOES_NOT_EXIST"

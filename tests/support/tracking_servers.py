@@ -1,0 +1,124 @@
+"""Tracking servers: a real one that can be killed, one that only has faults, one that never answers."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Event, Thread
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class RealServer:
+    """``mlflow server`` with its database and artefacts in a folder; always at the same address."""
+
+    def __init__(self, folder: Path) -> None:
+        port = free_port()
+        self.uri = f"http://127.0.0.1:{port}"
+        self._command = [sys.executable, "-m", "mlflow", "server", "--workers", "1"]
+        self._command += ["--host", "127.0.0.1", "--port", str(port)]
+        self._command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
+        self._command += ["--artifacts-destination", str(folder / "artifacts")]
+        self._log = folder / "server.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def begin(self) -> None:
+        """Start it, if it is not, without waiting until it answers."""
+        if self._process is None:
+            quick = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+            with self._log.open("ab") as log:
+                self._process = subprocess.Popen(
+                    self._command,
+                    env={**os.environ, **quick},
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,  # its workers die with it
+                )
+
+    def start(self, timeout_s: float = 120.0) -> None:
+        """Start it, and wait until it answers."""
+        self.begin()
+        until = time.monotonic() + timeout_s
+        while not self._answers():
+            assert self._process is not None
+            assert self._process.poll() is None, self._log.read_text()
+            assert time.monotonic() < until, self._log.read_text()
+            time.sleep(0.1)
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.uri}/health", timeout=1):
+                return True
+        except OSError:
+            return False
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+
+@contextmanager
+def failing_server(status: int) -> Iterator[str]:
+    """Answers every request with that status; its address."""
+
+    class Failing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_POST = do_PUT = do_GET
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Failing) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
+def silent_server() -> Iterator[tuple[str, Event]]:
+    """Accepts connections and never answers; its address, and an event once somebody has connected."""
+    asked, ended = Event(), Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def accept() -> None:
+            server.settimeout(0.05)
+            while not ended.is_set():
+                try:
+                    connections.append(server.accept()[0])
+                except TimeoutError:
+                    continue
+                asked.set()
+
+        connections: list[socket.socket] = []
+        thread = Thread(target=accept)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}", asked
+        finally:
+            ended.set()
+            thread.join()
+            for connection in connections:
+                connection.close()  # whoever still waits is told
