@@ -1,0 +1,338 @@
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Metric
+
+from pipelines.paths import Layout
+from pipelines.tracking import EXPERIMENT, PUBLISHED, Tracker, catch_up
+from pipelines.train.mirror import Mirror
+from tracking_servers import RealServer, failing_server, free_port, silent_server
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
+    server = RealServer(tmp_path_factory.mktemp("server"))
+    yield server
+    server.kill()
+
+
+@pytest.fixture(autouse=True)
+def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.train.mirror.LONGEST_PAUSE_S", 1.0)
+
+
+@pytest.fixture
+def up(server: RealServer, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
+    server.start()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    return MlflowClient(server.uri)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> "Run":
+    return Run(tmp_path / ".state" / "train-0123456789abcdef")
+
+
+class Run:
+    """What a training run leaves in its folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "samples").mkdir(parents=True)
+
+    def log(self, *steps: int, loss: float = 1.0) -> None:
+        with (self.folder / "log.jsonl").open("a") as log:
+            for step in steps:
+                point = {
+                    "step": step,
+                    "time_s": time.time(),
+                    "loss": loss / step,
+                    "at": {"denoise": float(step)},
+                }
+                log.write(f"\n{json.dumps(point)}\n")
+
+    def logged(self) -> list[tuple[int, int]]:
+        lines = (self.folder / "log.jsonl").read_text().splitlines()
+        points = [json.loads(line) for line in lines if line]
+        return [(point["step"], round(1000 * point["time_s"])) for point in points]
+
+    def picture(self, step: int) -> None:
+        (self.folder / "samples" / f"step-{step}.png").write_bytes(b"picture")
+
+    def artefact(self, text: str = "weights") -> Path:
+        path = self.folder.parents[1] / "artifacts" / "model.safetensors"
+        path.parent.mkdir(exist_ok=True)
+        path.unlink(missing_ok=True)  # an artefact is replaced, never changed
+        path.write_text(text)
+        return path
+
+    def mirror(self, **options: object) -> Mirror:
+        root = self.folder.parents[1]
+        return Mirror(self.folder, root, self.folder.name[:14], {"seed": 1}, every_s=0.05, **options)  # type: ignore[arg-type]
+
+
+def until(true: Callable[[], bool], timeout_s: float = 60.0) -> None:
+    end = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def history(client: MlflowClient, run_id: str, name: str = "loss") -> list[tuple[int, float]]:
+    """Step and time of every point, in ms."""
+    points: list[Metric] = client.get_metric_history(run_id, name)
+    return sorted((point.step, point.timestamp) for point in points)
+
+
+def steps(client: MlflowClient, run_id: str, name: str = "loss") -> list[int]:
+    return [step for step, _ in history(client, run_id, name)]
+
+
+def files(client: MlflowClient, run_id: str, folder: str | None = None) -> list[str]:
+    return [item.path for item in client.list_artifacts(run_id, folder)]
+
+
+def test_what_a_server_missed_arrives_when_it_answers(
+    run: Run, server: RealServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    with run.mirror(tags={"task": "denoise"}) as mirror:
+        run.log(1, 2, 3)
+        run.picture(2)
+        assert mirror.wait_for_run(60) == ""
+        server.start()
+        until(lambda: mirror.run_id != "")
+        run.log(4)
+    mirror.finish("FINISHED", [run.artefact()])
+
+    told = capsys.readouterr().err.splitlines()
+    assert [
+        line for line in told if "cannot be reached (NewConnectionError); the run goes on" in line
+    ] == told[:1]
+    assert [line for line in told if "caught up to step" in line] == told[1:]
+    client = MlflowClient(server.uri)
+    made = client.get_run(mirror.run_id)
+    assert (made.info.status, made.info.run_name) == ("FINISHED", "train-01234567")
+    assert (made.data.params, made.data.tags["task"]) == ({"seed": "1"}, "denoise")
+    assert steps(client, mirror.run_id) == steps(client, mirror.run_id, "at.denoise") == [1, 2, 3, 4]
+    assert files(client, mirror.run_id) == ["model.safetensors", "samples"]
+    assert files(client, mirror.run_id, "samples") == ["samples/step-2.png"]
+
+
+def test_a_server_that_is_killed_midway_loses_and_doubles_nothing(
+    run: Run, server: RealServer, up: MlflowClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with run.mirror() as mirror:
+        run.log(*range(1, 301))
+        run.picture(1)
+        until(lambda: mirror.wait_for_run() != "" and steps(up, mirror.run_id) != [])
+        server.kill()
+        run.log(301, 302)
+        run.picture(2)
+        until(lambda: "cannot be reached" in capsys.readouterr().err)
+        server.start()
+        until(lambda: "caught up to step 302" in capsys.readouterr().err)
+    mirror.finish("FINISHED", [run.artefact()])
+    assert history(up, mirror.run_id) == history(up, mirror.run_id, "at.denoise") == run.logged()
+    assert files(up, mirror.run_id, "samples") == ["samples/step-1.png", "samples/step-2.png"]
+    assert files(up, mirror.run_id) == ["model.safetensors", "samples"]
+
+
+def test_a_run_that_resumes_goes_on_and_says_again_only_what_changed(run: Run, up: MlflowClient) -> None:
+    with run.mirror() as first:
+        run.log(1, 2, 3)
+        until(lambda: first.wait_for_run() != "" and steps(up, first.run_id) == [1, 2, 3])
+    first.finish("KILLED")
+    assert up.get_run(first.run_id).info.status == "KILLED"
+    with run.mirror() as second:
+        until(lambda: up.get_run(first.run_id).info.status == "RUNNING")
+        run.log(2)
+        run.log(3, loss=2.0)
+        run.log(4)
+    second.finish("FINISHED")
+    assert second.run_id == first.run_id
+    assert steps(up, first.run_id) == [1, 2, 3, 3, 4]
+    assert steps(up, first.run_id, "at.denoise") == [1, 2, 3, 4]
+
+
+def test_a_run_that_the_server_has_forgotten_is_sent_from_the_start(run: Run, up: MlflowClient) -> None:
+    with run.mirror() as mirror:
+        run.log(1, 2)
+    mirror.finish("FINISHED")
+    first = mirror.run_id
+    up.delete_run(first)
+    run.log(3)
+    again = run.mirror()
+    again.finish("FINISHED", [run.artefact()])
+    assert again.run_id not in ("", first)
+    assert steps(up, again.run_id) == [1, 2, 3]
+    assert files(up, again.run_id) == ["model.safetensors"]
+
+
+DIES = """
+import os, signal, sys
+from pathlib import Path
+from pipelines.tracking.folder import RunFolder
+from pipelines.train.mirror import Mirror
+
+def note(self, sent, kept=RunFolder.note):
+    if sent.log_bytes or sys.argv[2] == "run":
+        os.kill(os.getpid(), signal.SIGKILL)
+    kept(self, sent)
+
+RunFolder.note = note
+Mirror(Path(sys.argv[1]), Path(sys.argv[1]).parents[1], "dies").finish("FINISHED", deadline_s=60)
+"""
+
+
+@pytest.mark.parametrize("before", ["run", "points"])
+def test_a_process_killed_before_it_wrote_down_what_it_sent_doubles_nothing(
+    run: Run, up: MlflowClient, before: str
+) -> None:
+    run.log(1, 2, 3)
+    died = subprocess.run([sys.executable, "-c", DIES, str(run.folder), before], check=False)
+    assert died.returncode == -9
+    (experiment,) = [e.experiment_id for e in up.search_experiments() if e.name == EXPERIMENT]
+    there = {found.info.run_id for found in up.search_runs([experiment])}
+    mirror = run.mirror()
+    mirror.finish("FINISHED")
+    assert mirror.run_id in there
+    assert {found.info.run_id for found in up.search_runs([experiment])} == there
+    assert history(up, mirror.run_id) == run.logged()
+
+
+def test_what_is_still_missing_after_the_end_is_sent_later_though_artefacts_were_replaced(
+    run: Run, up: MlflowClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = up.tracking_uri
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
+    with run.mirror() as mirror:
+        run.log(1, 2, 3)
+        run.picture(1)
+    mirror.finish("FAILED", [run.artefact("this run's")])
+    told = capsys.readouterr().err.splitlines()
+    assert told[-1].startswith("tracking: 3 points, 2 files and its end not sent; ")
+    assert told[-1].endswith("python -m pipelines track")
+    run.artefact("another run's")
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    catch_up.run(Layout(run.folder.parents[1]))
+    assert up.get_run(mirror.run_id).info.status == "FAILED"
+    assert history(up, mirror.run_id) == run.logged()
+    fetched = Path(up.download_artifacts(mirror.run_id, "model.safetensors", str(run.folder)))
+    assert fetched.read_text() == "this run's"
+    assert list((run.folder / "outbox").iterdir()) == []
+
+
+def test_children_find_their_parent_also_one_that_had_no_run_before(run: Run, up: MlflowClient) -> None:
+    whole = run.mirror()
+    children = [Run(run.folder / f"trial-{number}") for number in range(2)]
+    for child in children:
+        child.log(1)
+        root = run.folder.parents[1]
+        Mirror(child.folder, root, child.folder.name, parent=run.folder).finish("FINISHED")
+    whole.finish("FINISHED")
+    (experiment,) = [e.experiment_id for e in up.search_experiments() if e.name == EXPERIMENT]
+    found = up.search_runs([experiment], f"tags.mlflow.parentRunId = '{whole.run_id}'")
+    assert {child.info.run_name for child in found} == {"trial-0", "trial-1"}
+    assert up.get_run(whole.run_id).info.run_name == "train-01234567"
+
+
+def test_the_alias_is_on_what_was_published_last(run: Run, up: MlflowClient, tmp_path: Path) -> None:
+    tracker = Tracker(tmp_path, "publish")
+    for version in ("aaaa", "bbbb", "bbbb", "cccc"):
+        (tmp_path / version).mkdir(exist_ok=True)
+        (tmp_path / version / "manifest.json").write_text(version)
+        number = tracker.register("model", tmp_path / version)
+        published = up.get_model_version_by_alias("model", PUBLISHED)
+        assert (str(published.version), published.tags["zoo_version"]) == (number, version)
+    assert number == "3"
+    fetched = up.download_artifacts(tracker.run_id, "entry/cccc/manifest.json", str(tmp_path))
+    assert Path(fetched).read_text() == "cccc"
+
+
+def test_a_server_that_answers_500_is_told_once_and_holds_nothing_up(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with failing_server(500) as address:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address.replace("://", "://me:secret@"))
+        with run.mirror() as mirror:
+            assert mirror.wait_for_run(60) == ""
+            for step in range(1, 31):
+                run.log(step)
+                time.sleep(0.05)  # long enough for it to be asked again
+        began = time.monotonic()
+        mirror.finish("FINISHED", deadline_s=30)
+        assert time.monotonic() - began < 20
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 2
+    assert "***@127.0.0.1" in told[0]
+    assert "answers 500; the run goes on" in told[0]
+    assert told[1].startswith("tracking: 30 points and its end not sent")
+    assert not [line for line in told if "secret" in line]
+
+
+def test_a_server_that_never_answers_holds_nothing_up(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "3600")
+    with silent_server() as (address, asked):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        with run.mirror() as mirror:
+            assert asked.wait(60)
+            run.log(1, 2)
+        began = time.monotonic()
+        mirror.finish("FINISHED", [run.artefact()], deadline_s=0.5)
+        assert time.monotonic() - began < 10
+        assert capsys.readouterr().err.startswith("tracking: 2 points, 1 file and its end not sent")
+
+
+HANGS = """
+import sys
+from pathlib import Path
+from pipelines.train.mirror import Mirror
+
+with Mirror(Path(sys.argv[1]), Path(sys.argv[1]).parents[1], "hangs") as mirror:
+    mirror.wait_for_run(2)
+mirror.finish("FINISHED", deadline_s=0.1)
+"""
+
+
+def test_a_call_that_hangs_ends_with_the_process(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    run.log(1)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "3600")
+    with silent_server() as (address, asked):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        subprocess.run([sys.executable, "-c", HANGS, str(run.folder)], check=True, timeout=120)
+        assert asked.is_set()
+
+
+def test_a_slow_answer_is_given_up_after_the_users_own_time(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    with silent_server() as (address, _):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        with run.mirror() as mirror:
+            assert mirror.wait_for_run(60) == ""
+        mirror.finish("KILLED")
+    assert "does not answer within 1 s" in capsys.readouterr().err
+
+
+def test_an_artefact_that_is_not_there_is_told_and_the_rest_is_sent(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    run.log(1)
+    mirror = run.mirror()
+    mirror.finish("FINISHED", [run.artefact(), tmp_path / "missing"], deadline_s=120)
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    assert client.get_run(mirror.run_id).info.status == "FINISHED"
+    assert files(client, mirror.run_id) == ["model.safetensors"]
+    assert "artefacts are left out: " in capsys.readouterr().err
