@@ -72,6 +72,16 @@ class Layout:
         return self.root / "params.yaml"
 
     @property
+    def sets(self) -> Path:
+        """Digests of the public photographs used so far; small, in git."""
+        return self.root / "data" / "sets.json"
+
+    @property
+    def downloads(self) -> Path:
+        """Public photographs as they were downloaded, and unpacked."""
+        return self.state / "downloads"
+
+    @property
     def prepare(self) -> Path:
         """Decoded photographs, split."""
         return self.root / "artifacts" / "prepare"

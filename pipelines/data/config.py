@@ -7,15 +7,20 @@ from pydantic import Field, model_validator
 from pipelines.config import Section
 
 PhotoName = Annotated[str, Field(min_length=1)]
+Url = Annotated[str, Field(pattern="^[a-z][a-z0-9+.-]*://.")]
 
 
 class PrepareConfig(Section):
     """Which photographs to use, and which of them are never trained on."""
 
     source: str = Field(default="skimage", min_length=1)
-    """A folder, absolute or relative to the repository root and searched with its sub-folders, or
-    ``skimage``: the colour photographs inside the scikit-image package (write ``./skimage`` for a
-    folder of that name)."""
+    """Where photographs come from; every place is searched with its sub-folders.
+
+    - ``skimage``: the colour photographs inside the scikit-image package;
+    - a public set by name, downloaded once: ``kodak``, ``bsds500`` (parts ``bsds500/train``, ``/val``,
+      ``/test``), ``div2k`` (``div2k/train``, ``/valid``);
+    - a URL that fsspec understands, such as ``s3://bucket/photos``;
+    - else a folder, absolute or relative to the repository root (``./kodak`` for one of such a name)."""
 
     test_source: Annotated[str, Field(min_length=1)] | None = None
     """Another such place that holds the test photographs; all of ``source`` is then training data,
@@ -24,6 +29,10 @@ class PrepareConfig(Section):
     test_photos: Annotated[int, Field(ge=1)] | Annotated[tuple[PhotoName, ...], Field(min_length=1)] = 1
     """How many photographs of ``source`` to hold out, or the names of those to hold out (paths
     below the source, with ``/``). Near duplicates of a named one are held out with it."""
+
+    validation_photos: Annotated[int, Field(ge=0)] | tuple[PhotoName, ...] = 0
+    """The same for the photographs that training is watched on: held out of ``source`` beside the test
+    photographs, never one of them nor a near duplicate."""
 
     min_side_px: int = Field(default=128, ge=8)
     """Photographs with a shorter side than this are left out."""
@@ -39,11 +48,23 @@ class PrepareConfig(Section):
     """Above this share of unreadable files in one source, and more than one, the stage fails."""
 
     seed: int = 0
-    """Decides which photographs are held out when ``test_photos`` is a number."""
+    """Decides which photographs are held out when ``test_photos`` or ``validation_photos`` is a number."""
+
+    shard_mb: int = Field(default=1024, ge=1)
+    """About how large a file of decoded training photographs is, in MiB; a set that streams is fetched in
+    such pieces."""
+
+    destination: Url | None = None
+    """URL of a folder for the decoded training photographs, such as ``s3://bucket/prepared``, for sets larger
+    than this disk: one shard at a time lies here. Null: they stay in ``artifacts/prepare``."""
+
+    mirror: Url | None = None
+    """URL of a folder with a copy of the public sets, each in a folder of its name; null: their makers'."""
 
     license: str | None = None
     """Under which terms the training photographs may be used; trained weights carry this sentence
-    with them. Null: what scikit-image says of each of its own, "not stated" for a folder."""
+    with them. Null: what scikit-image says of each of its own and the makers of a public set of theirs,
+    "not stated" for a folder or a URL."""
 
     @model_validator(mode="after")
     def _sides_agree(self) -> Self:

@@ -12,6 +12,8 @@ from pipelines.errors import DataError
 from pipelines.progress import progress
 from zoo.errors import ImageError
 
+MIB = 2**20
+
 
 @dataclass
 class Intake:
@@ -37,21 +39,32 @@ class Intake:
         }
 
 
-def take_in(source: str, config: PrepareConfig, root: Path, folder: Path) -> Intake:
+def take_in(
+    source: str, config: PrepareConfig, root: Path, folder: Path, destination: str | None = None
+) -> Intake:
     """Decode a source into ``folder``, one photograph in memory at a time.
+
+    Args:
+        source: as ``prepare.source``.
+        config: says what is taken.
+        root: of the work tree.
+        folder: where the set will be.
+        destination: as ``prepare.destination``.
 
     Raises:
         DataError: there is no photograph of sufficient size, or too many cannot be read.
     """
-    intake = Intake(source, list_photos(source, root))
-    intake.photos = write_photos(folder, _decoded(intake, config))
+    intake = Intake(source, list_photos(source, root, config.mirror))
+    intake.photos = write_photos(
+        folder, _decoded(intake, config), shard_bytes=config.shard_mb * MIB, destination=destination
+    )
     return intake
 
 
 def _decoded(intake: Intake, config: PrepareConfig) -> Iterator[tuple[str, Pixels]]:
     for file in progress(intake.listing.files, f"prepare: decoding {intake.source}"):
         try:
-            rgb = decode(file.path, config.max_side_px)
+            rgb = decode(file.content(), config.max_side_px)
         except ImageError as error:
             print(f"prepare: left out {file.name!r}: {error}", flush=True)
             intake.unreadable.append(file.name)

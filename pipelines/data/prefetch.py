@@ -26,7 +26,7 @@ class Prefetcher:
             return
         before, self._asked = self._asked, asked
         # Assignments only, no lock: a lock that is held while a loader process forks stays shut there.
-        self._left = [item for item in asked if item not in before] + [i for i in self._left if i in asked]
+        self._left = [item for item in asked if item not in before or item in self._left]
         if self._thread is None or not self._thread.is_alive():
             self._thread = Thread(target=self._run, name="prefetch", daemon=True)
             self._thread.start()

@@ -1,30 +1,31 @@
-"""The ``prepare`` stage: photographs in, a training set and a test set of pixels out.
+"""The ``prepare`` stage: photographs in, sets of pixels to train, to watch and to test on out.
 
-    artifacts/prepare/train/        a PhotoSet: what networks are fitted to
-    artifacts/prepare/test/         a PhotoSet: read by evaluation only
-    artifacts/prepare/record.json   what went where, what was left out and why
+    artifacts/prepare/train/         a PhotoSet: what networks are fitted to
+    artifacts/prepare/validation/    a PhotoSet: watched while they are fitted; may be empty
+    artifacts/prepare/test/          a PhotoSet: read by evaluation only
+    artifacts/prepare/record.json    what went where, what was left out and why
 
-Near duplicates never stand on both sides. The same photographs and options give the same bytes.
+Near duplicates never stand on two sides. The same photographs and options give the same bytes.
 """
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from pipelines.data.config import PrepareConfig
 from pipelines.data.duplicates import group, leaks
 from pipelines.data.folders import replaced_folder
 from pipelines.data.intake import Intake, take_in
-from pipelines.data.photos import INDEX, PhotoSet, write_photos
-from pipelines.data.sources import SKIMAGE, SKIMAGE_PHOTOS
+from pipelines.data.photos import PhotoSet, write_photos
+from pipelines.data.sources import license_of
 from pipelines.data.split import hold_out
 from pipelines.errors import DataError
 from pipelines.paths import Layout
 from pipelines.records import write_json_atomic
 
-TRAIN, TEST, RECORD = "train", "test", "record.json"
+TRAIN, VALIDATION, TEST, RECORD = "train", "validation", "test", "record.json"
 
 Record = dict[str, Any]
 
@@ -32,57 +33,75 @@ Record = dict[str, Any]
 def run(config: PrepareConfig, layout: Layout) -> None:
     """Write ``artifacts/prepare``; an earlier one stays until the new one is complete.
 
-    Disk space: all decoded photographs twice while the stage runs.
+    Each photograph is decoded once. Disk space: all decoded photographs, and the held out ones again; with
+    ``prepare.destination`` those and one shard.
 
     Raises:
-        DataError: a source is missing or empty, too much of it is unreadable, or no photograph is
-            left for one of the sides.
+        DataError: a source is missing or empty, too much of it is unreadable, no photograph is left for one
+            of the sides, or the disk or the destination cannot take them.
     """
-    with replaced_folder(layout.prepare) as folder, TemporaryDirectory(dir=folder) as scratch:
-        record = _prepare(config, layout.root, folder, Path(scratch))
+    with replaced_folder(layout.prepare) as folder:
+        record = _prepare(config, layout.root, folder)
         write_json_atomic(folder / RECORD, record)
     print(_summary(record, layout), flush=True)
 
 
-def _prepare(config: PrepareConfig, root: Path, folder: Path, scratch: Path) -> Record:
-    pool = take_in(config.source, config, root, scratch / "source")
+def _prepare(config: PrepareConfig, root: Path, folder: Path) -> Record:
+    pool = take_in(config.source, config, root, folder / TRAIN, config.destination)
+    exam = config.test_source and take_in(config.test_source, config, root, folder / TEST)
+    split = _split(config, pool, exam or None)
+    test = exam.photos if exam else _copied(pool.photos, split.test, folder / TEST)
+    validation = _copied(pool.photos, split.validation, folder / VALIDATION)
     names = pool.photos.names
-    groups = group(pool.hashes, config.duplicate_distance)
-    if config.test_source is None:
-        exam, similar = None, dict[int, int]()
-        held = tested = hold_out(names, groups, config.test_photos, config.seed)
-    else:
-        exam = take_in(config.test_source, config, root, scratch / "test_source")
-        similar = leaks(pool.hashes, exam.hashes, config.duplicate_distance)
-        held, tested = set(similar), set(range(len(exam.photos)))
-        _check_some_left(pool, exam, held)
-    train = _write_side(folder / TRAIN, pool.photos, set(range(len(names))) - held)
-    test = _write_side(folder / TEST, (exam or pool).photos, tested)
+    train = pool.photos.only(split.train)
     return {
-        "schema": 1,
-        "data_sha256": _data_sha256(folder),
-        "license": config.license or _license(config.source, train.names),
+        "schema": 2,
+        "data_sha256": _data_sha256(test, train, validation),
+        "license": config.license or license_of(config.source, train.names),
         "seed": config.seed,
         "source": pool.account(),
-        "test_source": exam and exam.account(),
-        "near_duplicates": [[names[i] for i in same] for same in groups if len(same) > 1],
-        "near_duplicates_of_test": {names[i]: test.names[j] for i, j in similar.items()},
+        "test_source": exam.account() if exam else None,
+        "near_duplicates": [[names[i] for i in same] for same in split.groups if len(same) > 1],
+        "near_duplicates_of_test": {names[i]: test.names[j] for i, j in split.similar.items()},
         "train": _side(train),
+        "validation": _side(validation),
         "test": _side(test),
     }
 
 
-def _check_some_left(pool: Intake, exam: Intake, held: set[int]) -> None:
-    if len(held) == len(pool.photos):
+@dataclass(frozen=True)
+class _Split:
+    """Positions in the source; ``similar`` those left out for a test photograph of another source."""
+
+    groups: list[list[int]]
+    train: set[int]
+    validation: set[int]
+    test: set[int]
+    similar: dict[int, int] = field(default_factory=dict)
+
+
+def _split(config: PrepareConfig, pool: Intake, exam: Intake | None) -> _Split:
+    names = pool.photos.names
+    groups = group(pool.hashes, config.duplicate_distance)
+    similar = leaks(pool.hashes, exam.hashes, config.duplicate_distance) if exam else {}
+    test = set() if exam else hold_out(names, groups, config.test_photos, config.seed)
+    left = set(range(len(names))) - test - set(similar)
+    if not left:
         raise DataError(
             f"expected photographs to train on in {pool.source!r}, got only near duplicates of "
-            f"those in {exam.source!r}; use other photographs for one of them"
+            f"those in {config.test_source!r}; use other photographs for one of them"
         )
+    validation = set[int]()
+    if config.validation_photos:
+        free = [same for same in groups if left.issuperset(same)]
+        option = "prepare.validation_photos"
+        validation = hold_out(names, free, config.validation_photos, config.seed, option)
+    return _Split(groups, left - validation, validation, test, similar)
 
 
-def _write_side(folder: Path, photos: PhotoSet, positions: Iterable[int]) -> PhotoSet:
-    names = photos.names
-    return write_photos(folder, ((names[i], photos[i]) for i in sorted(positions)))
+def _copied(photos: PhotoSet, positions: Iterable[int], folder: Path) -> PhotoSet:
+    """A set of a few, which lies here even if the photographs lie elsewhere."""
+    return write_photos(folder, photos.pick(sorted(positions)), may_be_empty=True)
 
 
 def _side(photos: PhotoSet) -> Record:
@@ -93,16 +112,9 @@ def _side(photos: PhotoSet) -> Record:
     }
 
 
-def _data_sha256(folder: Path) -> str:
-    """Of test/index.json and train/index.json, one after the other; they hold the pixel hashes."""
-    indexes = [(folder / side / INDEX).read_bytes() for side in (TEST, TRAIN)]
-    return hashlib.sha256(b"".join(indexes)).hexdigest()
-
-
-def _license(source: str, trained_on: list[str]) -> str:
-    if source != SKIMAGE:
-        return "not stated"
-    return "; ".join(f"{name}: {SKIMAGE_PHOTOS[name]}" for name in trained_on)
+def _data_sha256(*sides: PhotoSet) -> str:
+    """Of the digests of the sides, one after the other."""
+    return hashlib.sha256("".join(side.index.sha256 for side in sides).encode()).hexdigest()
 
 
 def _summary(record: Record, layout: Layout) -> str:
@@ -113,7 +125,8 @@ def _summary(record: Record, layout: Layout) -> str:
         "like a test photograph": len(record["near_duplicates_of_test"]),
     }
     reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
+    watched = f"{record['validation']['count']} to watch, " if record["validation"]["count"] else ""
     return (
-        f"prepare: {record['train']['count']} photographs to train on, {record['test']['count']} "
+        f"prepare: {record['train']['count']} photographs to train on, {watched}{record['test']['count']} "
         f"to test on; left out: {reasons}; in {layout.prepare.relative_to(layout.root)}"
     )

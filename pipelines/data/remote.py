@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
 
 from pipelines.errors import DataError
 
@@ -51,7 +52,7 @@ class Remote:
 
     def read(self, name: str, start: int | None = None, end: int | None = None) -> bytes:
         """The bytes of a file, or those from ``start`` to before ``end``."""
-        return self._tried("to read", name, lambda fs, path: bytes(fs.cat_file(path, start, end)))
+        return self._tried("to read", name, lambda fs, path: bytes(fs.cat_file(path, start=start, end=end)))
 
     def nbytes(self, name: str) -> int | None:
         """The size of a file, None where there is none."""
@@ -73,7 +74,8 @@ class Remote:
         """Copy ``path`` to a file there, with the folders on the way."""
 
         def call(fs: Any, remote: str) -> None:
-            fs.makedirs(fs._parent(remote), exist_ok=True)
+            if isinstance(fs, LocalFileSystem):  # on S3 this would make a bucket of a name that was mistyped
+                fs.makedirs(fs._parent(remote), exist_ok=True)
             fs.put_file(str(path), remote)
 
         self._tried("to write", name, call)

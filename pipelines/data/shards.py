@@ -1,20 +1,19 @@
 """Writing photographs into shards: one shard on the disk at a time where they go to a URL."""
 
-import errno
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from pipelines.data.disk import full_disk_told
 from pipelines.data.index import Index, Photo, Shard
 from pipelines.data.mapping import Bytes
 from pipelines.data.remote import Remote
 from pipelines.errors import DataError
 
 DEFAULT_SHARD_BYTES = 2**30
+REMEDY = "free some, scale photographs down with prepare.max_side_px, or set prepare.destination"
 
 
 class ShardWriter:
@@ -48,7 +47,7 @@ class ShardWriter:
         self._photos.append(
             Photo(name=name, height=height, width=width, shard=number, offset=offset, sha256=digest)
         )
-        with _full_disk(self._folder):
+        with full_disk_told(self._folder, REMEDY):
             self._file.write(data)
         self._digest.update(data)
         self._nbytes += rgb.size
@@ -75,7 +74,7 @@ class ShardWriter:
     def _close(self) -> None:
         if not self._nbytes:
             return
-        with _full_disk(self._folder), self._file as file:
+        with full_disk_told(self._folder, REMEDY), self._file as file:
             file.flush()
             os.fsync(file.fileno())
         shard = Shard(sha256=self._digest.hexdigest(), nbytes=self._nbytes)
@@ -92,16 +91,3 @@ def _size(name: str, rgb: Bytes) -> tuple[int, int]:
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or not rgb.size:
         raise DataError(f"expected (H, W, 3) uint8, got {rgb.shape} {rgb.dtype} of {name!r}")
     return rgb.shape[0], rgb.shape[1]
-
-
-@contextmanager
-def _full_disk(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise DataError(
-            f"expected room for decoded photographs in {folder}, got: {error.strerror}; free some, scale "
-            "them down with prepare.max_side_px, or send them elsewhere with prepare.destination"
-        ) from error

@@ -1,6 +1,6 @@
-"""Finding photographs: in a folder and its sub-folders, or in the scikit-image package."""
+"""Finding photographs: in a folder, at a URL, in a public set, or in the scikit-image package."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,14 +9,15 @@ import numpy.typing as npt
 from PIL import Image
 
 from pipelines.data.bundled import bundled
+from pipelines.data.kinds import SUFFIXES, is_photo
+from pipelines.data.named_sets import Wanted, fetch, named_set
+from pipelines.data.remote import Remote, is_url
 from pipelines.errors import DataError
+from pipelines.paths import Layout
 from zoo.images import read_image, rgb_array
 
 SKIMAGE = "skimage"
 """The source that stands for the photographs inside the scikit-image package."""
-
-SUFFIXES = frozenset({".avif", ".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-"""File names that promise a photograph; other files are counted and passed over."""
 
 _MIDDLEBURY = "Middlebury 2014 stereo data, use and publication granted, please cite Scharstein et al. 2014"
 
@@ -37,7 +38,15 @@ class PhotoFile:
     """A file that should hold a photograph, and its name below the source (``a/b.jpg``)."""
 
     name: str
-    path: Path
+    where: Path | Remote
+
+    def content(self) -> Path | bytes:
+        """What to decode.
+
+        Raises:
+            DataError: it lies at a URL and cannot be fetched.
+        """
+        return self.where if isinstance(self.where, Path) else self.where.read(self.name)
 
 
 @dataclass(frozen=True)
@@ -48,50 +57,78 @@ class Listing:
     ignored: int = 0
 
 
-def list_photos(source: str, root: Path) -> Listing:
-    """The photographs of a source; nothing is decoded or downloaded.
+def list_photos(source: str, root: Path, mirror: str | None = None) -> Listing:
+    """The photographs of a source; nothing is decoded, and nothing downloaded but a public set.
 
     Args:
-        source: ``skimage``, or a folder, absolute or relative to ``root``.
-        root: the repository root.
+        source: as ``prepare.source``.
+        root: of the work tree.
+        mirror: as ``prepare.mirror``.
 
     Raises:
-        DataError: the folder is missing, cannot be read or holds no photograph.
+        DataError: the place is missing, cannot be read or holds no photograph, or a set cannot be had.
     """
     if source == SKIMAGE:
         instead = "set a folder in section prepare of params.yaml"
         return Listing(tuple(PhotoFile(name, bundled(name, instead)) for name in SKIMAGE_PHOTOS))
+    if is_url(source):
+        remote = Remote(source)
+        return _listing(source, [PhotoFile(name, remote) for name in remote.files() if not _is_hidden(name)])
+    wanted = named_set(source)
+    return _listing(source, _in_set(wanted, root, mirror) if wanted else _in_folder(source, root))
+
+
+def license_of(source: str, names: Sequence[str]) -> str:
+    """Under which terms photographs of a source may be used, as far as it is known.
+
+    Args:
+        source: as ``prepare.source``.
+        names: of the photographs.
+    """
+    if source == SKIMAGE:
+        return "; ".join(f"{name}: {SKIMAGE_PHOTOS[name]}" for name in names)
+    wanted = None if is_url(source) else named_set(source)
+    return wanted.chosen.license if wanted else "not stated"
+
+
+def decode(content: Path | bytes, max_side_px: int | None = None) -> npt.NDArray[np.uint8]:
+    """The pixels of a file, (H, W, 3) RGB, scaled down to ``max_side_px`` where a side is longer.
+
+    Raises:
+        zoo.errors.ImageError: the file is no photograph that can be read whole.
+    """
+    rgb = rgb_array(read_image(content))
+    if max_side_px is None or max(rgb.shape[:2]) <= max_side_px:
+        return rgb
+    image = Image.fromarray(rgb)
+    image.thumbnail((max_side_px, max_side_px), Image.Resampling.LANCZOS)
+    return np.asarray(image)
+
+
+def _listing(source: str, files: Sequence[PhotoFile]) -> Listing:
+    photos = sorted((file for file in files if is_photo(file.name)), key=lambda file: file.name)
+    if not photos:
+        raise DataError(
+            f"expected photographs ({', '.join(sorted(SUFFIXES))}) in {source!r}, got none among "
+            f"{len(files)} files; correct the place in section prepare of params.yaml"
+        )
+    return Listing(tuple(photos), ignored=len(files) - len(photos))
+
+
+def _in_set(wanted: Wanted, root: Path, mirror: str | None) -> list[PhotoFile]:
+    return [PhotoFile(name, path) for name, path in fetch(wanted, Layout(root), mirror)]
+
+
+def _in_folder(source: str, root: Path) -> list[PhotoFile]:
     folder = root / Path(source).expanduser()
     try:
-        paths = list(_walk(folder, set()))
+        return [PhotoFile(_name(path, folder), path) for path in _walk(folder, set())]
     except OSError as error:
         reason = error.strerror or error
         raise DataError(
             f"expected a readable folder of photographs at {source!r}, got: {reason}; "
             "correct the folder in section prepare of params.yaml"
         ) from error
-    photos = [path for path in paths if path.suffix.lower() in SUFFIXES]
-    if not photos:
-        raise DataError(
-            f"expected photographs ({', '.join(sorted(SUFFIXES))}) in {source!r}, got none among "
-            f"{len(paths)} files; correct the folder in section prepare of params.yaml"
-        )
-    files = sorted((PhotoFile(_name(path, folder), path) for path in photos), key=lambda f: f.name)
-    return Listing(tuple(files), ignored=len(paths) - len(photos))
-
-
-def decode(path: Path, max_side_px: int | None = None) -> npt.NDArray[np.uint8]:
-    """The pixels of a file, (H, W, 3) RGB, scaled down to ``max_side_px`` where a side is longer.
-
-    Raises:
-        zoo.errors.ImageError: the file is no photograph that can be read whole.
-    """
-    rgb = rgb_array(read_image(path))
-    if max_side_px is None or max(rgb.shape[:2]) <= max_side_px:
-        return rgb
-    image = Image.fromarray(rgb)
-    image.thumbnail((max_side_px, max_side_px), Image.Resampling.LANCZOS)
-    return np.asarray(image)
 
 
 def _walk(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
@@ -113,3 +150,7 @@ def _name(path: Path, folder: Path) -> str:
     # File names are bytes on Linux; the record is UTF-8, so other bytes are spelt out.
     name = path.relative_to(folder).as_posix()
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") for part in name.split("/"))

@@ -29,7 +29,7 @@ def test_sub_folders_are_searched_and_names_sorted(folder: Path) -> None:
     listing = list_photos("photos", folder.parent)
     found = [file.name for file in listing.files]
     assert found == ["A.PNG", "a/b.jpg", "b.jpg", "z/y/x.tiff", "ä ö.webp"]
-    assert all(file.path == folder / file.name for file in listing.files)
+    assert all(file.content() == folder / file.name for file in listing.files)
     assert listing.ignored == 2
 
 
@@ -96,7 +96,7 @@ def test_scikit_image_brings_photographs_without_being_imported(tmp_path: Path) 
     pytest.importorskip("skimage")
     files = list_photos(SKIMAGE, tmp_path).files
     assert [file.name for file in files] == sorted(SKIMAGE_PHOTOS)
-    assert all(min(decode(file.path).shape[:2]) >= 256 for file in files)
+    assert all(min(decode(file.content()).shape[:2]) >= 256 for file in files)
 
 
 def test_no_scikit_image_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,169 @@
+import fcntl
+import hashlib
+import multiprocessing
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines.data.cache import ShardCache, cache_folder
+from pipelines.data.index import Shard
+from pipelines.data.remote import Remote
+from pipelines.errors import DataError
+
+SIZE = 1000
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Remote:
+    (tmp_path / "remote").mkdir()
+    return Remote((tmp_path / "remote").as_uri())
+
+
+@pytest.fixture
+def shards(tmp_path: Path, remote: Remote) -> list[Shard]:
+    """Five shards of 1000 bytes; shard i is full of i."""
+    shards = []
+    for i in range(5):
+        data = bytes([i]) * SIZE
+        shards.append(Shard(sha256=hashlib.sha256(data).hexdigest(), nbytes=SIZE))
+        (tmp_path / "remote" / shards[i].file).write_bytes(data)
+    return shards
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> ShardCache:
+    return ShardCache(3 * SIZE, tmp_path / "cache")
+
+
+def kept(cache: ShardCache, shards: list[Shard]) -> list[int]:
+    return [i for i, shard in enumerate(shards) if (cache.folder / shard.file).exists()]
+
+
+def use(cache: ShardCache, shards: list[Shard], remote: Remote, *numbers: int) -> None:
+    for i in numbers:
+        assert cache.mapped(shards[i], remote)[0] == i
+        # Times of files are coarse on some systems.
+        os.utime(cache.folder / shards[i].file, ns=(time.time_ns(), time.time_ns()))
+        time.sleep(0.01)
+
+
+def test_a_shard_is_fetched_once(
+    cache: ShardCache, shards: list[Shard], remote: Remote, tmp_path: Path
+) -> None:
+    np.testing.assert_array_equal(cache.mapped(shards[1], remote), np.full(SIZE, 1))
+    (tmp_path / "remote" / shards[1].file).unlink()
+    assert cache.mapped(shards[1], remote)[7] == 1
+
+
+def test_the_least_recently_used_goes_first(cache: ShardCache, shards: list[Shard], remote: Remote) -> None:
+    use(cache, shards, remote, 0, 1, 2, 0)
+    use(cache, shards, remote, 3)
+    assert kept(cache, shards) == [0, 2, 3]
+    use(cache, shards, remote, 4)
+    assert kept(cache, shards) == [0, 3, 4]
+
+
+def test_what_is_in_use_stays(cache: ShardCache, shards: list[Shard], remote: Remote) -> None:
+    view = cache.mapped(shards[0], remote)[5:10]
+    use(cache, shards, remote, 1, 2, 3)
+    assert 0 in kept(cache, shards)
+    assert view.tolist() == [0] * 5
+    del view
+    use(cache, shards, remote, 1, 2, 4)
+    assert 0 not in kept(cache, shards)
+
+
+def test_a_cache_full_of_what_is_in_use_is_an_error(
+    cache: ShardCache, shards: list[Shard], remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.data.cache.PATIENCE_S", 0.1)
+    views = [cache.mapped(shards[i], remote) for i in range(3)]
+    with pytest.raises(
+        DataError, match=r"expected room for 1000 bytes .*got 3000 bytes full .*raise cache_bytes"
+    ):
+        cache.mapped(shards[3], remote)
+    assert [view[0] for view in views] == [0, 1, 2]
+
+
+def test_it_waits_for_what_is_let_go(
+    cache: ShardCache, shards: list[Shard], remote: Remote, tmp_path: Path
+) -> None:
+    for i in range(3):
+        cache.fetch(shards[i], remote)
+    process = multiprocessing.get_context("spawn").Process(
+        target=hold, args=(cache.folder, [s.file for s in shards[:3]], tmp_path / "held")
+    )
+    process.start()
+    while not (tmp_path / "held").exists():
+        time.sleep(0.01)
+    assert cache.mapped(shards[3], remote)[0] == 3
+    process.join()
+    assert len(kept(cache, shards)) == 3
+
+
+def hold(folder: Path, names: list[str], sign: Path) -> None:
+    files = [(folder / name).open("rb") for name in names]
+    for file in files:
+        fcntl.flock(file, fcntl.LOCK_SH)
+    sign.touch()
+    time.sleep(0.3)
+
+
+def test_another_file_than_the_index_says_is_an_error(
+    cache: ShardCache, shards: list[Shard], remote: Remote, tmp_path: Path
+) -> None:
+    (tmp_path / "remote" / shards[0].file).write_bytes(b"x" * SIZE)
+    with pytest.raises(
+        DataError, match=rf"expected SHA-256 {shards[0].sha256} of file://.*write the photographs again"
+    ):
+        cache.mapped(shards[0], remote)
+    assert [path for path in cache.folder.iterdir() if not path.name.endswith(".lock")] == []
+
+
+def test_a_file_that_a_crash_cut_short_is_fetched_again(
+    cache: ShardCache, shards: list[Shard], remote: Remote
+) -> None:
+    cache.fetch(shards[2], remote)
+    os.truncate(cache.folder / shards[2].file, 10)
+    assert cache.mapped(shards[2], remote)[999] == 2
+
+
+def test_what_a_killed_process_left_makes_room(
+    cache: ShardCache, shards: list[Shard], remote: Remote
+) -> None:
+    cache.fetch(shards[0], remote)
+    left = cache.folder / ".partial-2500-dead"
+    left.touch()
+    cache.fetch(shards[1], remote)
+    assert not left.exists()
+    assert kept(cache, shards) == [0, 1]
+
+
+def test_a_missing_shard_is_an_error(
+    cache: ShardCache, shards: list[Shard], remote: Remote, tmp_path: Path
+) -> None:
+    (tmp_path / "remote" / shards[0].file).unlink()
+    with pytest.raises(DataError, match=r"expected to read file://.*pixels-\w+.bin, got FileNotFoundError"):
+        cache.mapped(shards[0], remote)
+
+
+def test_processes_fetch_one_at_a_time(cache: ShardCache, shards: list[Shard], remote: Remote) -> None:
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        sums = pool.starmap(total, [(cache, shards, remote, seed) for seed in range(2)])
+    assert sums == [sum(range(5)) * 4] * 2
+    assert len(kept(cache, shards)) <= 3
+
+
+def total(cache: ShardCache, shards: list[Shard], remote: Remote, seed: int) -> int:
+    order = np.random.default_rng(seed).permutation(np.repeat(np.arange(5), 4))
+    return sum(int(cache.mapped(shards[i], remote)[-1]) for i in order)
+
+
+def test_the_folder_is_chosen_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNABLE_CACHE", "~/here")
+    assert cache_folder() == Path.home() / "here"
+    monkeypatch.delenv("TUNABLE_CACHE")
+    assert cache_folder().name == "shards"

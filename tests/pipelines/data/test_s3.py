@@ -1,0 +1,191 @@
+"""The way to S3 and back, through a real S3 server on this machine."""
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import boto3
+import numpy as np
+import pytest
+import s3fs
+from moto.server import ThreadedMotoServer
+from PIL import Image
+
+from pipelines.config import parse_section
+from pipelines.data.config import PrepareConfig
+from pipelines.data.order import Order
+from pipelines.data.photos import PhotoSet, write_photos
+from pipelines.data.prepare import run
+from pipelines.errors import DataError
+from pipelines.paths import Layout
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3(endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
+    """A client of an S3 that holds the empty bucket ``data``."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": str(tmp_path / "none"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
+        "TUNABLE_CACHE": str(tmp_path / "cache"),
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("pipelines.data.remote.PAUSES_S", (0.0,))
+    s3fs.S3FileSystem.clear_instance_cache()
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="data")
+    yield client
+    for entry in client.list_objects_v2(Bucket="data").get("Contents", []):
+        client.delete_object(Bucket="data", Key=entry["Key"])
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.fixture
+def photos(s3: Any, paint: Any) -> dict[str, Any]:
+    """Eight photographs below ``s3://data/photos``."""
+    made = {f"{'ab'[i % 2]}/ü {i}.png": paint(i, 32, 40) for i in range(8)}
+    for name, rgb in made.items():
+        buffer = BytesIO()
+        Image.fromarray(rgb).save(buffer, "PNG")
+        s3.put_object(Bucket="data", Key=f"photos/{name}", Body=buffer.getvalue())
+    s3.put_object(Bucket="data", Key="photos/notes.txt", Body=b"")
+    return dict(sorted(made.items()))
+
+
+def prepare(layout: Layout, **values: Any) -> dict[str, Any]:
+    options = {"source": "s3://data/photos", "min_side_px": 16, "test_photos": 1} | values
+    run(parse_section(options, "prepare", PrepareConfig), layout)
+    record: dict[str, Any] = json.loads((layout.prepare / "record.json").read_text("utf-8"))
+    return record
+
+
+def keys(s3: Any, prefix: str) -> dict[str, Any]:
+    found = s3.list_objects_v2(Bucket="data", Prefix=prefix).get("Contents", [])
+    return {entry["Key"]: entry["LastModified"] for entry in found}
+
+
+def kept(cache: Path) -> int:
+    """Bytes in a cache from which another thread may just be removing something."""
+    total = 0
+    for path in cache.glob("pixels-*"):
+        with suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total
+
+
+def test_photographs_come_from_a_bucket(photos: dict[str, Any], layout: Layout) -> None:
+    record = prepare(layout)
+    assert record["source"] == {
+        "source": "s3://data/photos",
+        "files": 8,
+        "ignored_files": 1,
+        "unreadable": [],
+        "too_small": [],
+    }
+    assert record["license"] == "not stated"
+    train = PhotoSet.open(layout.prepare / "train")
+    assert len(train) == 7
+    for name, rgb in zip(train.names, train, strict=True):
+        np.testing.assert_array_equal(rgb, photos[name])
+
+
+def test_pixels_go_to_a_bucket_and_stream_back(
+    photos: dict[str, Any], layout: Layout, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = 32 * 40 * 3
+    monkeypatch.setattr("pipelines.data.intake.MIB", size // 2)  # a photograph, or two, a shard
+    prepare(layout, destination="s3://data/prepared/", shard_mb=4, validation_photos=1)
+    assert [path.name for path in (layout.prepare / "train").iterdir()] == ["index.json"]
+    assert len(keys(s3, "prepared/")) == 4
+
+    train = PhotoSet.open(layout.prepare / "train", cache_bytes=2 * 2 * size)
+    assert len(train) == 6
+    order = Order.of(train, seed=0, window=1)
+    for n in range(3 * len(train)):
+        train.prefetch(order.upcoming(n))
+        np.testing.assert_array_equal(train[order(n)], photos[train.names[order(n)]])
+        assert kept(layout.root.parent / "cache") <= 2 * 2 * size
+    train.verify()
+    for side in ("test", "validation"):  # what is held out lies here
+        held = PhotoSet.open(layout.prepare / side)
+        held.verify()
+        assert held.index.base is None
+        np.testing.assert_array_equal(held[0], photos[held.names[0]])
+
+
+def test_the_same_photographs_are_sent_once(
+    photos: dict[str, Any], layout: Layout, s3: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = prepare(layout, destination="s3://data/prepared")
+    sent = keys(s3, "prepared/")
+    assert "uploading" in capsys.readouterr().out
+    assert prepare(layout, destination="s3://data/prepared", test_photos=["a/ü 0.png"]) != first
+    assert keys(s3, "prepared/") == sent
+    assert "uploading" not in capsys.readouterr().out
+
+
+def test_a_shard_that_was_cut_short_there_is_sent_again(
+    photos: dict[str, Any], layout: Layout, s3: Any
+) -> None:
+    prepare(layout, destination="s3://data/prepared")
+    [key] = keys(s3, "prepared/")
+    s3.put_object(Bucket="data", Key=key, Body=b"short")
+    with pytest.raises(DataError, match=r"expected SHA-256 \w+ of s3://data/prepared/pixels-"):
+        PhotoSet.open(layout.prepare / "train")[0]
+    prepare(layout, destination="s3://data/prepared")
+    PhotoSet.open(layout.prepare / "train").verify()
+
+
+def test_where_pixels_lie_changes_nothing_else(photos: dict[str, Any], layout: Layout) -> None:
+    assert prepare(layout) == prepare(layout, destination="s3://data/prepared")
+
+
+def test_a_missing_bucket_is_one_sentence(s3: Any, layout: Layout) -> None:
+    with pytest.raises(DataError, match=r"^expected a folder of files s3://nobody/photos, got .*the bucket"):
+        prepare(layout, source="s3://nobody/photos")
+
+
+def test_a_missing_bucket_to_write_to_is_one_sentence(
+    photos: dict[str, Any], layout: Layout, paint: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=r"^expected to write s3://nobody/x/pixels-\w+.bin, got"):
+        write_photos(tmp_path / "set", [("a", paint(0))], destination="s3://nobody/x")
+    assert not (tmp_path / "set").exists()
+
+
+def test_missing_keys_are_one_sentence(
+    photos: dict[str, Any], layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    s3fs.S3FileSystem.clear_instance_cache()
+    with pytest.raises(DataError, match=r"s3://data/photos, got \w+.*AWS_ACCESS_KEY_ID") as caught:
+        prepare(layout)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_shard_that_vanishes_while_training_is_an_error(
+    photos: dict[str, Any], layout: Layout, s3: Any
+) -> None:
+    prepare(layout, destination="s3://data/prepared")
+    train = PhotoSet.open(layout.prepare / "train")
+    [key] = keys(s3, "prepared/")
+    s3.delete_object(Bucket="data", Key=key)
+    with pytest.raises(DataError, match=r"to read s3://data/prepared/pixels-\w+.bin, got FileNotFoundError"):
+        train[0]

@@ -1,0 +1,112 @@
+"""A web server of this machine that serves files well, or badly in ways that are asked for."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with one answer.
+
+    Attributes:
+        status: in place of the file.
+        headers: set last.
+        cut: send that many bytes of the body, then close the connection.
+        stall_s: send nothing for that long after them.
+        body: in place of the file's.
+        deaf: take no notice of Range.
+    """
+
+    status: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    cut: int | None = None
+    stall_s: float = 0.0
+    body: bytes | None = None
+    deaf: bool = False
+
+
+GOOD = Fault()
+
+
+class FileServer:
+    """Files by path, and the faults of the next answers, one after the other."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.faults: list[Fault] = []
+        self.requests: list[tuple[str, dict[str, str]]] = []
+        self.closing = threading.Event()
+        self.url = ""
+
+    @property
+    def ranges(self) -> list[str | None]:
+        """What was asked for of files, answer by answer."""
+        return [headers.get("Range") for _, headers in self.requests]
+
+
+@contextmanager
+def serving() -> Iterator[FileServer]:
+    """A server on a free port of 127.0.0.1."""
+    state = FileServer()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            answer(self, state)
+
+        def log_message(self, *arguments: object) -> None:
+            """Silent."""
+
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    state.url = f"http://127.0.0.1:{httpd.server_address[1]}"
+    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield state
+    finally:
+        state.closing.set()
+        httpd.shutdown()
+        httpd.server_close()
+        thread.join()
+
+
+def answer(request: BaseHTTPRequestHandler, state: FileServer) -> None:
+    """One file, or what is to go wrong with it."""
+    state.requests.append((request.path, dict(request.headers)))
+    fault = state.faults.pop(0) if state.faults else GOOD
+    data = state.files.get(request.path.lstrip("/")) if fault.body is None else fault.body
+    if fault.status is not None or data is None:
+        request.send_response(fault.status or 404)
+        for name, value in fault.headers.items():
+            request.send_header(name, value)
+        request.end_headers()
+        return
+    start = beginning(request, data, fault)
+    headers = {"ETag": tag(data), "Content-Length": str(len(data) - start)}
+    headers |= {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"} if start else {}
+    request.send_response(206 if start else 200)
+    for name, value in (headers | fault.headers).items():
+        if value:
+            request.send_header(name, value)
+    request.end_headers()
+    body = data[start:]
+    request.wfile.write(body[: fault.cut])
+    request.wfile.flush()
+    if fault.stall_s:
+        state.closing.wait(fault.stall_s)
+
+
+def beginning(request: BaseHTTPRequestHandler, data: bytes, fault: Fault) -> int:
+    """Where the body starts, as Range and If-Range say."""
+    asked = request.headers.get("Range")
+    if asked is None or fault.deaf or request.headers.get("If-Range", tag(data)) != tag(data):
+        return 0
+    return int(asked.removeprefix("bytes=").rstrip("-"))
+
+
+def tag(data: bytes) -> str:
+    """The entity tag of a file."""
+    return f'"{sha256(data).hexdigest()[:8]}"'
