@@ -1,20 +1,20 @@
 """Tracking for a stage that is over in a moment: what it says once, to a server that is there or not."""
 
 import sys
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pipelines.tracking.errors import TrackingError
+from pipelines.tracking.folder import now_ms
 from pipelines.tracking.server import Server, Value, numbers
 
 T = TypeVar("T")
 
 
 class Tracker:
-    """One MLflow run, written by one process. It never fails a stage.
+    """What a stage adds to an MLflow run, or a run of its own. It never fails a stage.
 
     The first fault is told in one line, and nothing more is tried: a stage that lasts a moment must not
     wait for a server that is down, and can simply run again.
@@ -22,7 +22,7 @@ class Tracker:
     Args:
         root: of the work tree.
         name: of the run, when it is new.
-        run_id: of a run to go on with, if the server still has it.
+        run_id: of a run to add to, if the server still has it.
         tags: of a new run.
         again: the command that says everything again, for the line about a fault.
     """
@@ -35,31 +35,22 @@ class Tracker:
         tags: Mapping[str, str] | None = None,
         again: str = "",
     ) -> None:
-        self.run_id = ""
         self._again = again
-        self._broken = False
+        self._broken = self._made = False
         self._server = Server(root)
         self.run_id = self._try(lambda: self._open(name, run_id, tags or {})) or ""
 
     def _open(self, name: str, run_id: str | None, tags: Mapping[str, str]) -> str:
-        if run_id is None or not self._server.has(run_id):
-            run_id = self._server.claim(uuid.uuid4().hex, name, tags)
-        self._server.go_on(run_id)
-        return run_id
-
-    def params(self, values: Mapping[str, Any]) -> None:
-        """Log nested options by dotted name."""
-        self._try(lambda: self._server.params(self.run_id, values))
-
-    def metrics(self, points: list[tuple[int, Mapping[str, float]]]) -> None:
-        """Log metrics of steps, in few calls."""
-        now = int(time.time() * 1000)
-        flat = [Value(name, value, now, step) for step, values in points for name, value in values.items()]
-        self._try(lambda: self._server.values(self.run_id, flat))
+        if run_id is not None and self._server.has(run_id):
+            return run_id
+        self._made = True
+        return self._server.claim(uuid.uuid4().hex, name, tags)
 
     def summary(self, values: Mapping[str, Any], step: int) -> None:
         """Log the numbers among nested values, by dotted name."""
-        self.metrics([(step, numbers(values))])
+        now = now_ms()
+        points = [Value(name, value, now, step) for name, value in numbers(values).items()]
+        self._try(lambda: self._server.values(self.run_id, points))
 
     def artifact(self, path: Path, folder: str | None = None) -> None:
         """Log a file, or a folder with all in it."""
@@ -77,8 +68,9 @@ class Tracker:
         return self._try(lambda: self._server.register(self.run_id, name, place, folder.name)) or ""
 
     def finish(self, status: str = "FINISHED") -> None:
-        """End the run as FINISHED, FAILED or KILLED."""
-        self._try(lambda: self._server.end(self.run_id, status))
+        """End the run as FINISHED, FAILED or KILLED, if it was made here: another one's end is its own."""
+        if self._made:
+            self._try(lambda: self._server.end(self.run_id, status))
 
     def _try(self, action: Callable[[], T]) -> T | None:
         if self._broken:

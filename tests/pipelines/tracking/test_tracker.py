@@ -6,15 +6,13 @@ from mlflow import MlflowClient
 from pipelines.tracking import EXPERIMENT, PUBLISHED, Tracker
 
 
-def test_a_run_goes_on_and_keeps_its_artefacts_beside_the_store(root: Path, client: MlflowClient) -> None:
+def test_a_run_of_its_own_keeps_its_artefacts_beside_the_store(root: Path, client: MlflowClient) -> None:
     tracker = Tracker(root, "first", tags={"stage": "publish"})
     tracker.summary({"loss": 0.5, "best": {"is_all_on": True, "psnr": 30}}, step=7)
     (root / "note.txt").write_text("hello")
     tracker.artifact(root / "note.txt")
-    again = Tracker(root, "first", run_id=tracker.run_id)
     assert client.get_run(tracker.run_id).info.status == "RUNNING"
-    again.finish()
-    assert again.run_id == tracker.run_id
+    tracker.finish()
 
     run = client.get_run(tracker.run_id)
     assert run.data.metrics == {"loss": 0.5, "best.psnr": 30.0}
@@ -22,6 +20,18 @@ def test_a_run_goes_on_and_keeps_its_artefacts_beside_the_store(root: Path, clie
     assert run.info.status == "FINISHED"
     assert run.info.artifact_uri.startswith((root / "mlartifacts").as_uri())
     assert client.get_experiment_by_name(EXPERIMENT) is not None
+
+
+def test_a_run_that_is_added_to_ended_when_it_did(root: Path, client: MlflowClient) -> None:
+    first = Tracker(root, "first")
+    first.finish("KILLED")
+    ended = client.get_run(first.run_id).info
+    second = Tracker(root, "second", run_id=first.run_id)
+    second.summary({"psnr": 30.0}, step=1)
+    second.finish()
+    run = client.get_run(first.run_id)
+    assert (second.run_id, run.data.metrics) == (first.run_id, {"psnr": 30.0})
+    assert (run.info.status, run.info.end_time) == ("KILLED", ended.end_time)
 
 
 def test_an_unknown_run_becomes_a_new_one(root: Path) -> None:
