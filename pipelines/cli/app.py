@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from pipelines.cli.apply import AssignmentCommand, apply
+from pipelines.cli.doctor import doctor
 from pipelines.cli.export import export
 from pipelines.cli.serve import serve
 from pipelines.cli.zoo import zoo
@@ -51,3 +52,4 @@ app.add_typer(zoo, name="zoo")
 app.command(cls=AssignmentCommand)(apply)
 app.command(cls=AssignmentCommand)(export)
 app.command()(serve)
+app.command()(doctor)

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from pipelines.errors import PipelineError
 
 EXTRAS = {
+    "pipelines": ("ray", "mlflow", "dvc", "yaml", "packaging"),
     "serve": ("ray", "fastapi", "python_multipart", "yaml"),
     "export": ("onnx", "onnxscript"),
 }

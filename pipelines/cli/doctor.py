@@ -1,0 +1,34 @@
+"""``tunable doctor``: what would keep a run from ending well, before it starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.cli.extras import require
+from pipelines.paths import Layout
+
+
+def doctor(
+    root: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="A work tree. [default: the one around here]")
+    ] = None,
+    stage: Annotated[
+        str | None, typer.Option(help="Only what this stage needs: prepare, train, evaluate, publish, serve.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check options, data, disk, cluster, GPUs and tracking of a work tree, in seconds.
+
+    Changes nothing. Exit code 1 if anything would keep a stage from running.
+    """
+    require("pipelines")
+    from pipelines.doctor.examine import findings
+    from pipelines.doctor.report import report, report_json
+
+    layout = Layout.at(root) if root else Layout.find()
+    show = report_json if json else report
+    if not show(findings(layout, stage)):
+        raise typer.Exit(1)

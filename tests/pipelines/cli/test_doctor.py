@@ -1,0 +1,51 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+from pipelines.__main__ import main
+from pipelines.cli import extras
+
+
+@pytest.fixture
+def work_tree(tmp_path: Path) -> Path:
+    assert main(["recipe", "noise-level", "--out", str(tmp_path / "params.yaml")]) == 0
+    return tmp_path
+
+
+def test_a_sound_work_tree(tunable: Callable[..., Result], work_tree: Path) -> None:
+    result = tunable("doctor")
+    assert result.exit_code == 0, result.stdout
+    assert "ok       params" in result.stdout
+    assert result.stdout.splitlines()[-1].endswith(" 0 fault")
+    assert [path.name for path in work_tree.iterdir()] == ["params.yaml"]
+
+
+def test_a_stage_that_cannot_run_yet(tunable: Callable[..., Result], work_tree: Path, tmp_path: Path) -> None:
+    result = tunable("doctor", "--root", work_tree, "--stage", "train", "--json")
+    assert result.exit_code == 1
+    levels = {finding["level"] for finding in json.loads(result.stdout)}
+    assert "fault" in levels
+
+
+def test_an_unknown_stage(tunable: Callable[..., Result], work_tree: Path) -> None:
+    result = tunable("doctor", "--stage", "tarin")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("tunable: unknown stage 'tarin'")
+
+
+def test_outside_a_work_tree(tunable: Callable[..., Result]) -> None:
+    result = tunable("doctor")
+    assert result.exit_code == 1
+    assert "params.yaml" in result.stderr
+
+
+def test_what_to_install_is_told(
+    tunable: Callable[..., Result], work_tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extras, "find_spec", lambda module: None if module == "mlflow" else module)
+    result = tunable("doctor")
+    assert result.exit_code == 1
+    assert result.stderr == "tunable: this needs mlflow: pip install 'tunable-zoo[pipelines]'\n"

@@ -1,0 +1,51 @@
+"""A work tree with small options, on which the doctor has nothing to say against."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from pipelines.config import parse_section
+from pipelines.data.photos import write_photos
+from pipelines.paths import Layout
+from pipelines.train.config import TrainConfig
+
+OPTIONS = {
+    "network": {"architecture": "edsr", "config": {"width": 4, "blocks": 1}},
+    "sampling": {"group": 2},
+    "compute": {"runner": "local"},
+    "steps": 6,
+    "batch_size": 4,
+    "patch_px": 12,
+    "log_every": 2,
+    "checkpoint_every": 2,
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_TMPDIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+@pytest.fixture
+def config() -> TrainConfig:
+    return parse_section(OPTIONS, "train", TrainConfig)
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"train": OPTIONS, "serve": {"port": 0}}))
+    return Layout(tmp_path)
+
+
+@pytest.fixture
+def prepared_layout(layout: Layout) -> Layout:
+    """With two photographs of 20 x 24 px to train on."""
+    random = np.random.default_rng(0)
+    photos = [(f"{i}.png", random.integers(0, 256, (20, 24, 3), dtype=np.uint8)) for i in range(2)]
+    write_photos(layout.prepare / "train", photos)
+    (layout.prepare / "record.json").write_text('{"source": {"source": "skimage"}, "test_source": null}')
+    return layout

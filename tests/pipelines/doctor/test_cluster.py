@@ -1,0 +1,93 @@
+"""A real cluster of two nodes on this machine, which asks for a token."""
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from subprocess import PIPE
+
+import pytest
+
+from pipelines.config import parse_section
+from pipelines.doctor import visit
+from pipelines.doctor.cluster import cluster
+from pipelines.paths import Layout
+from pipelines.train.config import ComputeConfig
+
+TOKEN = secrets.token_hex(32)
+COMPUTE = parse_section({"workers": 2, "threads": 1}, "train.compute", ComputeConfig)
+
+
+# In a process of its own: Ray decides on tokens once for each.
+NODES = """
+import sys
+from ray.cluster_utils import Cluster
+
+nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+nodes.add_node(num_cpus=1)
+print(nodes.address, flush=True)
+sys.stdin.read()
+nodes.shutdown()
+"""
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    environment = {
+        **os.environ,
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": TOKEN,
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+    command = [sys.executable, "-c", NODES]
+    with subprocess.Popen(command, env=environment, stdin=PIPE, stdout=PIPE, text=True) as nodes:
+        assert nodes.stdin is not None
+        assert nodes.stdout is not None
+        yield nodes.stdout.readline().strip()
+        nodes.stdin.close()
+
+
+@pytest.fixture
+def token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
+
+
+def test_every_node_sees_the_work_tree_and_nothing_stays_in_it(
+    address: str, token: None, layout: Layout
+) -> None:
+    found = cluster(address, COMPUTE, layout)
+    assert [(finding.check, finding.level) for finding in found] == [
+        ("ports", "ok"),
+        ("cluster", "ok"),  # room for the workers
+        ("storage", "ok"),
+        ("cluster", "ok"),  # the same software
+        ("storage", "ok"),
+        ("cluster", "ok"),
+    ]
+    assert "2 nodes with 2 CPUs, 0 GPUs have room for 2" in found[1].message
+    assert [path.name for path in layout.root.iterdir()] == ["params.yaml"]
+
+
+def test_a_wrong_token_is_told_soon(
+    address: str, token: None, layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)
+    found = cluster(address, COMPUTE, layout)
+    assert found[-1].level == "fault"
+    assert "it wants another token" in found[-1].message
+    assert "RAY_AUTH_MODE=token" in found[-1].remedy
+
+
+def test_a_connection_that_hangs_is_ended(
+    address: str, token: None, layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(visit, "LIMIT_S", 0.3)
+    found = cluster(address, COMPUTE, layout)
+    assert found[-1].message == f"no connection to the cluster at {address} within 0.3 s"
+
+
+def test_where_nobody_listens_nothing_is_tried(layout: Layout) -> None:
+    [found] = cluster("127.0.0.1:9", COMPUTE, layout)
+    assert found.level == "fault"

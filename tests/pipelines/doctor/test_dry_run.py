@@ -1,0 +1,46 @@
+from pathlib import Path
+
+import pytest
+
+from pipelines.__main__ import main
+from pipelines.data.photos import PhotoSet
+from pipelines.paths import Layout
+from pipelines.train.config import TrainConfig
+from pipelines.train.run import Run
+
+
+def files(root: Path) -> dict[str, bytes]:
+    return {path.as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("stage", ["prepare", "train", "evaluate", "publish", "all"])
+def test_nothing_is_done(prepared_layout: Layout, capsys: pytest.CaptureFixture[str], stage: str) -> None:
+    before = files(prepared_layout.root)
+    code = main([stage, "--dry-run", "--root", str(prepared_layout.root)])
+    out = capsys.readouterr().out
+    assert code == (1 if stage in ("evaluate", "publish") else 0)  # nothing is trained yet
+    assert ("begins      at the start" in out) == (stage in ("train", "all"))
+    assert "params" in out
+    assert files(prepared_layout.root) == before
+
+
+def test_damaged_checkpoints_are_a_fault_among_the_findings(
+    prepared_layout: Layout, config: TrainConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run.of(config, PhotoSet.open(prepared_layout.prepare / "train"), prepared_layout)
+    (run.folder / "checkpoints" / "step-00000002").mkdir(parents=True)
+    assert main(["train", "--dry-run", "--root", str(prepared_layout.root)]) == 1
+    out = capsys.readouterr().out
+    assert "fault    plan        expected a whole checkpoint" in out
+    assert "ok       disk" in out
+
+
+def test_options_that_do_not_parse_are_told(layout: Layout, capsys: pytest.CaptureFixture[str]) -> None:
+    layout.params.write_text("train: {stesp: 3}\n")
+    assert main(["train", "--dry-run", "--root", str(layout.root)]) == 1
+    assert "did you mean 'steps'" in capsys.readouterr().out
+
+
+def test_an_unknown_stage_is_one_line(layout: Layout, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tarin", "--dry-run", "--root", str(layout.root)]) == 1
+    assert capsys.readouterr().err.startswith("tarin: unknown stage 'tarin'")

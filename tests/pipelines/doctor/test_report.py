@@ -1,0 +1,67 @@
+import io
+import json
+import re
+
+import pytest
+
+from pipelines.doctor.finding import Finding
+from pipelines.doctor.report import report, report_json
+
+FINDINGS = [
+    Finding("params", "ok", "every [option] is understood"),
+    Finding("data", "warning", "prepared from elsewhere", "run: python -m pipelines prepare"),
+    Finding("disk", "fault", "1 GB free in /data, " + "much " * 30 + "to come", "make room"),
+]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_lines_are_aligned_and_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    stream = io.StringIO()
+    assert not report(FINDINGS, stream)
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "ok       params      every [option] is understood"
+    assert lines[1] == "warning  data        prepared from elsewhere"
+    assert lines[2] == "                     -> run: python -m pipelines prepare"
+    assert lines[3].startswith("fault    disk        1 GB free")
+    assert lines[3].endswith("to come")
+    assert lines[-1] == "1 ok, 1 warning, 1 fault"
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_a_terminal_has_colours_and_wraps_below_the_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    stream = Terminal()
+    report(FINDINGS, stream)
+    assert "\x1b[32mok" in stream.getvalue()
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue()).splitlines()
+    wrapped = [line for line in lines if "much" in line]
+    assert len(wrapped) > 2
+    assert all(line.startswith(" " * 21) for line in wrapped[1:])
+    monkeypatch.setenv("NO_COLOR", "1")
+    stream = Terminal()
+    report(FINDINGS, stream)
+    assert "\x1b[3" not in stream.getvalue()
+
+
+def test_without_a_fault_it_is_well() -> None:
+    assert report(FINDINGS[:2], io.StringIO())
+    assert report_json(FINDINGS[:2], io.StringIO())
+
+
+def test_json_for_programs() -> None:
+    stream = io.StringIO()
+    assert not report_json(FINDINGS, stream)
+    said = json.loads(stream.getvalue())
+    assert said[1] == {
+        "check": "data",
+        "level": "warning",
+        "message": "prepared from elsewhere",
+        "remedy": "run: python -m pipelines prepare",
+    }
