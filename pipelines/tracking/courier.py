@@ -56,13 +56,9 @@ class Courier:
         plan, sent = self._folder.plan(), self._folder.sent()
         if plan is None or (sent.run_id and sent.params and not self.behind()):
             return
-        try:
-            sent = self._meet(plan, sent)
-            for part in (self._params, self._points, self._files, self._status):
-                part(plan, sent)
-        except ForgottenError:
-            self._folder.note(Sent())
-            raise
+        sent = self._meet(plan, sent)
+        for part in (self._params, self._points, self._files, self._status):
+            part(plan, sent)
 
     def _meet(self, plan: Plan, sent: Sent) -> Sent:
         """See that the run is there; in a new database everything begins again."""

@@ -1,4 +1,5 @@
 import json
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,14 @@ def folder(root: Path) -> RunFolder:
     return folder
 
 
-def log(folder: RunFolder, *steps: int, loss: float = 1.0) -> None:
+SECONDS = count()
+
+
+def log(folder: RunFolder, *steps: int, loss: float = 1.0, timed: bool = True) -> None:
     with folder.log.open("a") as file:
-        file.writelines(f"{json.dumps({'step': step, 'loss': loss, 'lr': 0.1})}\n" for step in steps)
+        for step in steps:
+            time = {"time_s": next(SECONDS)} if timed else {}
+            file.write(f"{json.dumps({'step': step, 'loss': loss, 'lr': 0.1, **time})}\n")
 
 
 def steps(client: MlflowClient, folder: RunFolder, name: str = "loss") -> list[int]:
@@ -70,7 +76,7 @@ def test_a_step_that_is_logged_again_is_sent_where_it_changed(
 def test_points_without_a_time_have_the_same_one_whenever_they_are_sent(
     root: Path, folder: RunFolder, client: MlflowClient
 ) -> None:
-    log(folder, 1, 2)
+    log(folder, 1, 2, timed=False)
     for _ in range(2):
         Courier(folder, Server(root)).deliver()
         sent = folder.sent()
