@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from pipelines.config import load_section
 from pipelines.errors import ConfigError, PipelineError, is_expected
 from pipelines.paths import Layout
+from pipelines.stopping import Interrupted, end_with_dvc, terminable
 
 # stage: (module with run, module with the options, name of their class)
 STAGES = {
@@ -28,41 +29,58 @@ STAGES = {
     "publish": ("pipelines.publish.stage", "pipelines.publish.config", "PublishConfig"),
 }
 USAGE = (
-    f"usage: python -m pipelines {{{','.join(STAGES)},all}} [--root FOLDER] "
-    "| recipe NAME [--preset cpu|gpu] [--out FILE]"
+    f"usage: python -m pipelines {{{','.join(STAGES)},all}} [--root FOLDER] [--dry-run] "
+    "| train --accept-code-change | track | recipe NAME [--preset cpu|gpu] [--out FILE]"
 )
-INTERRUPTED = 130
+PATIENCE_S = 30.0
+"""For the same stage, which may be ending: what a killed ``dvc repro`` leaves behind writes a checkpoint."""
 
 
-def run_stage(name: str, layout: Layout) -> None:
+def run_stage(name: str, layout: Layout, **flags: bool) -> None:
     """Run one stage with its section of ``params.yaml``.
+
+    Args:
+        name: of the stage.
+        layout: of the work tree.
+        flags: what else the stage's ``run`` takes.
 
     Raises:
         PipelineError: an unknown stage, or whatever the stage refuses.
     """
     if name not in STAGES:
-        raise ConfigError(f"unknown stage {name!r}; expected one of {', '.join(STAGES)}, all, recipe")
+        raise ConfigError(f"unknown stage {name!r}; expected one of {', '.join(STAGES)}, all, track, recipe")
     module, options, kind = STAGES[name]
     config = load_section(layout.params, name, getattr(import_module(options), kind))
-    run: Callable[[object, Layout], None] = import_module(module).run
+    run: Callable[..., None] = import_module(module).run
     with _alone(name, layout):
-        run(config, layout)
+        run(config, layout, **flags)
 
 
 @contextmanager
 def _alone(name: str, layout: Layout) -> Iterator[None]:
     # When `dvc repro` is killed its stage goes on, and the next repro would start a second one beside it.
+    if int(os.environ.get("RANK", "0")):  # one of torchrun's processes, whose first one holds the lock
+        yield
+        return
     layout.state.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(layout.state / f"{name}.lock", blocking=False)
+    lock = FileLock(layout.state / f"{name}.lock")
     try:
-        lock.acquire()
+        lock.acquire(timeout=0)
     except Timeout:
-        message = f"another {name} is running in {layout.root}; wait for it, or end it first"
-        raise PipelineError(message) from None
+        print(f"{name}: another {name} is running in {layout.root}; waiting for it to end", file=sys.stderr)
+        _wait(lock, name, layout)
     try:
         yield
     finally:
         lock.release()
+
+
+def _wait(lock: FileLock, name: str, layout: Layout) -> None:
+    try:
+        lock.acquire(timeout=PATIENCE_S)
+    except Timeout:
+        message = f"another {name} is still running in {layout.root}; wait for it, or end it first"
+        raise PipelineError(message) from None
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -78,21 +96,47 @@ def main(arguments: list[str] | None = None) -> int:
     if chosen.help or chosen.command is None:
         print(USAGE, file=sys.stderr)
         return 0 if chosen.help else 2
-    return _recipe(chosen) if chosen.command == "recipe" else _stages(chosen)
+    if chosen.dry_run:
+        return _dry_run(chosen)
+    others = {"recipe": _recipe, "track": _track}
+    return others.get(chosen.command, _stages)(chosen)
 
 
 def _stages(chosen: Namespace) -> int:
     name, again = chosen.command, ""
+    flags = {"accept_code_change": True} if chosen.accept_code_change else {}
     try:
-        layout = Layout.at(chosen.root) if chosen.root else Layout.find()
-        again = layout.again
-        for name in STAGES if chosen.command == "all" else (chosen.command,):
-            run_stage(name, layout)
-    except KeyboardInterrupt:
+        end_with_dvc()
+        with terminable():
+            layout = Layout.at(chosen.root) if chosen.root else Layout.find()
+            again = layout.again
+            for name in STAGES if chosen.command == "all" else (chosen.command,):
+                run_stage(name, layout, **(flags if name == "train" else {}))
+    except KeyboardInterrupt as error:
         print(f"{name}: interrupted; go on with: {again}", file=sys.stderr)
-        return INTERRUPTED
+        return (error if isinstance(error, Interrupted) else Interrupted()).exit_code
     except Exception as error:
         return _told(name, error)
+    return 0
+
+
+def _dry_run(chosen: Namespace) -> int:
+    from pipelines.doctor.dry_run import dry_run
+
+    try:
+        layout = Layout.at(chosen.root) if chosen.root else Layout.find()
+        return 0 if dry_run(chosen.command, layout) else 1
+    except Exception as error:
+        return _told(chosen.command, error)
+
+
+def _track(chosen: Namespace) -> int:
+    from pipelines.tracking.catch_up import run
+
+    try:
+        run(Layout.at(chosen.root) if chosen.root else Layout.find())
+    except Exception as error:
+        return _told("track", error)
     return 0
 
 
@@ -144,6 +188,8 @@ def _parser() -> _Parser:
     parser.add_argument("--root", type=Path)
     parser.add_argument("--preset", default="cpu")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--accept-code-change", action="store_true")
+    parser.add_argument("--dry-run", action="store_true")
     return parser
 
 

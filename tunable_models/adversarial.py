@@ -99,12 +99,14 @@ class CriticStep:
         self.critic = critic
         self.optimizer = optimizer
 
-    def __call__(self, real: Tensor, fake: Tensor) -> Tensor:
+    def __call__(self, real: Tensor, fake: Tensor, weight: float = 1.0) -> Tensor:
         """One step; the loss before it, a detached scalar.
 
         Args:
             real: (B, C, H, W) targets.
             fake: (B', C, H, W) outputs; they are detached here.
+            weight: of the loss, for processes that average their gradients and have unequal parts of a
+                batch: the own share of the samples times the number of processes.
 
         Raises:
             TunableError: the images' shapes differ.
@@ -116,7 +118,7 @@ class CriticStep:
             )
         self.optimizer.zero_grad()
         with torch.enable_grad():
-            loss = self._loss(real.detach(), fake.detach())
+            loss = weight * self._loss(real.detach(), fake.detach())
             torch.autograd.backward(loss)
         self.optimizer.step()
         self.optimizer.zero_grad()

@@ -76,9 +76,17 @@ class Distillation:
         Raises:
             ConversionError: a target is missing.
         """
+        return self.loss(output, self._taught(targets, omega), omega)
+
+    def shares(self, output: Tensor, targets: Mapping[str, Tensor], omega: Tensor) -> dict[str, Tensor]:
+        """What each objective adds to the loss of every sample, (B,) by name; arguments as of a call."""
+        return self.loss.shares(output, self._taught(targets, omega), omega)
+
+    def _taught(self, targets: Mapping[str, Tensor], omega: Tensor) -> dict[str, Tensor]:
+        """The targets, and what the teachers make."""
         check_names(self.target_names, targets)
         made = {name: self.ask(name, targets[self.source], omega) for name in self.teachers}
-        return self.loss(output, {**targets, **made}, omega)
+        return {**targets, **made}
 
     @torch.no_grad()
     def ask(self, name: str, inputs: Tensor, omega: Tensor) -> Tensor:

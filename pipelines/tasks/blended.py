@@ -4,7 +4,7 @@ Turning a control up moves the output towards the target of the setting with tha
 which is also how each control is measured. After https://arxiv.org/abs/2304.00898.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
@@ -28,9 +28,9 @@ class BlendedTask(Task):
         self.targets = tuple(targets)
         self._loss = BlendedLoss(space, DISTANCES[distance], self.targets)
 
-    def loss(self, output: Tensor, example: Example, omega: Tensor) -> Tensor:
-        """The distance of every sample to its blended target, (B,)."""
-        return self._loss(output, example.targets, omega)
+    def shares(self, output: Tensor, example: Example, omega: Tensor) -> Mapping[str, Tensor]:
+        """The distance of every sample to its blended target."""
+        return self._loss.shares(output, example.targets, omega)
 
     def aim(self, example: Example, omega: Tensor) -> Tensor:
         """The blended target (B, 3, H, W)."""

@@ -59,9 +59,9 @@ class NoiseLevel(GaussianNoise):
         sigma = omega[:, 0] * self.config.max_sigma
         return self._example(clean, sigma, noise)
 
-    def loss(self, output: Tensor, example: Example, omega: Tensor) -> Tensor:
-        """The distance to the clean picture, (B,), whatever omega."""
-        return self._distance(output, example.targets["clean"])
+    def shares(self, output: Tensor, example: Example, omega: Tensor) -> Mapping[str, Tensor]:
+        """The distance to the clean picture, whatever omega."""
+        return {type(self._distance).__name__: self._distance(output, example.targets["clean"])}
 
     def aim(self, example: Example, omega: Tensor) -> Tensor:
         """The clean picture."""

@@ -120,9 +120,9 @@ class StyleTransfer(Task):
         """The photographs."""
         return Example(clean, {"clean": clean})
 
-    def loss(self, output: Tensor, example: Example, omega: Tensor) -> Tensor:
-        """Styles weighed by omega, and content, (B,)."""
-        return self._loss(output, example.targets, omega)
+    def shares(self, output: Tensor, example: Example, omega: Tensor) -> Mapping[str, Tensor]:
+        """The styles, the content and the smoothness."""
+        return self._loss.shares(output, example.targets, omega)
 
     def aim(self, example: Example, omega: Tensor) -> None:
         """None: no picture is the painted one."""

@@ -142,9 +142,9 @@ class SuperResolution(Task):
         small = bicubic_downsample(clean, self.scale).clamp(0, 1).mul(255).round() / 255
         return Example(small, {"clean": clean})
 
-    def loss(self, output: Tensor, example: Example, omega: Tensor) -> Tensor:
-        """The distance and what perception is made of, weighed by omega, (B,)."""
-        return self._loss(output, example.targets, omega)
+    def shares(self, output: Tensor, example: Example, omega: Tensor) -> Mapping[str, Tensor]:
+        """The distance, and what perception is made of."""
+        return self._loss.shares(output, example.targets, omega)
 
     def aim(self, example: Example, omega: Tensor) -> Tensor:
         """The large picture, which both objectives ask for."""

@@ -56,8 +56,15 @@ class Task(ABC):
         """Examples at the given strengths, noise from the streams of ``key``."""
 
     @abstractmethod
+    def shares(self, output: Tensor, example: Example, omega: Tensor) -> Mapping[str, Tensor]:
+        """What each objective adds to the loss of every sample, (B,) by name, weighed by omega (B, P).
+
+        output is (B, 3, sH, sW); the names are the same for every output.
+        """
+
     def loss(self, output: Tensor, example: Example, omega: Tensor) -> Tensor:
-        """The loss of every sample, (B,); output (B, 3, sH, sW), omega (B, P)."""
+        """The loss of every sample, (B,)."""
+        return torch.stack(list(self.shares(output, example, omega).values())).sum(0)
 
     @abstractmethod
     def aim(self, example: Example, omega: Tensor) -> Tensor | None:

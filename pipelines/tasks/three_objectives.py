@@ -7,6 +7,7 @@ https://doi.org/10.1016/0167-2789(92)90242-F). Distances are squared errors, who
 best picture between the truth and the input.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -65,9 +66,9 @@ class ThreeObjectives(GaussianNoise):
         quiet = Term(objective=TotalVariation(), scale=config.smoothness_scale)
         self._loss = MultiLoss(SPACE, [fidelity, grain, [fidelity, quiet]])
 
-    def loss(self, output: Tensor, example: Example, omega: Tensor) -> Tensor:
-        """The three objectives, weighed by omega, (B,)."""
-        return self._loss(output, example.targets, omega)
+    def shares(self, output: Tensor, example: Example, omega: Tensor) -> Mapping[str, Tensor]:
+        """The three objectives."""
+        return self._loss.shares(output, example.targets, omega)
 
     def aim(self, example: Example, omega: Tensor) -> None:
         """None: the objectives do not agree on one picture."""

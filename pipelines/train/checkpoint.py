@@ -7,6 +7,8 @@ ones are written beside the old before the oldest are removed.
 
 import io
 import shutil
+import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,22 +36,26 @@ class CheckpointStore:
     def save(self, step: int, state: dict[str, Any]) -> None:
         """Write the state of ``step`` durably, then drop the oldest."""
         final = self._path(step)
-        temporary = self._folder / f".writing-{step:08d}"
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(final, ignore_errors=True)  # a damaged one of the same step
+        for leftover in self._folder.glob(".writing-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        temporary = self._folder / f".writing-{uuid.uuid4().hex}"
         buffer = io.BytesIO()
         torch.save(state, buffer)
         write_atomic(temporary / STATE, buffer.getvalue())
         digest = sha256_file(temporary / STATE)
         marker = {"step": step, "fingerprint": self._fingerprint, "sha256": digest}
         write_json_atomic(temporary / MARKER, marker)
+        shutil.rmtree(final, ignore_errors=True)  # a damaged one of the same step
         temporary.rename(final)
         sync_folder(self._folder)
         for old in self._steps()[: -self._keep]:
             shutil.rmtree(self._path(old), ignore_errors=True)
 
-    def newest(self) -> int | None:
+    def newest(self, tell: Callable[[str], None] = lambda sentence: None) -> int | None:
         """Step of the newest whole checkpoint; None if the run never wrote one.
+
+        Args:
+            tell: gets a sentence when it is not the newest one, because that is damaged.
 
         Raises:
             CheckpointError: there are checkpoints, and all of them are damaged.
@@ -57,6 +63,12 @@ class CheckpointStore:
         steps = self._steps()
         for step in reversed(steps):
             if self._whole(step):
+                damaged = [str(other) for other in steps if other > step]
+                if damaged:
+                    tell(
+                        f"the checkpoint of step {', '.join(damaged)} in {self._folder} is damaged; going on "
+                        f"from step {step}"
+                    )
                 return step
         if steps:
             raise CheckpointError(

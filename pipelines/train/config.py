@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from pipelines.config import Section
 from pipelines.tasks import DenoiseDeblurConfig, TaskConfig, make_task
@@ -10,6 +10,8 @@ from pipelines.train.network import NetworkConfig
 from pipelines.train.sampling import SamplingConfig
 from tunable_models import TunableError
 from tunable_models.bases import make_basis
+
+Precision = Literal["float32", "bfloat16", "float16"]
 
 
 class OptimizerConfig(Section):
@@ -26,20 +28,79 @@ class OptimizerConfig(Section):
 
 
 class ComputeConfig(Section):
-    """Where the run happens. Not part of its identity: a run may resume on other machines."""
+    """Where and how the run is computed.
+
+    Not part of its identity: a run may go on with other workers, on other machines, in other portions; its
+    numbers then differ by the order of sums alone.
+    """
 
     runner: Literal["ray", "local"] = "ray"
-    """Ray Train, or this process alone without Ray."""
-    workers: int = Field(default=2, ge=1)
-    """Ray Train workers; each takes its share of every batch."""
+    """Ray Train; or this process without Ray, or the processes that torchrun starts."""
+    workers: PositiveInt | tuple[PositiveInt, PositiveInt] = 2
+    """Ray Train workers; each takes its share of every batch. ``[least, most]`` is elastic: the run starts
+    with what the cluster has, goes on with fewer when a node is lost and takes in nodes that come. Under
+    torchrun the number of processes counts instead."""
     threads: int = Field(default=1, ge=1)
     """CPU threads of each worker."""
     use_gpu: bool = False
     """One GPU for each worker."""
+    loaders: int = Field(default=0, ge=0)
+    """Processes of each worker that cut patches ahead of the network; 0 cuts them in between."""
+    accumulate: int = Field(default=1, ge=1)
+    """Portions in which a worker computes its share of a batch, for less memory; the step is the same."""
+    compile: bool = False
+    """Whether torch.compile turns the network into kernels of its own, once, in about a minute."""
+    channels_last: bool = False
+    """Whether images lie in memory pixel by pixel, which is faster on GPUs with tensor cores."""
     address: str | None = None
     """A Ray cluster to join, as RAY_ADDRESS would say; none starts a private one for this stage."""
     max_failures: int = Field(default=2, ge=0)
     """How often Ray restarts the workers from the last checkpoint."""
+    resize_every_s: float = Field(default=60.0, gt=0)
+    """With elastic workers, seconds between looks for nodes that came."""
+    keep_checkpoints: int = Field(default=2, ge=1)
+    """How many of the newest checkpoints stay on disk."""
+    cache_gb: float = Field(default=20.0, gt=0)
+    """Disk on each node for photographs that are streamed from a URL, in 10^9 bytes."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.least_workers > self.most_workers:
+            raise ValueError(f"workers {list(self._range)}: the least stands first")
+        return self
+
+    @property
+    def _range(self) -> tuple[int, int]:
+        return self.workers if isinstance(self.workers, tuple) else (self.workers, self.workers)
+
+    @property
+    def least_workers(self) -> int:
+        """With fewer the run waits."""
+        return self._range[0]
+
+    @property
+    def most_workers(self) -> int:
+        """More are not used."""
+        return self._range[1]
+
+
+class ValidationConfig(Section):
+    """Numbers on the photographs that ``prepare.validation_photos`` held out; without any there are none.
+
+    Not part of a run's identity, because nothing that is trained depends on it.
+    """
+
+    every: int = Field(default=500, ge=1)
+    """Steps between looks, which happen when the loss is logged; one more after the last step."""
+    crop_px: int = Field(default=256, ge=16)
+    """Side of the centre crop of each photograph."""
+
+
+class TrackingConfig(Section):
+    """How the run is shown by MLflow. Not part of its identity."""
+
+    parent: str | None = None
+    """Id of the MLflow run below which this one is shown."""
 
 
 class TrainConfig(Section):
@@ -50,6 +111,14 @@ class TrainConfig(Section):
     sampling: SamplingConfig = SamplingConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     compute: ComputeConfig = ComputeConfig()
+    validation: ValidationConfig = ValidationConfig()
+    tracking: TrackingConfig = TrackingConfig()
+    precision: Precision = "float32"
+    """Of the network's forward and backward pass; weights, losses and the optimizer stay in float32. float16
+    has its gradients scaled, bfloat16 needs no scale."""
+    ema_decay: float | None = Field(default=None, gt=0, lt=1)
+    """Decay of an exponential moving average of the weights, such as 0.999, which is then what is validated,
+    shown and published; null has none."""
     seed: int = Field(default=0, ge=0)
     """Key of every random stream."""
     steps: int = Field(default=2000, ge=1)
@@ -62,6 +131,9 @@ class TrainConfig(Section):
     """Steps between points of the loss curve."""
     checkpoint_every: int = Field(default=200, ge=1)
     """Steps between checkpoints."""
+    window: int | None = Field(default=None, ge=1)
+    """How many shards of the photographs an epoch mixes at a time, for sets that are streamed from a URL:
+    a worker then needs no more of them on its disk at once. Null mixes all."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -90,11 +162,18 @@ class TrainConfig(Section):
 
     @model_validator(mode="after")
     def _divides(self) -> Self:
-        workers = self.compute.workers if self.compute.runner == "ray" else 1
-        if self.batch_size % (workers * self.sampling.group):
+        if self.batch_size % self.sampling.group:
             raise ValueError(
-                f"batch_size {self.batch_size} must be a multiple of compute.workers ({workers}) times "
-                f"sampling.group ({self.sampling.group})"
+                f"batch_size {self.batch_size} must be a multiple of sampling.group ({self.sampling.group})"
+            )
+        compute = self.compute
+        workers = compute.most_workers if compute.runner == "ray" else 1
+        portions = workers * compute.accumulate
+        if self.batch_size // self.sampling.group < portions:
+            raise ValueError(
+                f"batch_size {self.batch_size} has {self.batch_size // self.sampling.group} groups of "
+                f"sampling.group ({self.sampling.group}), fewer than compute.workers times "
+                f"compute.accumulate ({workers} x {compute.accumulate}); each needs one at least"
             )
         if self.checkpoint_every % self.log_every:
             # The loss is looked at when it is logged, so nothing unsound is ever checkpointed.
@@ -104,5 +183,5 @@ class TrainConfig(Section):
         return self
 
     def identity(self) -> dict[str, Any]:
-        """What defines the numbers of the run: everything but where it happens."""
-        return self.model_dump(mode="json", exclude={"compute"})
+        """What defines the numbers of the run: everything but where it happens and who watches."""
+        return self.model_dump(mode="json", exclude={"compute", "validation", "tracking"})

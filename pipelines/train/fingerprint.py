@@ -14,16 +14,20 @@ TRAINING_CODE = (
     "pipelines/data/augment.py",
     "pipelines/data/bundled.py",
     "pipelines/data/camera.py",
+    "pipelines/data/order.py",
     "pipelines/data/paintings.py",
     "pipelines/data/photos.py",
     "pipelines/data/transforms.py",
     "pipelines/published_weights.py",
     "pipelines/streams.py",
     "pipelines/tasks",
+    "pipelines/train/agreement.py",
     "pipelines/train/batches.py",
     "pipelines/train/config.py",
+    "pipelines/train/forward.py",
     "pipelines/train/learner.py",
     "pipelines/train/loop.py",
+    "pipelines/train/meter.py",
     "pipelines/train/network.py",
     "pipelines/train/sampling.py",
     "pipelines/train/start.py",
@@ -41,18 +45,26 @@ def fingerprint(options: dict[str, Any], photos_sha256: str, code: str | None = 
         code: digest of the training code; that of this installation by default.
     """
     parts = {"options": options, "data": photos_sha256, "code": code or code_digest()}
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return _sha256(json.dumps(parts, sort_keys=True))
 
 
 def code_digest(root: Path = REPOSITORY) -> str:
-    """SHA-256 of the syntax trees of the training code: comments and layout do not count."""
-    digest = hashlib.sha256()
-    for path in _sources(root):
-        tree = ast.dump(ast.parse(path.read_text(encoding="utf-8")))
-        digest.update(f"{path.relative_to(root).as_posix()}\n{tree}\n".encode())
-    return digest.hexdigest()
+    """SHA-256 of all training code."""
+    return _sha256(json.dumps(code_digests(root), sort_keys=True))
+
+
+def code_digests(root: Path = REPOSITORY) -> dict[str, str]:
+    """SHA-256 of the syntax tree of each file of the training code: comments and layout do not count."""
+    return {
+        path.relative_to(root).as_posix(): _sha256(ast.dump(ast.parse(path.read_text(encoding="utf-8"))))
+        for path in _sources(root)
+    }
 
 
 def _sources(root: Path) -> list[Path]:
     paths = [root / item for item in TRAINING_CODE]
     return sorted(file for path in paths for file in ([path] if path.is_file() else path.rglob("*.py")))
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

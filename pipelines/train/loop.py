@@ -4,43 +4,24 @@ Every worker runs it. The workers' gradients meet in ``wrap`` (DistributedDataPa
 only worker 0 writes checkpoints and pictures.
 """
 
-import math
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
 
 from pipelines.data.photos import PhotoSet
-from pipelines.errors import TrainingError
-from pipelines.tasks import make_task
+from pipelines.tasks import Task, make_task
+from pipelines.train.agreement import Agreement
 from pipelines.train.batches import Batches, Share
 from pipelines.train.checkpoint import CheckpointStore
 from pipelines.train.config import TrainConfig
 from pipelines.train.learner import Learner, Wrap
+from pipelines.train.meter import Meter, Progress
+from pipelines.train.validation import Validation, evaluating
 from tunable_models import TunableNetwork
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """One point of the run's log.
-
-    Attributes:
-        step: optimizer steps done.
-        loss: mean over the steps since the last point, over all workers.
-        lr: learning rate of the next step.
-        grad_norm: of the last step, before clipping.
-        images_per_s: patches through all workers, over the steps since the last point.
-    """
-
-    step: int
-    loss: float
-    lr: float
-    grad_norm: float
-    images_per_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,108 +30,158 @@ class Job:
 
     Attributes:
         config: of the run.
-        photos: folder of the training photographs.
+        photos: to train on.
         store: of the run's checkpoints.
         share: which part of every batch.
         device: of the network.
+        validation: held-out photographs; None or an empty set for no validation.
         root: where relative paths in the options start.
     """
 
     config: TrainConfig
-    photos: Path
+    photos: PhotoSet
     store: CheckpointStore
     share: Share
     device: torch.device
+    validation: PhotoSet | None = None
     root: Path = Path()
 
+    @property
+    def leads(self) -> bool:
+        """Whether this worker writes for all."""
+        return self.share.rank == 0
 
-Report = Callable[[Progress], None]
-AtCheckpoint = Callable[[int, TunableNetwork], None]
+
+@dataclass(frozen=True, kw_only=True)
+class Hooks:
+    """What else happens on a worker.
+
+    Attributes:
+        report: called on every worker, every ``log_every`` steps.
+        wrap: makes the workers' gradients one, after the weights are in place.
+        at_checkpoint: called on worker 0 after each checkpoint, with what would be published now.
+        stop: whether this worker was asked to stop; asked at every step.
+        ready: called on every worker before the first step, when everything is in place.
+    """
+
+    report: Callable[[Progress], None] = field(default=lambda progress: None)
+    wrap: Wrap = field(default=lambda module: module)
+    at_checkpoint: Callable[[int, TunableNetwork], None] = field(default=lambda step, network: None)
+    stop: Callable[[], bool] = field(default=lambda: False)
+    ready: Callable[[], None] = field(default=lambda: None)
 
 
-def train(
-    job: Job,
-    report: Report,
-    wrap: Wrap = lambda network: network,
-    at_checkpoint: AtCheckpoint = lambda step, network: None,
-) -> TunableNetwork:
+class Stopped(Exception):
+    """The run was asked to stop, and did so behind a checkpoint of ``step``."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(step)
+        self.step = step
+
+
+def train(job: Job, hooks: Hooks) -> TunableNetwork:
     """Train to the last step, from the newest whole checkpoint if there is one.
 
     Args:
         job: what to train on which share.
-        report: called on every worker, every ``log_every`` steps.
-        wrap: makes the workers' gradients one, after the weights are in place.
-        at_checkpoint: called on worker 0 after each checkpoint.
+        hooks: what else happens.
 
     Returns:
-        The trained network, equal on every worker.
+        The trained network, or its moving average; equal on every worker.
 
     Raises:
+        Stopped: a worker was asked to; on every worker, at the same step.
         TrainingError: the loss is not finite.
         CheckpointError: checkpoints exist and none is whole.
     """
-    config = job.config
-    torch.set_num_threads(config.compute.threads)
-    task = make_task(config.task, job.root).to(job.device)
-    batches = Batches(PhotoSet.open(job.photos), task, config, job.device)
-    learner = Learner(config, task, job.device, job.root)
-    start = _resume(job, learner)
-    learner.wrap(wrap)
-    meter = _Meter(config.batch_size, job)
-    for step in range(start, config.steps):
-        loss, norm = learner.step(batches(step, job.share))
-        meter.add(loss)
-        done = step + 1
-        if done % config.log_every == 0 or done == config.steps:
-            report(meter.progress(done, learner.lr, norm))
-        if job.share.rank == 0 and (done % config.checkpoint_every == 0 or done == config.steps):
-            job.store.save(done, learner.state())
-            at_checkpoint(done, learner.network)
-    return learner.network
+    torch.set_num_threads(job.config.compute.threads)
+    task = make_task(job.config.task, job.root).to(job.device)
+    return _Training(job, hooks, task).run()
 
 
-class _Meter:
-    """Loss and speed since the last point."""
+class _Training:
+    """One worker's run."""
 
-    def __init__(self, batch_size: int, job: Job) -> None:
-        self._batch_size, self._job = batch_size, job
-        self._reset()
+    def __init__(self, job: Job, hooks: Hooks, task: Task) -> None:
+        self._job, self._hooks = job, hooks
+        config, workers = job.config, job.share.count
+        self._batches = Batches(job.photos, task, config, job.device, job.share)
+        self._learner = Learner(config, task, job.device, job.root, workers)
+        self._meter = Meter(config.batch_size, len(job.photos), workers, job.device)
+        self._validation = _validation(job, task)
+        self._agreed = Agreement(hooks.stop, workers, job.device)
 
-    def _reset(self) -> None:
-        self._losses: list[Tensor] = []
-        self._since = time.perf_counter()
+    def run(self) -> TunableNetwork:
+        config, learner = self._job.config, self._learner
+        self._resume()
+        learner.wrap(self._hooks.wrap)
+        self._hooks.ready()
+        self._meter.start()
+        batches = self._batches.from_step(learner.done)
+        while learner.done < config.steps:
+            self._meter.add(learner.step(next(batches)))
+            stop = self._agreed()
+            if self._due(config.log_every):
+                self._report()
+            if self._due(config.checkpoint_every):
+                self._save({})
+            if stop and learner.done < config.steps:
+                self._stop()
+        self._agreed.close()
+        return learner.result
 
-    def add(self, loss: Tensor) -> None:
-        self._losses.append(loss)
+    def _due(self, every: int) -> bool:
+        return self._learner.done % every == 0 or self._learner.done == self._job.config.steps
 
-    def progress(self, step: int, lr: float, norm: Tensor) -> Progress:
-        mean = torch.stack(self._losses).mean()
+    def _report(self) -> None:
+        done = self._learner.done
+        progress = self._meter.progress(done, self._learner.lr)
+        if self._validation is not None and self._looks(done):
+            progress = replace(progress, validation=self._validation(self._learner.result))
+            self._meter.start()
+        self._hooks.report(progress)
+
+    def _looks(self, done: int) -> bool:
+        """Whether a multiple of ``validation.every`` lies between the last point and this one."""
+        every, before = self._job.config.validation.every, done - self._job.config.log_every
+        return done // every > before // every or done == self._job.config.steps
+
+    def _stop(self) -> None:
+        done, config = self._learner.done, self._job.config
+        if done % config.checkpoint_every:
+            self._save({"unlogged": self._meter.unlogged(done)} if done % config.log_every else {})
+        raise Stopped(done)
+
+    def _save(self, more: dict[str, Any]) -> None:
+        if not self._job.leads:
+            return
+        self._job.store.save(self._learner.done, self._learner.state() | more)
+        with evaluating(self._learner.result):
+            self._hooks.at_checkpoint(self._learner.done, self._learner.result)
+
+    def _resume(self) -> None:
+        """Load the newest whole checkpoint, if there is one."""
+        # Worker 0 decides: on a shared file system the others may not see its newest folder yet.
+        decision: list[int | None] = [self._job.store.newest()] if self._job.leads else [None]
         if self._job.share.count > 1:
-            dist.all_reduce(mean)
-            mean /= self._job.share.count
-        speed = len(self._losses) * self._batch_size / (time.perf_counter() - self._since)
-        self._reset()
-        # After the all-reduce, so that every worker sees the same number and none is left waiting.
-        if not (math.isfinite(mean.item()) and math.isfinite(norm.item())):
-            raise TrainingError(
-                f"the loss is {mean.item()} and the gradient's norm {norm.item()} at step {step}; lower "
-                "train.optimizer.lr or train.optimizer.clip_norm and run again"
-            )
-        return Progress(step=step, loss=mean.item(), lr=lr, grad_norm=norm.item(), images_per_s=speed)
+            dist.broadcast_object_list(decision, src=0, device=self._job.device)
+        if decision[0] is None:
+            return
+        state = self._job.store.load(decision[0])
+        self._learner.load(state)
+        if "unlogged" in state:
+            self._meter.resume(state["unlogged"], leads=self._job.leads)
 
 
-def _resume(job: Job, learner: Learner) -> int:
-    """Load the newest whole checkpoint; the step to go on from."""
-    step = _agree(job)
-    if step is None:
-        return 0
-    learner.load(job.store.load(step))
-    return step
-
-
-def _agree(job: Job) -> int | None:
-    # Worker 0 decides: on a shared file system the others may not see its newest folder yet.
-    decision: list[int | None] = [job.store.newest()] if job.share.rank == 0 else [None]
-    if job.share.count > 1:
-        dist.broadcast_object_list(decision, src=0)
-    return decision[0]
+def _validation(job: Job, task: Task) -> Validation | None:
+    if job.validation is None or not len(job.validation):
+        return None
+    return Validation(
+        job.validation,
+        task,
+        crop_px=job.config.validation.crop_px,
+        unit=task.scale * job.config.network.contract().multiple,
+        seed=job.config.seed,
+        share=job.share,
+        device=job.device,
+    )

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
-from pipelines.train.loop import Progress
+from pipelines.train.meter import Progress
 
 
 class RunLog:

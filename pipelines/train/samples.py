@@ -9,8 +9,9 @@ from torch import Tensor
 from pipelines.data.photos import PhotoSet
 from pipelines.pictures import Tile, contact_sheet
 from pipelines.records import write_atomic
-from pipelines.tasks import Example, Task, make_task
+from pipelines.tasks import Example, Task
 from pipelines.train.config import TrainConfig
+from pipelines.train.validation import centre_crop, ends_and_default, setting_name
 from tunable_models import TunableNetwork
 
 CROP_PX = 160
@@ -21,23 +22,26 @@ class Samples:
 
     Outputs at the ends of the sliders and at their defaults, below them what each of these settings aims
     at, and the inputs and targets.
+
+    Args:
+        folder: of the run.
+        photos: of which the first is shown.
+        task: of the run.
+        config: of the run.
     """
 
-    def __init__(self, folder: Path, photos: Path, config: TrainConfig) -> None:
-        self._folder = folder / "samples"
-        self._task: Task = make_task(config.task)
-        unit = self._task.scale * config.network.contract().multiple
-        self._clean = _centre(PhotoSet.open(photos), unit)
-        self._seed = config.seed
+    def __init__(self, folder: Path, photos: PhotoSet, task: Task, config: TrainConfig) -> None:
+        self._folder, self._task, self._seed = folder / "samples", task, config.seed
+        self._clean = centre_crop(photos, 0, CROP_PX, task.scale * config.network.contract().multiple)
 
     def __call__(self, step: int, network: TunableNetwork) -> None:
         """Write the picture of this step."""
         clean = self._clean.to(network.device)
         example = self._task.degrade(clean, self._task.levels, (self._seed, "sample picture"))
-        omegas = _omegas(network).to(network.device)
+        omegas = ends_and_default(network.space).to(network.device)
         with torch.inference_mode():
             outputs = [network.at(omega)(example.inputs) for omega in omegas]
-        titles = [_title(network, omega) for omega in omegas]
+        titles = [setting_name(network.space, omega) for omega in omegas]
         rows = [
             [(f"output, {title}", output[0]) for title, output in zip(titles, outputs, strict=True)],
             self._aims(example, omegas, titles),
@@ -52,24 +56,3 @@ class Samples:
         aims = [self._task.aim(example, omega.unsqueeze(0)) for omega in omegas]
         pairs = zip(titles, aims, strict=True)
         return [(f"aim, {title}", aim[0]) for title, aim in pairs if aim is not None]
-
-
-def _centre(photos: PhotoSet, unit: int) -> Tensor:
-    """The middle of the first photograph (1, 3, H, W), sides multiples of ``unit``."""
-    photo = torch.from_numpy(photos[0].copy()).permute(2, 0, 1).unsqueeze(0).float() / 255
-    height, width = (max(min(side, CROP_PX) // unit * unit, 1) for side in photo.shape[-2:])
-    top, left = (photo.shape[-2] - height) // 2, (photo.shape[-1] - width) // 2
-    return photo[..., top : top + height, left : left + width]
-
-
-def _omegas(network: TunableNetwork) -> Tensor:
-    """The vertices, and the defaults where they are none of them; (S, P)."""
-    space = network.space
-    settings = torch.tensor(space.vertices)
-    default = space.omega().unsqueeze(0)
-    is_vertex = bool((settings == default).all(dim=1).any())
-    return settings if is_vertex else torch.cat([settings, default])
-
-
-def _title(network: TunableNetwork, omega: Tensor) -> str:
-    return " ".join(f"{name} {value:g}" for name, value in network.space.values(omega.cpu()).items())

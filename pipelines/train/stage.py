@@ -6,132 +6,155 @@ bytes for the same run; ``provenance.json`` is not, and nothing depends on it.
 
 import csv
 import io
-import time
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 
 from pipelines.data.photos import PhotoSet
 from pipelines.errors import DataError
 from pipelines.paths import Layout
+from pipelines.progress import Display
 from pipelines.provenance import provenance
-from pipelines.records import read_json, sha256_file, write_atomic, write_json_atomic
+from pipelines.records import sha256_file, write_atomic, write_json_atomic
+from pipelines.stopping import Interrupted, StopRequest, stop_politely
 from pipelines.tasks import make_task
-from pipelines.tracking import Tracker, tracking_uri
-from pipelines.train.checkpoint import CheckpointStore
+from pipelines.tracking import shown_uri
 from pipelines.train.config import TrainConfig
-from pipelines.train.fingerprint import fingerprint
-from pipelines.train.loop import Progress
-from pipelines.train.runlog import Follower, RunLog
+from pipelines.train.learner import result_of
+from pipelines.train.local import this_share
+from pipelines.train.loop import Hooks, Stopped
+from pipelines.train.meter import Progress
+from pipelines.train.mirror import Mirror
+from pipelines.train.run import Run
+from pipelines.train.runlog import Follower
+from pipelines.train.startup import read_startup
+from pipelines.train.worker import Assignment
 
-PRINT_EVERY_S = 5.0
+ARTEFACTS = ("model.safetensors", "curve.csv", "record.json", "provenance.json")
 
 
-def run(config: TrainConfig, layout: Layout) -> None:
+def run(config: TrainConfig, layout: Layout, *, accept_code_change: bool = False) -> None:
     """Train, and write the artefacts.
 
     A run is its fingerprint: options, data and code. Its state lies in ``.state/train-<fingerprint>``,
     so a run that was interrupted goes on from its last checkpoint, and a changed one starts clean.
 
+    Args:
+        config: of the run.
+        layout: of the work tree.
+        accept_code_change: go on from the last run that differs in its code alone, and record that.
+
     Raises:
         DataError: the ``prepare`` stage has not run, or a file that the options name is missing or unfit.
         TrainingError: the loss is not finite, or workers keep failing.
         CheckpointError: this run's checkpoints are all damaged.
+        Interrupted: somebody asked to stop; the last step has a checkpoint.
     """
     photos = _photos(layout)
-    this = _Run.of(config, photos, layout)
-    tracker = _tracker(config, layout, this)
+    this = Run.of(config, photos, layout)
+    if this_share().rank:
+        _train(config, layout, this, StopRequest())  # one of torchrun's processes, which another one leads
+        return
+    if accept_code_change:
+        this.accept(_say)
+    step = this.begin(_say)
+    mirror = _mirror(config, layout, this)
     try:
-        if this.store.newest() != config.steps:  # otherwise only the artefacts are missing
-            with Follower(this.log, Watcher(config, tracker, this.folder)):
-                _train(config, photos.folder, this, layout.root)
-        _write(config, layout, photos, this)
-        facts = {"training_seconds": f"{_seconds(config, this):.0f}", "mlflow_run_id": tracker.run_id}
-        write_json_atomic(layout.train / "provenance.json", provenance(layout.root) | facts)
+        with mirror:
+            if step < config.steps:  # otherwise only the artefacts are missing
+                _watched(config, layout, this, step)
+            _write(config, layout, photos, this)
+            facts = {
+                "training_seconds": f"{_seconds(config, this):.0f}",
+                "mlflow_run_id": mirror.wait_for_run(),
+            }
+            write_json_atomic(layout.train / "provenance.json", provenance(layout.root) | facts)
     except BaseException as error:
-        tracker.finish("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+        mirror.finish("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
         raise
-    for name in ("model.safetensors", "curve.csv", "record.json", "provenance.json"):
-        tracker.artifact(layout.train / name)
-    tracker.finish()
-    print(f"trained network: {layout.train / 'model.safetensors'}; tracked in {tracking_uri(layout.root)}")
+    mirror.finish("FINISHED", [layout.train / name for name in ARTEFACTS])
+    print(f"trained network: {layout.train / 'model.safetensors'}; tracked in {shown_uri(layout.root)}")
+
+
+def _say(sentence: str) -> None:
+    print(f"train: {sentence}", flush=True)
+
+
+def _watched(config: TrainConfig, layout: Layout, this: Run, step: int) -> None:
+    """Train, show how far it is, and stop when asked to.
+
+    Raises:
+        Interrupted: it was asked to, and did.
+    """
+    with (
+        Display("train", total=config.steps, done=step) as display,
+        stop_politely(lambda sentence: display.say(f"train: {sentence}")) as stop,
+        Follower(this.log, Watcher(config, display, this.folder)),
+    ):
+        try:
+            _train(config, layout, this, stop)
+        except Stopped as stopped:
+            display.say(f"train: stopped behind a checkpoint of step {stopped.step}")
+            raise Interrupted(stop.signum or Interrupted().signum) from None
 
 
 class Watcher:
-    """What happens to new points of the log: a line for the person, everything to the tracker."""
+    """Shows new points of the log, and once what the start took."""
 
-    def __init__(self, config: TrainConfig, tracker: Tracker, folder: Path) -> None:
-        self._steps, self._batch_size, self._tracker = config.steps, config.batch_size, tracker
-        self._samples = folder / "samples"
-        self._sent = set(self._samples.glob("*.png"))
-        self._printed = float("-inf")
+    def __init__(self, config: TrainConfig, display: Display, folder: Path) -> None:
+        self._steps, self._batch_size = config.steps, config.batch_size
+        self._display, self._folder = display, folder
+        self._begun = False
 
     def __call__(self, points: list[Progress]) -> None:
-        """Print, log, and send new sample pictures."""
+        """Show the last of them, and all numbers of validations."""
+        for point in points:
+            if point.validation:
+                self._display.say(f"train: step {point.step}, validation {_brief(point.validation)}")
         if points:
-            self._tracker.metrics([(p.step, _metrics(p)) for p in points])
-            self._print(points[-1])
-        for picture in sorted(set(self._samples.glob("*.png")) - self._sent):
-            self._tracker.artifact(picture, "samples")
-            self._sent.add(picture)
+            self._start()
+            self._show(points[-1])
 
-    def _print(self, point: Progress) -> None:
-        last = point.step == self._steps
-        if not last and time.monotonic() - self._printed < PRINT_EVERY_S:
-            return
-        self._printed = time.monotonic()
-        left = (self._steps - point.step) * self._batch_size / point.images_per_s
-        print(
-            f"train  step {point.step}/{self._steps}  loss {point.loss:.4f}  "
-            f"{point.images_per_s:.0f} images/s  {left:.0f} s left",
-            flush=True,
+    def _start(self) -> None:
+        parts = read_startup(self._folder)
+        if parts and not self._begun:
+            named = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in parts.items())
+            self._display.say(f"train: started in {sum(parts.values()):.0f} s ({named})")
+        self._begun = True
+
+    def _show(self, point: Progress) -> None:
+        shares = {name: f"{value:.4f}" for name, value in point.shares.items()}
+        self._display.update(
+            point.step,
+            rate=point.images_per_s,
+            left_s=(self._steps - point.step) * self._batch_size / point.images_per_s,
+            facts={"loss": f"{point.loss:.4f}", **shares, "memory": f"{point.memory_gb:.1f} GB"},
         )
 
 
-def _metrics(point: Progress) -> dict[str, float]:
-    return {
-        "loss": point.loss,
-        "lr": point.lr,
-        "grad_norm": point.grad_norm,
-        "images_per_s": point.images_per_s,
-    }
+def _brief(validation: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in validation.items() if name != "at")
 
 
-@dataclass(frozen=True)
-class _Run:
-    """A run's name, where its state lies, and what it takes from outside its options."""
-
-    identity: str
-    folder: Path
-    materials: dict[str, str]
-
-    @classmethod
-    def of(cls, config: TrainConfig, photos: PhotoSet, layout: Layout) -> "_Run":
-        task = make_task(config.task, layout.root)
-        materials = {**task.materials, **config.network.materials(layout.root)}
-        options = config.identity() | ({"materials": materials} if materials else {})
-        identity = fingerprint(options, photos.index.sha256)
-        return cls(identity, layout.state / f"train-{identity[:16]}", materials)
-
-    @property
-    def store(self) -> CheckpointStore:
-        return CheckpointStore(self.folder / "checkpoints", self.identity)
-
-    @property
-    def log(self) -> RunLog:
-        return RunLog(self.folder)
-
-
-def _train(config: TrainConfig, photos: Path, this: _Run, root: Path) -> None:
+def _train(config: TrainConfig, layout: Layout, this: Run, stop: StopRequest) -> None:
+    assignment = Assignment.of(
+        config,
+        layout.prepare / "train",
+        layout.prepare / "validation",
+        this.folder,
+        this.identity,
+        layout.root,
+    )
     if config.compute.runner == "local":
         from pipelines.train.local import run_local
 
-        run_local(config, photos, this.folder, this.identity, root)
+        run_local(assignment, config.compute, Hooks(stop=stop))
     else:
         from pipelines.train.on_ray import run_on_ray
 
-        run_on_ray(config, photos, this.folder, this.identity, root)
+        run_on_ray(assignment, config.compute, Hooks(stop=stop))
 
 
 def _photos(layout: Layout) -> PhotoSet:
@@ -143,22 +166,22 @@ def _photos(layout: Layout) -> PhotoSet:
     return PhotoSet.open(folder)
 
 
-def _tracker(config: TrainConfig, layout: Layout, this: _Run) -> Tracker:
+def _mirror(config: TrainConfig, layout: Layout, this: Run) -> Mirror:
     """A run goes on under its own MLflow run when it resumes."""
-    note = this.folder / "mlflow.json"
-    known = read_json(note)["run_id"] if note.exists() else None
-    tags = {"fingerprint": this.identity, "stage": "train", "task": config.task.name}
-    tracker = Tracker(layout.root, f"train-{this.identity[:8]}", known, tags)
-    if tracker.run_id and tracker.run_id != known:
-        tracker.params(config.model_dump(mode="json"))
-        write_json_atomic(note, {"run_id": tracker.run_id})
-    return tracker
+    return Mirror(
+        this.folder,
+        layout.root,
+        f"train-{this.identity[:8]}",
+        params=config.model_dump(mode="json"),
+        tags={"fingerprint": this.identity, "stage": "train", "task": config.task.name},
+        parent=config.tracking.parent,
+    )
 
 
-def _write(config: TrainConfig, layout: Layout, photos: PhotoSet, this: _Run) -> None:
+def _write(config: TrainConfig, layout: Layout, photos: PhotoSet, this: Run) -> None:
     task = make_task(config.task, layout.root)
     network = config.network.make(task.space, config.seed, layout.root)
-    network.load_state_dict(this.store.load(config.steps)["network"])
+    network.load_state_dict(result_of(this.store.load(config.steps)))
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     write_atomic(layout.train / "model.safetensors", safetensors.torch.save(tensors))
     write_atomic(layout.train / "curve.csv", _csv(this.log.curve(config.steps)))
@@ -176,12 +199,13 @@ def _write(config: TrainConfig, layout: Layout, photos: PhotoSet, this: _Run) ->
         "fingerprint": this.identity,
         "steps": config.steps,
         "options": config.identity(),
+        "lineage": this.lineage,
         "photos": {"count": len(photos), "sha256": photos.index.sha256},
     }
     write_json_atomic(layout.train / "record.json", record)  # last: its presence says the rest is there
 
 
-def _seconds(config: TrainConfig, this: _Run) -> float:
+def _seconds(config: TrainConfig, this: Run) -> float:
     """Time in the loop, over all interruptions, from the speeds in the log."""
     curve = this.log.curve(config.steps)
     steps = [point.step - before for point, before in zip(curve, [0, *(p.step for p in curve)], strict=False)]

@@ -39,8 +39,8 @@ class Fading(SmallTask):
         grain = levels["grain"] / 255 * torch.randn(clean.shape, generator=generator(*key))
         return Example(levels["dim"] * clean + grain, {"clean": clean})
 
-    def loss(self, output: Tensor, example: Example, omega: Tensor) -> Tensor:
-        return (output - example.targets["clean"]).square().flatten(1).mean(1)
+    def shares(self, output: Tensor, example: Example, omega: Tensor) -> Mapping[str, Tensor]:
+        return {"MSE": (output - example.targets["clean"]).square().flatten(1).mean(1)}
 
     def aim(self, example: Example, omega: Tensor) -> Tensor | None:
         return example.targets["clean"]
@@ -69,8 +69,8 @@ class Enlarging(SmallTask):
         small = functional.avg_pool2d(clean, self.scale)
         return Example(small, {"clean": clean, "dark": 0.5 * clean})
 
-    def loss(self, output: Tensor, example: Example, omega: Tensor) -> Tensor:
-        return (output - self.aim(example, omega)).square().flatten(1).mean(1)
+    def shares(self, output: Tensor, example: Example, omega: Tensor) -> Mapping[str, Tensor]:
+        return {"MSE": (output - self.aim(example, omega)).square().flatten(1).mean(1)}
 
     def aim(self, example: Example, omega: Tensor) -> Tensor:
         return blend(self.space, [example.targets["clean"], example.targets["dark"]], omega)
@@ -98,8 +98,8 @@ class Tinting(SmallTask):
     def degrade(self, clean: Tensor, levels: Mapping[str, float], key: Key) -> Example:
         return Example(clean, {"clean": clean})
 
-    def loss(self, output: Tensor, example: Example, omega: Tensor) -> Tensor:
-        return output.flatten(1).mean(1)
+    def shares(self, output: Tensor, example: Example, omega: Tensor) -> Mapping[str, Tensor]:
+        return {"brightness": output.flatten(1).mean(1)}
 
     def aim(self, example: Example, omega: Tensor) -> Tensor | None:
         return None

@@ -75,6 +75,10 @@ class BlendedLoss:
         target = blend(self.space, [targets[name] for name in self.targets], omega)
         return checked(self.objective, self.objective(output, target), len(output))
 
+    def shares(self, output: Tensor, targets: Mapping[str, Tensor], omega: Tensor) -> dict[str, Tensor]:
+        """The whole loss by the name of its objective; arguments as of a call."""
+        return {type(self.objective).__name__: self(output, targets, omega)}
+
     def to(self, device: torch.device | str) -> Self:
         """Move the network inside the objective, such as a perceptual trunk; returns itself."""
         move((self.objective,), device)

@@ -30,6 +30,10 @@ class Loss(Protocol):
         """(B,) losses."""
         ...
 
+    def shares(self, output: Tensor, targets: Mapping[str, Tensor], omega: Tensor) -> dict[str, Tensor]:
+        """What each objective adds to the losses, (B,) by name."""
+        ...
+
     def to(self, device: torch.device | str) -> Self:
         """Move the networks inside its objectives; returns itself."""
         ...

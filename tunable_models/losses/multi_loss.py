@@ -48,6 +48,7 @@ class MultiLoss:
                 raise ConversionError(f"expected a term at every vertex, got none at omega = {corner}")
         refuse_dead(space, self.terms)
         self._parts, self._scales = distinct(self.terms)
+        self._names = _names(self._parts)
 
     @property
     def target_names(self) -> frozenset[str]:
@@ -69,17 +70,42 @@ class MultiLoss:
             ConversionError: a target is missing, omega is not (B, P), or an objective does not return (B,).
             TunableError: a target's shape is not what its objective compares with the output.
         """
+        return self._weighed(output, targets, omega).sum(1)
+
+    def shares(self, output: Tensor, targets: Mapping[str, Tensor], omega: Tensor) -> dict[str, Tensor]:
+        """What each objective adds to the loss of every sample, (B,) by name; arguments as of a call.
+
+        An objective is named by its class, with its target where several of a class differ in it, and
+        with a number where that is not enough.
+        """
+        return dict(zip(self._names, self._weighed(output, targets, omega).unbind(1), strict=True))
+
+    def _weighed(self, output: Tensor, targets: Mapping[str, Tensor], omega: Tensor) -> Tensor:
+        """The objectives of every sample times their weights, (B, K)."""
         check_names(self.target_names, targets)
         weights = weights_of(self.space, omega, len(output))
         # Products and sums, not matrix products: autocast would round those.
         factors = (weights.unsqueeze(2) * weights.new_tensor(self._scales)).sum(1)
         values = torch.stack([_measure(part, output, targets) for part in self._parts], dim=1)
-        return (factors * values).sum(1)
+        return factors * values
 
     def to(self, device: torch.device | str) -> Self:
         """Move the networks inside the objectives, such as perceptual trunks; returns itself."""
         move((part.objective for part in self._parts), device)
         return self
+
+
+def _names(parts: Sequence[Term]) -> list[str]:
+    """A name of its own for every objective."""
+    names = [type(part.objective).__name__ for part in parts]
+    names = [
+        f"{name}_{part.target}" if names.count(name) > 1 and part.objective.needs_target else name
+        for name, part in zip(names, parts, strict=True)
+    ]
+    return [
+        f"{name}_{names[: index + 1].count(name)}" if names.count(name) > 1 else name
+        for index, name in enumerate(names)
+    ]
 
 
 def _measure(part: Term, output: Tensor, targets: Mapping[str, Tensor]) -> Tensor:

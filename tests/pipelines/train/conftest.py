@@ -5,12 +5,13 @@ import pytest
 import torch
 
 from pipelines.config import parse_section
-from pipelines.data.photos import write_photos
+from pipelines.data.photos import PhotoSet, write_photos
 from pipelines.paths import Layout
 from pipelines.train.batches import Share
 from pipelines.train.checkpoint import CheckpointStore
 from pipelines.train.config import TrainConfig
 from pipelines.train.loop import Job
+from pipelines.train.worker import Assignment
 
 OPTIONS = {
     "network": {"architecture": "edsr", "config": {"width": 4, "blocks": 1}},
@@ -41,10 +42,17 @@ def layout(tmp_path: Path) -> Layout:
 
 
 @pytest.fixture
+def assignment(config: TrainConfig, layout: Layout) -> Assignment:
+    """The run of ``config`` as workers get it."""
+    photos = (layout.prepare / "train", layout.prepare / "validation")
+    return Assignment.of(config, *photos, layout.state / "run", "print", layout.root)
+
+
+@pytest.fixture
 def job(config: TrainConfig, layout: Layout) -> Job:
     return Job(
         config=config,
-        photos=layout.prepare / "train",
+        photos=PhotoSet.open(layout.prepare / "train"),
         store=CheckpointStore(layout.state / "checkpoints", "print"),
         share=Share(0, 1),
         device=torch.device("cpu"),

@@ -1,50 +1,87 @@
+import pickle
+from typing import Any
+
 import pytest
 import torch
 
+from pipelines.config import parse_section
 from pipelines.data.photos import PhotoSet
-from pipelines.errors import DataError
+from pipelines.errors import DataError, TrainingError
 from pipelines.tasks import make_task
-from pipelines.train.batches import Batches, Share
+from pipelines.train import batches as module
+from pipelines.train.batches import Batch, Batches, Share
+from pipelines.train.config import TrainConfig
 from pipelines.train.loop import Job
 
 
-@pytest.fixture
-def batches(job: Job) -> Batches:
-    return Batches(PhotoSet.open(job.photos), make_task(job.config.task), job.config, job.device)
+def make(job: Job, share: Share | None = None, **compute: Any) -> Batches:
+    options = job.config.model_dump() | {"compute": {"runner": "local", **compute}}
+    config = parse_section(options, "train", TrainConfig)
+    return Batches(job.photos, make_task(config.task), config, job.device, share or Share(0, 1))
 
 
-def test_shares_make_up_the_whole_batch(batches: Batches) -> None:
-    whole = batches(3, Share(0, 1))
-    shares = [batches(3, Share(rank, 2)) for rank in range(2)]
+def portions(batches: Batches, step: int) -> list[Batch]:
+    return next(batches.from_step(step))
+
+
+def batch(batches: Batches, step: int) -> Batch:
+    [whole] = portions(batches, step)
+    return whole
+
+
+def assert_same(parts: list[Batch], whole: Batch) -> None:
+    targets = whole.example.targets
     pairs = [
-        (whole.omega, [share.omega for share in shares]),
-        (whole.example.inputs, [share.example.inputs for share in shares]),
-        *((whole.example.targets[n], [s.example.targets[n] for s in shares]) for n in whole.example.targets),
+        (whole.omega, [part.omega for part in parts]),
+        (whole.example.inputs, [part.example.inputs for part in parts]),
+        *((targets[name], [part.example.targets[name] for part in parts]) for name in targets),
     ]
     assert len(pairs) == 6
-    for expected, parts in pairs:
-        assert torch.equal(torch.cat(parts), expected)
+    for expected, pieces in pairs:
+        assert torch.equal(torch.cat(pieces), expected)
 
 
-def test_steps_differ_and_repeat(batches: Batches) -> None:
-    share = Share(0, 1)
-    first, again, other = (batches(step, share).example.inputs for step in (3, 3, 4))
-    assert torch.equal(first, again)
+def test_shares_make_up_the_whole_batch(job: Job) -> None:
+    shares = [batch(make(job, Share(rank, 2)), 3) for rank in range(2)]
+    assert_same(shares, batch(make(job), 3))
+
+
+def test_so_do_portions(job: Job) -> None:
+    assert_same(portions(make(job, accumulate=2), 3), batch(make(job), 3))
+
+
+@pytest.mark.parametrize(("count", "accumulate"), [(1, 1), (3, 1), (5, 1), (2, 2), (1, 4)])
+def test_every_sample_is_computed_once_in_whole_groups(count: int, accumulate: int) -> None:
+    parts = [
+        part
+        for rank in range(count)
+        for part in Share(rank, count).portions(20, group=4, accumulate=accumulate)
+    ]
+    assert [index for part in parts for index in part] == list(range(20))
+    assert all(len(part) and len(part) % 4 == 0 for part in parts)
+
+
+def test_steps_differ_and_repeat(job: Job) -> None:
+    batches = make(job)
+    stream = batches.from_step(3)
+    first, other = next(stream)[0].example.inputs, next(stream)[0].example.inputs
+    assert torch.equal(first, batch(batches, 3).example.inputs)
+    assert torch.equal(other, batch(batches, 4).example.inputs)
     assert not torch.equal(first, other)
 
 
-def test_samples_of_a_group_share_an_omega(batches: Batches) -> None:
-    omega = batches(0, Share(0, 1)).omega
+def test_samples_of_a_group_share_an_omega(job: Job) -> None:
+    omega = batch(make(job), 0).omega
     assert torch.equal(omega[0::2], omega[1::2])
     assert not torch.equal(omega[0], omega[2])
 
 
-def test_patches_are_photographs_in_the_unit_range(batches: Batches, job: Job) -> None:
-    clean = batches(0, Share(0, 1)).example.targets["clean"]
+def test_patches_are_photographs_in_the_unit_range(job: Job) -> None:
+    clean = batch(make(job), 0).example.targets["clean"]
     assert clean.shape == (4, 3, job.config.patch_px, job.config.patch_px)
     assert clean.min() >= 0
     assert clean.max() <= 1
-    pixels = {tuple(p) for photo in PhotoSet.open(job.photos) for p in photo.reshape(-1, 3).tolist()}
+    pixels = {tuple(p) for photo in job.photos for p in photo.reshape(-1, 3).tolist()}
     drawn = clean.mul(255).round().byte().permute(0, 2, 3, 1).reshape(-1, 3).tolist()
     assert {tuple(p) for p in drawn} <= pixels
 
@@ -52,4 +89,35 @@ def test_patches_are_photographs_in_the_unit_range(batches: Batches, job: Job) -
 def test_a_photograph_smaller_than_a_patch_is_named(job: Job) -> None:
     config = job.config.model_copy(update={"patch_px": 32})
     with pytest.raises(DataError, match=r"0\.png is 24x20 px, smaller than train\.patch_px 32"):
-        Batches(PhotoSet.open(job.photos), make_task(config.task), config, job.device)
+        Batches(job.photos, make_task(config.task), config, job.device)
+
+
+def test_processes_ahead_give_the_same(job: Job) -> None:
+    ahead, alone = make(job, loaders=2).from_step(5), make(job).from_step(5)
+    for _ in range(3):
+        assert_same(next(ahead), next(alone)[0])
+
+
+class Broken(PhotoSet):
+    """Photographs that cannot be read any more."""
+
+    def __getitem__(self, i: int) -> Any:
+        raise DataError("expected a file, got none; write it again")
+
+
+def test_a_loaders_fault_is_one_sentence(job: Job) -> None:
+    broken = Broken.open(job.photos.folder)
+    assert isinstance(pickle.loads(pickle.dumps(broken)), Broken)
+    batches = make(Job(**{**vars(job), "photos": broken}), loaders=1)
+    with pytest.raises(DataError) as caught:
+        portions(batches, 0)
+    assert str(caught.value) == "expected a file, got none; write it again"
+
+
+def test_a_loader_that_dies_is_told() -> None:
+    def dying() -> Any:
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed")
+        yield
+
+    with pytest.raises(TrainingError, match=r"a loader process failed.*fewer train\.compute\.loaders"):
+        next(module._told(dying()))

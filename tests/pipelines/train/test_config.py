@@ -24,7 +24,14 @@ def critic(depth: int, **values: Any) -> dict[str, Any]:
         ({"network": {"basis": "mlp"}}, "network.basis"),
         ({"network": {"basis": "linear"}}, "needs a simplex"),
         ({"network": {"config": {"scale": 2}}}, "enlarges it 2 times"),
-        ({"batch_size": 6}, "multiple of compute.workers (2) times sampling.group (4)"),
+        ({"batch_size": 6}, "multiple of sampling.group (4)"),
+        ({"compute": {"workers": 5}}, "4 groups of sampling.group (4), fewer than compute.workers"),
+        ({"compute": {"workers": [1, 5]}}, "compute.accumulate (5 x 1)"),
+        ({"compute": {"workers": 2, "accumulate": 3}}, "compute.accumulate (2 x 3)"),
+        ({"compute": {"workers": [3, 2]}}, "the least stands first"),
+        ({"compute": {"workers": 0}}, "compute.workers"),
+        ({"ema_decay": 1.0}, "ema_decay"),
+        ({"precision": "fp8"}, "precision"),
         ({"log_every": 30}, "multiple of log_every 30"),
         ({"network": {"preset": "huge"}}, "no preset 'huge'"),
         ({"network": {"config": {"widht": 3}, "preset": "baseline-x1"}}, "did you mean 'width'"),
@@ -66,7 +73,21 @@ def test_where_a_run_happens_is_no_part_of_its_identity() -> None:
     one = parse_section({"compute": {"workers": 1}}, "train", TrainConfig)
     two = parse_section({"compute": {"workers": 2, "threads": 3}}, "train", TrainConfig)
     assert one.identity() == two.identity()
-    assert one.identity() != parse_section({"seed": 1}, "train", TrainConfig).identity()
+    watched = parse_section(
+        {"validation": {"every": 7}, "tracking": {"parent": "1"}, "compute": {"workers": [1, 3]}},
+        "train",
+        TrainConfig,
+    )
+    assert watched.identity() == one.identity()
+    for numbers in ({"seed": 1}, {"precision": "bfloat16"}, {"ema_decay": 0.9}, {"window": 2}):
+        assert one.identity() != parse_section(numbers, "train", TrainConfig).identity()
+
+
+def test_workers_are_a_number_or_a_range() -> None:
+    fixed = parse_section({"compute": {"workers": 3}}, "train", TrainConfig).compute
+    assert (fixed.least_workers, fixed.most_workers) == (3, 3)
+    elastic = parse_section({"compute": {"workers": [1, 4]}}, "train", TrainConfig).compute
+    assert (elastic.least_workers, elastic.most_workers) == (1, 4)
 
 
 def test_every_task_has_options_of_its_own() -> None:

@@ -1,9 +1,13 @@
-"""One real run on Ray Train: two workers, one of which is killed on the way."""
+"""Real runs on Ray Train: workers are killed on the way, asked to stop, and found to have other code."""
 
 import signal
 import threading
 import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -11,18 +15,31 @@ import ray
 import torch
 
 from pipelines.config import parse_section
-from pipelines.errors import ConfigError
+from pipelines.errors import ConfigError, TrainingError
 from pipelines.paths import Layout
 from pipelines.train.checkpoint import CheckpointStore
 from pipelines.train.config import TrainConfig
 from pipelines.train.local import run_local
-from pipelines.train.on_ray import _check_resources, run_on_ray
+from pipelines.train.loop import Hooks, Stopped
+from pipelines.train.on_ray import _cause, _check_resources, run_on_ray
 from pipelines.train.runlog import RunLog
+from pipelines.train.startup import read_startup
+from pipelines.train.worker import Assignment
 
 STEPS = 300
 
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # Ray leaves sockets and files to the collector
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
-def options(config: TrainConfig, compute: dict[str, object]) -> TrainConfig:
+
+@pytest.fixture(autouse=True)
+def private(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+
+
+def options(config: TrainConfig, compute: dict[str, Any]) -> TrainConfig:
     values = config.model_dump() | {
         "steps": STEPS,
         "checkpoint_every": 20,
@@ -32,38 +49,57 @@ def options(config: TrainConfig, compute: dict[str, object]) -> TrainConfig:
     return parse_section(values, "train", TrainConfig)
 
 
-def kill_a_worker(log: RunLog, killed: list[int]) -> None:
-    """Wait for some steps, then end a training worker without a chance to clean up."""
-    end = time.monotonic() + 120
-    while time.monotonic() < end:
-        points, _ = log.read()
-        if points and points[-1].step >= 40:
-            workers = [
-                process
-                for process in psutil.Process().children(recursive=True)
-                if "RayTrainWorker" in " ".join(process.cmdline())
-            ]
-            if workers:
-                workers[0].send_signal(signal.SIGKILL)
-                killed.append(workers[0].pid)
+def assign(config: TrainConfig, layout: Layout, folder: str) -> Assignment:
+    photos = (layout.prepare / "train", layout.prepare / "validation")
+    return Assignment.of(config, *photos, layout.state / folder, "print", layout.root)
+
+
+def at_step(log: RunLog, step: int, act: Callable[[], bool]) -> threading.Thread:
+    """A thread that acts when the log has that step, again until it worked."""
+
+    def watch() -> None:
+        end = time.monotonic() + 120
+        while time.monotonic() < end:
+            points, _ = log.read()
+            if points and points[-1].step >= step and act():
                 return
-        time.sleep(0.02)
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    return thread
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")  # Ray leaves sockets and files to the collector
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def kill(name: str, killed: list[int]) -> bool:
+    """End one of Ray's processes without a chance to clean up."""
+    for process in psutil.Process().children(recursive=True):
+        if name in " ".join(process.cmdline()):
+            process.send_signal(signal.SIGKILL)
+            killed.append(process.pid)
+            return True
+    return False
+
+
+def scrape(text: list[str]) -> bool:
+    """What Prometheus would get of this node."""
+    port = ray.nodes()[0]["MetricsExportPort"]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        page = answer.read().decode()
+    text[:] = [line for line in page.splitlines() if line.startswith("ray_tunable_train_")]
+    return bool(text)
+
+
 def test_two_workers_one_killed_end_with_the_numbers_of_one_process(
-    config: TrainConfig, layout: Layout, monkeypatch: pytest.MonkeyPatch
+    config: TrainConfig, layout: Layout
 ) -> None:
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    photos = layout.prepare / "train"
-    alone, together = layout.state / "alone", layout.state / "together"
-    run_local(options(config, {"runner": "local", "threads": 1}), photos, alone, "print")
+    one = options(config, {"runner": "local", "threads": 1})
+    run_local(assign(one, layout, "alone"), one.compute, Hooks())
 
+    two = options(config, {"workers": 2, "threads": 1, "max_failures": 1})
+    together, alone = layout.state / "together", layout.state / "alone"
     killed: list[int] = []
-    killer = threading.Thread(target=kill_a_worker, args=(RunLog(together), killed))
-    killer.start()
-    run_on_ray(options(config, {"workers": 2, "threads": 1, "max_failures": 1}), photos, together, "print")
+    killer = at_step(RunLog(together), 40, lambda: kill("RayTrainWorker", killed))
+    run_on_ray(assign(two, layout, "together"), two.compute, Hooks())
     killer.join()
 
     assert killed
@@ -71,6 +107,7 @@ def test_two_workers_one_killed_end_with_the_numbers_of_one_process(
     assert not list((together / "ray").iterdir())
     assert not psutil.pid_exists(killed[0])
     assert steps(together) == steps(alone) == list(range(10, STEPS + 1, 10))
+    assert set(read_startup(together)) == {"cluster", "workers", "network"}
     for name, tensor in final(alone).items():
         torch.testing.assert_close(final(together)[name], tensor, atol=1e-3, rtol=1e-2)
 
@@ -84,9 +121,52 @@ def final(folder: Path) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def test_more_than_the_cluster_has_is_an_error(config: TrainConfig, layout: Layout) -> None:
+def test_asked_to_stop_it_stops_behind_a_checkpoint_and_goes_on(config: TrainConfig, layout: Layout) -> None:
+    long = options(config, {"workers": 1, "threads": 1}).model_copy(update={"steps": 100_000})
+    assignment, folder = assign(long, layout, "run"), layout.state / "run"
+    asked, metrics = list[bool](), list[str]()
+    scraper = at_step(RunLog(folder), 30, lambda: scrape(metrics))
+    stopper = at_step(RunLog(folder), 60, lambda: bool(metrics) and asked.append(True) is None)
+    with pytest.raises(Stopped) as stopped:
+        run_on_ray(assignment, long.compute, Hooks(stop=lambda: bool(asked)))
+    scraper.join()
+    stopper.join()
+    assert stopped.value.step >= 60
+    assert CheckpointStore(folder / "checkpoints", "print").newest() == stopped.value.step
+    assert any(line.startswith("ray_tunable_train_loss{") for line in metrics)
+
+
+def test_a_node_with_other_code_is_told(config: TrainConfig, layout: Layout) -> None:
+    one = options(config, {"workers": 1, "threads": 1})
+    other = replace(assign(one, layout, "run"), code="0" * 64)
+    with pytest.raises(TrainingError, match="expected the driver's training code"):
+        run_on_ray(other, one.compute, Hooks())
+
+
+def test_a_controller_that_dies_is_told(config: TrainConfig, layout: Layout) -> None:
+    long = options(config, {"workers": 1, "threads": 1}).model_copy(update={"steps": 100_000})
+    killed: list[int] = []
+    killer = at_step(RunLog(layout.state / "run"), 40, lambda: kill("TrainController", killed))
+    with pytest.raises(TrainingError, match="controller of the run died"):
+        run_on_ray(assign(long, layout, "run"), long.compute, Hooks())
+    killer.join()
+    assert killed
+    newest = CheckpointStore(layout.state / "run" / "checkpoints", "print").newest()
+    assert newest is not None
+    assert newest >= 20
+
+
+def test_more_than_the_cluster_has_is_an_error(config: TrainConfig) -> None:
     compute = options(config, {"workers": 2, "use_gpu": True}).compute
     with pytest.raises(ConfigError, match="2 GPUs in all, the cluster has 1"):
         _check_resources({"CPU": 4.0, "GPU": 1.0}, compute)
     with pytest.raises(ConfigError, match="2 CPUs in all, the cluster has 1"):
         _check_resources({"CPU": 1.0}, compute)
+    elastic = options(config, {"workers": [1, 2], "use_gpu": True}).compute
+    _check_resources({"CPU": 1.0, "GPU": 1.0}, elastic)
+
+
+def test_causes_are_one_sentence_with_what_helps() -> None:
+    missing = RuntimeError("Traceback\n  ...\nModuleNotFoundError: No module named 'pipelines'")
+    assert _cause(missing).endswith("install tunable-zoo[pipelines] on every node of the cluster")
+    assert _cause(RuntimeError("a\nb\n")) == "b"

@@ -2,12 +2,24 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.train.loop import Progress
+from pipelines.train.meter import Progress
 from pipelines.train.runlog import Follower, RunLog
 
 
 def point(step: int, loss: float = 1.0) -> Progress:
-    return Progress(step=step, loss=loss, lr=0.1, grad_norm=1.0, images_per_s=10.0)
+    return Progress(
+        step=step,
+        epoch=0.5,
+        loss=loss,
+        shares={"RMSE": loss},
+        lr=0.1,
+        grad_norm=1.0,
+        images_per_s=10.0,
+        workers=1,
+        memory_gb=0.5,
+        time_s=1e9,
+        validation={},
+    )
 
 
 def test_points_come_back_in_order_and_later_ones_count(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,13 +12,14 @@ from pipelines.config import parse_section
 from pipelines.errors import DataError
 from pipelines.paths import Layout
 from pipelines.records import sha256_file
+from pipelines.stopping import Interrupted
 from pipelines.tracking import EXPERIMENT, tracking_uri
-from pipelines.train import local
 from pipelines.train.config import TrainConfig
+from pipelines.train.samples import Samples
 from pipelines.train.stage import run
 from pipelines.trained import load_trained
 from tiny_tasks import tiny_config
-from tunable_models import build
+from tunable_models import TunableNetwork, build
 
 DETERMINISTIC = ("model.safetensors", "curve.csv", "record.json")
 
@@ -121,25 +124,32 @@ def test_a_checkpoint_to_start_from_is_recorded_and_not_needed_later(
 
 
 def test_an_interrupted_run_is_marked_and_goes_on(
-    config: TrainConfig, layout: Layout, monkeypatch: pytest.MonkeyPatch
+    config: TrainConfig,
+    layout: Layout,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    real = local.Samples.__call__
+    real = Samples.__call__
 
-    def interrupt(self: local.Samples, step: int, network: object) -> None:
-        if step == 4:
-            raise KeyboardInterrupt
-        real(self, step, network)  # type: ignore[arg-type]
+    def interrupt(self: Samples, step: int, network: TunableNetwork) -> None:
+        real(self, step, network)
+        if step == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(local.Samples, "__call__", interrupt)
-    with pytest.raises(KeyboardInterrupt):
+    monkeypatch.setattr(Samples, "__call__", interrupt)
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(Interrupted) as caught:
         run(config, layout)
+    assert caught.value.exit_code == 143
+    assert handlers == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     client = MlflowClient(tracking_uri(layout.root))
     experiment = client.get_experiment_by_name(EXPERIMENT).experiment_id
     assert client.search_runs([experiment])[0].info.status == "KILLED"
     assert not (layout.train / "record.json").exists()
 
-    monkeypatch.setattr(local.Samples, "__call__", real)
+    monkeypatch.setattr(Samples, "__call__", real)
     run(config, layout)
+    assert "going on from step 3" in capsys.readouterr().out
     assert client.search_runs([experiment])[0].info.status == "FINISHED"
     assert (layout.train / "curve.csv").read_text().count("\n") == 4
 

@@ -1,0 +1,48 @@
+"""How a batch goes through the network in training: precision, layout in memory, compilation."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from pipelines.train.config import TrainConfig
+from tunable_models import TunableNetwork
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class Forward(nn.Module):
+    """The network as training calls it; holds it as ``network``, and no tensors of its own.
+
+    Args:
+        network: to train.
+        config: of the run.
+    """
+
+    def __init__(self, network: TunableNetwork, config: TrainConfig) -> None:
+        super().__init__()
+        self.network = network
+        self._dtype, self._group = DTYPES[config.precision], config.sampling.group
+        self._channels_last = config.compute.channels_last
+        self._compiled = torch.compile(network) if config.compute.compile else None
+
+    def forward(self, inputs: Tensor, omega: Tensor) -> Tensor:
+        """Outputs (B, 3, sH, sW) in float32.
+
+        Args:
+            inputs: (B, 3, H, W).
+            omega: (B, P); the rows of a group are equal and stand together.
+        """
+        if self._channels_last:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(inputs.device.type, self._dtype, enabled=self._dtype != torch.float32):
+            if self._compiled is None:
+                outputs: Tensor = self.network(inputs, omega=omega)
+            else:
+                outputs = self._by_groups(self._compiled, inputs, omega)
+        return outputs.float()
+
+    def _by_groups(self, compiled: Callable[..., Tensor], inputs: Tensor, omega: Tensor) -> Tensor:
+        # A compiler may decide nothing by omega's values, and would run every sample alone.
+        groups = zip(torch.split(inputs, self._group), omega[:: self._group], strict=True)
+        return torch.cat([compiled(own, omega=shared) for own, shared in groups])

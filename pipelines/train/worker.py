@@ -1,0 +1,136 @@
+"""What every worker does, whoever started it: check that it runs the driver's code, and train."""
+
+import platform
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from pipelines.config import parse_section
+from pipelines.data.photos import PhotoSet
+from pipelines.errors import ConfigError
+from pipelines.tasks import make_task
+from pipelines.train.batches import Share
+from pipelines.train.checkpoint import CheckpointStore
+from pipelines.train.config import TrainConfig
+from pipelines.train.fingerprint import code_digest
+from pipelines.train.loop import Hooks, Job, train
+from pipelines.train.meter import Progress
+from pipelines.train.runlog import RunLog
+from pipelines.train.samples import Samples
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """A run, as the driver hands it to workers: plain values, which any version can read.
+
+    Attributes:
+        config: section ``train`` of the parameters, as JSON values.
+        photos: folder of the photographs to train on, readable by every worker.
+        validation: folder of held-out photographs; it may be missing.
+        folder: state of the run, shared by all workers.
+        fingerprint: of the run.
+        root: where relative paths in the options start.
+        code: digest of the driver's training code.
+        torch: the driver's version of it.
+    """
+
+    config: dict[str, Any]
+    photos: str
+    validation: str
+    folder: str
+    fingerprint: str
+    root: str
+    code: str
+    torch: str
+
+    @classmethod
+    def of(
+        cls, config: TrainConfig, photos: Path, validation: Path, folder: Path, fingerprint: str, root: Path
+    ) -> "Assignment":
+        """That of this process; arguments are the attributes."""
+        return cls(
+            config=config.model_dump(mode="json"),
+            photos=str(photos),
+            validation=str(validation),
+            folder=str(folder),
+            fingerprint=fingerprint,
+            root=str(root),
+            code=code_digest(),
+            torch=torch.__version__,
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """As builtin types, for other processes."""
+        return asdict(self)
+
+    def check(self) -> None:
+        """Refuse to train with other code than the driver's: its fingerprint would not be true.
+
+        Raises:
+            ConfigError: the node has another version of the package, or of torch.
+        """
+        for what, wanted, got in (
+            ("training code", self.code[:16], code_digest()[:16]),
+            ("torch", self.torch, torch.__version__),
+        ):
+            if wanted != got:
+                raise ConfigError(
+                    f"expected the driver's {what} ({wanted}) on node {platform.node()}, got {got}; install "
+                    "the same version of tunable-zoo and its dependencies on every node"
+                )
+
+
+def work(assignment: Assignment, share: Share, device: torch.device, hooks: Hooks) -> None:
+    """Train a share to the last step.
+
+    Args:
+        assignment: of the driver.
+        share: of every batch.
+        device: of the network.
+        hooks: what else happens; log, sample pictures and the meeting of gradients are added here.
+
+    Raises:
+        ConfigError: this node has other code than the driver.
+        Stopped: somebody asked to.
+        TrainingError: the loss is not finite.
+    """
+    assignment.check()
+    config = parse_section(assignment.config, "train", TrainConfig)
+    folder, root = Path(assignment.folder), Path(assignment.root)
+    cache_bytes = int(config.compute.cache_gb * 1e9)
+    held_out = Path(assignment.validation)
+    store = CheckpointStore(folder / "checkpoints", assignment.fingerprint, config.compute.keep_checkpoints)
+    job = Job(
+        config=config,
+        photos=PhotoSet.open(Path(assignment.photos), cache_bytes),
+        store=store,
+        share=share,
+        device=device,
+        validation=PhotoSet.open(held_out, cache_bytes) if held_out.is_dir() else None,
+        root=root,
+    )
+    more = replace(hooks, wrap=lambda module: _together(module, device, share.count))
+    train(job, _leading(more, job, folder) if job.leads else more)
+
+
+def _leading(hooks: Hooks, job: Job, folder: Path) -> Hooks:
+    """The hooks of the worker that writes log and sample pictures for all."""
+    log = RunLog(folder)
+
+    def report(progress: Progress) -> None:
+        log.append(progress)
+        hooks.report(progress)
+
+    samples = Samples(folder, job.photos, make_task(job.config.task, job.root), job.config)
+    return replace(hooks, report=report, at_checkpoint=samples)
+
+
+def _together(module: nn.Module, device: torch.device, workers: int) -> nn.Module:
+    """The module whose gradients are averaged over the workers."""
+    if workers == 1:
+        return module
+    return DistributedDataParallel(module, device_ids=[device] if device.type == "cuda" else None)

@@ -1,0 +1,86 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from pipelines import stopping
+from pipelines.stopping import Interrupted, end_with_dvc, stop_politely, terminable
+
+
+def send(signum: int) -> None:
+    os.kill(os.getpid(), signum)
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_first_signal_is_a_request(signum: int, code: int) -> None:
+    told: list[str] = []
+    before = signal.getsignal(signum)
+    with stop_politely(told.append) as stop:
+        assert not stop()
+        send(signum)
+        assert stop()
+        assert stop.signum == signum
+        assert Interrupted(signum).exit_code == code
+    assert len(told) == 1
+    assert signal.getsignal(signum) is before
+
+
+def test_a_second_ctrl_c_ends_at_once() -> None:
+    with stop_politely(lambda sentence: None):
+        send(signal.SIGINT)
+        with pytest.raises(Interrupted):
+            send(signal.SIGINT)
+
+
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+def test_a_sigterm_is_never_the_second(first: int) -> None:
+    with stop_politely(lambda sentence: None) as stop:
+        send(first)
+        send(signal.SIGTERM)
+        assert stop.signum == first
+
+
+def test_a_sigterm_raises_like_ctrl_c() -> None:
+    with terminable(), pytest.raises(Interrupted) as caught:
+        send(signal.SIGTERM)
+    assert caught.value.exit_code == 143
+
+
+def test_outside_dvc_nobody_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    assert stopping._dvc() is None
+    monkeypatch.setenv("DVC_STAGE", "train")
+    monkeypatch.setattr(psutil.Process, "parents", lambda self: [])
+    assert stopping._dvc() is None
+    end_with_dvc()
+
+
+@pytest.mark.parametrize(
+    ("command", "is_dvc"),
+    [
+        (["/venv/bin/python", "/venv/bin/dvc", "repro"], True),
+        (["python", "-m", "dvc", "repro"], True),
+        (["dvc", "repro"], True),
+        (["sh", "-c", "dvc repro && echo done"], False),
+        (["vim", "dvc.yaml"], False),
+        ([], False),
+    ],
+)
+def test_dvc_is_known_by_its_command(command: list[str], is_dvc: bool) -> None:
+    assert stopping._is_dvc(command) is is_dvc
+
+
+def test_the_death_of_the_one_watched_is_a_sigterm() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    with stop_politely(lambda sentence: None) as stop:
+        child.kill()  # and nobody waits for it: a zombie runs no more
+        stopping._watch(psutil.Process(child.pid))
+        end = time.monotonic() + 10
+        while not stop() and time.monotonic() < end:
+            time.sleep(0.01)
+        assert stop.signum == signal.SIGTERM
+    child.communicate()

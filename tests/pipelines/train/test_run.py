@@ -1,0 +1,107 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pipelines.config import parse_section
+from pipelines.data.photos import PhotoSet
+from pipelines.errors import CheckpointError
+from pipelines.paths import Layout
+from pipelines.records import read_json
+from pipelines.train.config import TrainConfig
+from pipelines.train.run import Run
+
+
+def run_of(config: TrainConfig, layout: Layout, **options: Any) -> Run:
+    changed = parse_section(config.model_dump() | options, "train", TrainConfig)
+    return Run.of(changed, PhotoSet.open(layout.prepare / "train"), layout)
+
+
+def with_code(run: Run, layout: Layout, **files: str) -> Run:
+    """The same run, of other code."""
+    identity = "f" * 64
+    return replace(
+        run, identity=identity, folder=layout.state / f"train-{identity[:16]}", code={**run.code, **files}
+    )
+
+
+def begin(run: Run) -> tuple[int, list[str]]:
+    told: list[str] = []
+    return run.begin(told.append), told
+
+
+def test_the_first_run_starts_without_a_word(config: TrainConfig, layout: Layout) -> None:
+    run = run_of(config, layout)
+    assert begin(run) == (0, [])
+    note = read_json(run.folder / "run.json")
+    assert note["fingerprint"] == run.identity
+    assert note["options"] == config.identity()
+
+
+def test_a_checkpoint_is_gone_on_from(config: TrainConfig, layout: Layout) -> None:
+    run = run_of(config, layout)
+    run.store.save(4, {})
+    step, told = begin(run)
+    assert step == 4
+    assert "going on from step 4" in told[0]
+
+
+def test_a_damaged_one_is_told_and_the_one_before_is_used(config: TrainConfig, layout: Layout) -> None:
+    run = run_of(config, layout)
+    for step in (2, 4):
+        run.store.save(step, {})
+    (run.folder / "checkpoints" / "step-00000004" / "state.pt").write_bytes(b"")
+    step, told = begin(run)
+    assert step == 2
+    assert "the checkpoint of step 4" in told[0]
+    assert "is damaged; going on from step 2" in told[0]
+    (run.folder / "checkpoints" / "step-00000002" / "state.pt").unlink()
+    with pytest.raises(CheckpointError, match="found 2 damaged"):
+        begin(run)
+
+
+def test_another_run_starts_clean_and_says_why(config: TrainConfig, layout: Layout) -> None:
+    begin(run_of(config, layout))
+    other = run_of(config, layout, seed=3, optimizer={"warmup_steps": 2, "lr": 0.5})
+    _, [told] = begin(other)
+    assert "starting clean" in told
+    assert told.endswith("since the last run train.optimizer.lr was 0.002, is 0.5; train.seed was 0, is 3")
+    moved = replace(other, photos_sha256="0", folder=layout.state / "train-1", identity="1")
+    assert begin(moved)[1][0].endswith("since the last run the training photographs changed")
+    changed = with_code(moved, layout, **{"pipelines/train/loop.py": "0"})
+    assert begin(changed)[1][0].endswith("since the last run training code changed (pipelines/train/loop.py)")
+
+
+def test_changed_code_is_accepted_on_request_and_recorded(config: TrainConfig, layout: Layout) -> None:
+    before = run_of(config, layout)
+    begin(before)
+    before.store.save(4, {"x": 1})
+    (before.folder / "log.jsonl").write_text("{}\n")
+    after = with_code(before, layout, **{"pipelines/train/loop.py": "0"})
+    told: list[str] = []
+    after.accept(told.append)
+    assert "from step 4 on: changed code (pipelines/train/loop.py)" in told[0]
+    assert after.store.load(4) == {"x": 1}
+    assert begin(after)[0] == 4
+    assert after.lineage == [{"fingerprint": before.identity, "step": 4, "code": ["pipelines/train/loop.py"]}]
+    assert (after.folder / "log.jsonl").exists()
+    after.accept(told.append)  # it has a checkpoint of its own by now
+    assert len(told) == 1
+
+
+def test_only_code_may_differ(config: TrainConfig, layout: Layout) -> None:
+    before = run_of(config, layout)
+    begin(before)
+    before.store.save(4, {})
+    other = run_of(config, layout, seed=1)
+    told: list[str] = []
+    other.accept(told.append)
+    assert "nothing to accept" in told[0]
+    assert other.store.newest() is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"schema": 2}'])
+def test_a_note_of_another_kind_is_passed_over(config: TrainConfig, layout: Layout, text: str) -> None:
+    (layout.state / "train-0").mkdir(parents=True)
+    (layout.state / "train-0" / "run.json").write_text(text)
+    assert begin(run_of(config, layout)) == (0, [])
