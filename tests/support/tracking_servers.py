@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -76,18 +77,57 @@ class RealServer:
 def failing_server(status: int) -> Iterator[str]:
     """Answers every request with that status; its address."""
 
-    class Failing(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+    class Failing(Handler):
+        def answer(self) -> tuple[int, bytes]:
+            return status, b""
 
-        do_POST = do_PUT = do_GET
+    with serving(Failing) as address:
+        yield address
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Failing) as server:
+@contextmanager
+def slow_server(real: str, delay_s: float) -> Iterator[str]:
+    """Answers what the real one answers, that much later; its address."""
+
+    class Slow(Handler):
+        def answer(self) -> tuple[int, bytes]:
+            time.sleep(delay_s)
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0))) or None
+            kind = {"Content-Type": self.headers.get("Content-Type", "application/json")}
+            request = urllib.request.Request(f"{real}{self.path}", body, kind, method=self.command)
+            try:
+                with urllib.request.urlopen(request) as response:
+                    return response.status, response.read()
+            except urllib.error.HTTPError as error:
+                return error.code, error.read()
+
+    with serving(Slow) as address:
+        yield address
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Says nothing about the requests it gets."""
+
+    def answer(self) -> tuple[int, bytes]:
+        """Status and body."""
+        raise NotImplementedError
+
+    def do_GET(self) -> None:
+        status, body = self.answer()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_PUT = do_PATCH = do_GET
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def serving(handler: type[Handler]) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
         try:

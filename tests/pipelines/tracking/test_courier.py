@@ -84,6 +84,21 @@ def test_points_without_a_time_have_the_same_one_whenever_they_are_sent(
     assert steps(client, folder) == [1, 2]
 
 
+def test_a_run_whose_id_was_never_written_down_is_found_again(
+    root: Path, folder: RunFolder, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(RunFolder, "note", fail)
+        with pytest.raises(OSError, match="No space"):
+            Courier(folder, Server(root)).deliver()
+    Courier(folder, Server(root)).deliver()
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    assert [run.info.run_id for run in client.search_runs(experiments)] == [folder.sent().run_id]
+
+
 def test_a_log_that_begins_anew_is_sent_from_its_start(
     root: Path, folder: RunFolder, client: MlflowClient
 ) -> None:

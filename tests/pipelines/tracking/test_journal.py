@@ -1,9 +1,12 @@
 import math
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from pipelines.tracking.journal import Point, read
+from pipelines.train.meter import Progress
+from pipelines.train.runlog import RunLog
 
 
 @pytest.fixture
@@ -21,6 +24,15 @@ def test_a_line_is_a_point_whatever_numbers_it_holds(log: Path) -> None:
     assert list(first.values) == ["at.x"]
     assert second == Point(4, {}, None)
     assert end == log.stat().st_size
+
+
+def test_what_training_writes_is_read(tmp_path: Path) -> None:
+    given = {"step": 3, "time_s": 1.5, "loss": 0.5, "shares": {"RMSE": 0.25}, "validation": {}}
+    point = Progress(**dict.fromkeys((field.name for field in fields(Progress)), 1.0) | given)
+    RunLog(tmp_path).append(point)
+    ((step, values, time_ms),) = read(tmp_path / "log.jsonl")[0]
+    assert (step, time_ms, values["loss"], values["shares.RMSE"]) == (3, 1500, 0.5, 0.25)
+    assert "time_s" not in values
 
 
 def test_reading_goes_on_where_it_ended_and_waits_for_the_end_of_a_line(log: Path) -> None:
