@@ -21,7 +21,16 @@ PAUSES_S = (0.5, 2.0, 5.0)
 T = TypeVar("T")
 
 # Trying again does not help against these.
-_FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotImplementedError, ImportError, ValueError)
+_FINAL = (
+    FileNotFoundError,
+    FileExistsError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
+    NotImplementedError,
+    ImportError,
+    ValueError,
+)
 
 
 def is_url(place: str) -> bool:

@@ -21,6 +21,16 @@ def test_test_photos_are_a_number_or_names() -> None:
     assert parse(test_photos=["a.png", "b.png"]).test_photos == ("a.png", "b.png")
 
 
+def test_validation_photos_are_a_number_or_names_or_none() -> None:
+    assert parse().validation_photos == 0
+    assert parse(validation_photos=["a.png"]).validation_photos == ("a.png",)
+
+
+def test_places_may_be_urls() -> None:
+    config = parse(source="s3://bucket/a", destination="gs://bucket/b", mirror="http://127.0.0.1:8000")
+    assert (config.source, config.destination) == ("s3://bucket/a", "gs://bucket/b")
+
+
 def test_every_option_is_described() -> None:
     assert all(field.description for field in PrepareConfig.model_fields.values())
 
@@ -36,6 +46,12 @@ def test_every_option_is_described() -> None:
         {"test_photos": True},
         {"test_photos": 0.1},
         {"test_photos": "a.png"},
+        {"validation_photos": -1},
+        {"validation_photos": [""]},
+        {"shard_mb": 0},
+        {"destination": "a/folder"},
+        {"destination": "s3://"},
+        {"mirror": "elsewhere"},
         {"min_side_px": 0},
         {"min_side_px": 100, "max_side_px": 99},
         {"duplicate_distance": -1},

@@ -1,5 +1,6 @@
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from pipelines.config import parse_section
 from pipelines.data.config import PrepareConfig
 from pipelines.data.photos import PhotoSet
 from pipelines.data.prepare import run
+from pipelines.data.shards import ShardWriter
+from pipelines.data.sources import decode
 from pipelines.errors import DataError
 from pipelines.paths import Layout
 
@@ -187,3 +190,102 @@ def test_rotation_in_exif_is_applied(photos: Path, layout: Layout, prepare: Prep
     Image.new("RGB", (40, 20), "red").save(photos / "turned.jpg", exif=exif)
     prepare(test_photos=["turned.jpg"])
     assert PhotoSet.open(layout.prepare / "test")[0].shape == (40, 20, 3)
+
+
+def three_sides(layout: Layout) -> list[set[str]]:
+    photos = [PhotoSet.open(layout.prepare / side) for side in ("train", "validation", "test")]
+    for side in photos:
+        side.verify()
+    return [set(side.names) for side in photos]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_validation_is_a_side_of_its_own(photos: Path, layout: Layout, prepare: Prepare, seed: int) -> None:
+    record = prepare(test_photos=2, validation_photos=2, seed=seed)
+    train, validation, test = three_sides(layout)
+    assert (len(train), len(validation), len(test)) == (3, 2, 2)
+    assert len(train | validation | test) == 7
+    for side in (train, validation, test):  # near duplicates stay together
+        assert len(side & {"1.png", "copy.jpg"}) in {0, 2}
+    assert record["validation"]["count"] == 2
+
+
+def test_validation_photographs_may_be_named(
+    photos: Path, layout: Layout, prepare: Prepare, paint: Any
+) -> None:
+    prepare(test_photos=["3.png"], validation_photos=["1.png"])
+    assert three_sides(layout)[1] == {"1.png", "copy.jpg"}
+    np.testing.assert_array_equal(PhotoSet.open(layout.prepare / "validation")[0], paint(1))
+
+
+def test_a_test_photograph_cannot_be_watched(photos: Path, prepare: Prepare) -> None:
+    with pytest.raises(DataError, match=r"validation_photos, got 'copy.jpg', which is held out already"):
+        prepare(test_photos=["1.png"], validation_photos=["copy.jpg"])
+
+
+def test_validation_beside_a_test_source(photos: Path, layout: Layout, prepare: Prepare, save: Any) -> None:
+    save(layout.root / "exam" / "x.png", 1, 64, 80)
+    prepare(test_source="exam", validation_photos=2)
+    train, validation, test = three_sides(layout)
+    assert test == {"x.png"}
+    assert (len(train), len(validation)) == (3, 2)
+    assert (train | validation).isdisjoint({"1.png", "copy.jpg"})
+
+
+def test_without_validation_the_side_is_empty(photos: Path, layout: Layout, prepare: Prepare) -> None:
+    prepare()
+    assert len(PhotoSet.open(layout.prepare / "validation")) == 0
+
+
+def test_training_photographs_are_written_once(
+    photos: Path, layout: Layout, prepare: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = Counter[str]()
+    add = ShardWriter.add
+
+    def counted(self: ShardWriter, name: str, rgb: Any) -> None:
+        written[name] += 1
+        add(self, name, rgb)
+
+    monkeypatch.setattr(ShardWriter, "add", counted)
+    prepare(test_photos=2, validation_photos=2)
+    train, validation, test = three_sides(layout)
+    assert {written[name] for name in train} == {1}
+    assert {written[name] for name in validation | test} == {2}
+
+
+def test_nothing_is_decoded_twice(
+    photos: Path, layout: Layout, prepare: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded = Counter[Path]()
+
+    def counted(content: Path, limit: int | None) -> Any:
+        decoded[content] += 1
+        return decode(content, limit)
+
+    monkeypatch.setattr("pipelines.data.intake.decode", counted)
+    prepare(test_photos=2, validation_photos=2)
+    assert set(decoded.values()) == {1}
+    assert len(decoded) == 7
+
+
+def test_an_upload_that_fails_keeps_the_earlier_artefact(
+    photos: Path, layout: Layout, prepare: Prepare, tmp_path: Path
+) -> None:
+    prepare()
+    before = contents(layout.prepare)
+    (tmp_path / "full").write_text("no folder")
+    with pytest.raises(DataError, match=r"file://.*NotADirectoryError"):
+        prepare(destination=(tmp_path / "full").as_uri())
+    assert contents(layout.prepare) == before
+
+
+def test_pixels_at_a_url_make_the_same_training_set(
+    photos: Path, layout: Layout, prepare: Prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNABLE_CACHE", str(tmp_path / "cache"))
+    here = prepare(test_photos=2)
+    kept = [rgb.copy() for rgb in PhotoSet.open(layout.prepare / "train")]
+    assert prepare(test_photos=2, destination=(tmp_path / "far").as_uri()) == here
+    for got, wanted in zip(PhotoSet.open(layout.prepare / "train"), kept, strict=True):
+        np.testing.assert_array_equal(got, wanted)

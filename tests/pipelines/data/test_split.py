@@ -61,3 +61,12 @@ def test_more_than_there_are_is_an_error() -> None:
 def test_one_photograph_is_an_error() -> None:
     with pytest.raises(DataError, match=r"at least two photographs.*got 1"):
         hold_out(["a"], [[0]], 1, 0)
+
+
+def test_some_may_be_held_out_already() -> None:
+    free = ALONE[3:]
+    assert hold_out(NAMES, free, 2, 0).issubset(range(3, 8))
+    with pytest.raises(DataError, match=r"validation_photos, got 'a.png', which is held out already"):
+        hold_out(NAMES, free, ["a.png"], 0, "prepare.validation_photos")
+    with pytest.raises(DataError, match=r"all 5 held out by prepare.validation_photos"):
+        hold_out(NAMES, free, 5, 0, "prepare.validation_photos")
