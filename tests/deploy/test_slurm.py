@@ -1,0 +1,129 @@
+"""The batch script, run by bash, among programs of Slurm that write down what they were asked."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "deploy" / "slurm.sh"
+
+RUN = 'while [[ $1 == --* ]]; do shift; done; exec "$@"'
+"""srun: its options, then a command."""
+SHOW = """
+if [[ $2 == hostnames ]]; then printf "node1\\nnode2\\n"; fi
+if [[ $2 == job ]]; then echo "   PreemptTime={} SuspendTime=None"; fi
+"""
+"""scontrol."""
+
+
+@pytest.fixture(autouse=True)
+def slurm(monkeypatch: pytest.MonkeyPatch, program: Callable[..., None]) -> None:
+    variables = {"JOB_ID": "4711", "JOB_NODELIST": "node[1-2]", "JOB_NUM_NODES": "2", "GPUS_ON_NODE": "4"}
+    for name, value in variables.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    program("tunable")
+    program("scontrol", SHOW.format("None"))
+    program("srun", RUN)
+    program("torchrun")
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["bash", SCRIPT, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_it_is_sound_bash() -> None:
+    subprocess.run(["bash", "-n", SCRIPT], check=True)
+    shellcheck = Path(sys.executable).with_name("shellcheck")
+    done = subprocess.run([shellcheck, SCRIPT], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_what_the_scheduler_is_told() -> None:
+    lines = [line.removeprefix("#SBATCH ") for line in SCRIPT.read_text().splitlines() if "#SBATCH" in line]
+    assert {"--requeue", "--signal=B:TERM@120", "--ntasks-per-node=1", "--open-mode=append"} <= set(lines)
+
+
+def test_one_torchrun_a_node_trains_the_work_tree(calls: Callable[[], list[str]]) -> None:
+    done = run("/shared/noise")
+    assert done.returncode == 0, done.stderr
+    assert calls() == [
+        "tunable doctor --root /shared/noise --stage train",
+        "scontrol show hostnames node[1-2]",
+        f"srun --kill-on-bad-exit=1 {calls()[-1]}",
+        "torchrun --nnodes=2 --nproc-per-node=4 --max-restarts=0 --shutdown-timeout=90 --rdzv-id=4711 "
+        "--rdzv-backend=c10d --rdzv-endpoint=node1:30211 -m pipelines train --root /shared/noise",
+    ]
+
+
+def test_torchrun_knows_all_its_options(calls: Callable[[], list[str]]) -> None:
+    from torch.distributed.run import parse_args
+
+    run("/shared/noise")
+    options = parse_args(calls()[-1].split()[1:])
+    assert (options.nnodes, options.nproc_per_node, options.rdzv_endpoint) == ("2", "4", "node1:30211")
+    assert options.module
+    assert options.training_script == "pipelines"
+    assert options.training_script_args == ["train", "--root", "/shared/noise"]
+
+
+def test_without_gpus_there_is_one_process_a_node(
+    monkeypatch: pytest.MonkeyPatch, calls: Callable[[], list[str]]
+) -> None:
+    monkeypatch.delenv("SLURM_GPUS_ON_NODE")
+    run("/shared/noise")
+    assert "--nproc-per-node=1 " in calls()[-1]
+
+
+def test_what_the_doctor_refuses_does_not_start(
+    program: Callable[..., None], calls: Callable[[], list[str]]
+) -> None:
+    program("tunable", "exit 1")
+    assert run("/shared/noise").returncode == 1
+    assert len(calls()) == 1
+
+
+def test_a_failure_is_not_tried_again(program: Callable[..., None], calls: Callable[[], list[str]]) -> None:
+    program("torchrun", "exit 7")
+    assert run("/shared/noise").returncode == 7
+    assert not any("requeue" in call for call in calls())
+
+
+def test_a_job_that_is_pushed_aside_comes_back(
+    program: Callable[..., None], calls: Callable[[], list[str]]
+) -> None:
+    program("scontrol", SHOW.format("2026-11-27T16:00:00"))
+    program("torchrun", "exit 1")
+    assert run("/shared/noise").returncode == 1
+    assert calls()[-1] == "scontrol requeue 4711"
+
+
+@pytest.mark.parametrize(("code", "requeued"), [(1, True), (0, False)])
+def test_a_stop_reaches_the_training_and_the_job_goes_on_later(
+    program: Callable[..., None], calls: Callable[[], list[str]], tmp_path: Path, code: int, requeued: bool
+) -> None:
+    begun, stopped = tmp_path / "begun", tmp_path / "stopped"
+    # As a training that takes a moment for its checkpoint; or that had just ended by itself.
+    program(
+        "torchrun",
+        f"trap 'sleep 0.3; touch {stopped}; exit {code}' TERM; touch {begun}; while :; do sleep 0.05; done",
+    )
+    with subprocess.Popen(["bash", SCRIPT, "/shared/noise"], stdout=subprocess.PIPE, text=True) as job:
+        until = time.monotonic() + 20
+        while not begun.exists() and time.monotonic() < until:
+            time.sleep(0.02)
+        job.send_signal(signal.SIGTERM)
+        out, _ = job.communicate(timeout=20)
+    assert stopped.exists()
+    assert job.returncode == code
+    assert ("scontrol requeue 4711" in calls()) == requeued
+    assert ("goes on from the newest checkpoint" in out) == requeued
+
+
+def test_a_forgotten_work_tree_is_told() -> None:
+    done = run()
+    assert done.returncode != 0
+    assert "usage: sbatch deploy/slurm.sh FOLDER" in done.stderr
