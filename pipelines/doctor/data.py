@@ -46,7 +46,7 @@ def _source(option: str, place: str, config: PrepareConfig, layout: Layout) -> F
             return ABOUT.ok(f"{option} {place!r}: prepare downloads it from {url}, which was not asked now")
         listing = list_photos(place, layout.root)
     except DataError as error:
-        return ABOUT.fault(f"{option}: {error}", f"correct {option} in {layout.params}")
+        return ABOUT.fault(f"{option}: {error}", "")
     return ABOUT.ok(f"{option} {place!r}: {len(listing.files)} photographs, {listing.ignored} other files")
 
 

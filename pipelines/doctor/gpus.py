@@ -17,11 +17,11 @@ def gpus(asked: int, why: str) -> list[Finding]:
 
     Args:
         asked: how many; 0 for none.
-        why: the options that ask, in words.
+        why: the option that asks, first of its words.
     """
     have = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if have < asked:
-        return [ABOUT.fault(f"{why}: {asked} asked for, torch sees {have}; {_reason()}", _remedy())]
+        return [ABOUT.fault(f"{why}: {asked} asked for, torch sees {have}; {_reason()}", _remedy(why))]
     if have == 0:
         return [ABOUT.ok("none is asked for, and torch sees none")]
     unused = [] if asked else [ABOUT.ok("none is asked for: train.compute.use_gpu is false")]
@@ -58,5 +58,5 @@ def _reason() -> str:
     return "is the driver there? nvidia-smi says"
 
 
-def _remedy() -> str:
-    return f"set {VISIBLE}, install the driver, or ask for fewer: train.compute.use_gpu: false"
+def _remedy(why: str) -> str:
+    return f"set {VISIBLE}, install the driver, or ask for fewer: {why.split()[0]}"
