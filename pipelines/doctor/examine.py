@@ -8,6 +8,7 @@ from pipelines.doctor.bounded import Check, examine
 from pipelines.doctor.finding import Finding
 from pipelines.doctor.network import network_size
 from pipelines.doctor.options import Options, read_options
+from pipelines.doctor.streaming import streaming
 from pipelines.doctor.tracking import tracking
 from pipelines.doctor.versions import dvc, versions
 from pipelines.errors import ConfigError
@@ -44,6 +45,7 @@ def checks(options: Options, layout: Layout, stage: str | None) -> list[Check]:
         ((), Check("dvc", lambda: dvc(layout))),
         (("prepare",), Check("data", lambda: _sources(options, layout), late="warning")),  # a long listing
         (("train", "evaluate", "publish"), Check("data", lambda: _data(options, layout, stage))),
+        (("train",), Check("streaming", lambda: _streaming(options, layout), 20.0)),
         (("prepare", "train", "evaluate", "publish"), Check("disk", lambda: _disk(options, layout, stage))),
         (("train", "evaluate", "serve"), Check("threads", lambda: _threads(options, stage))),
         (("train", "evaluate", "serve"), Check("gpus", lambda: _gpus(options, stage), 20.0)),
@@ -67,6 +69,10 @@ def _sources(options: Options, layout: Layout) -> list[Finding]:
 def _data(options: Options, layout: Layout, stage: str | None) -> list[Finding]:
     found = data.prepared(layout, options.prepare, options.train)
     return found + (data.inputs(stage, layout) if stage else [])
+
+
+def _streaming(options: Options, layout: Layout) -> list[Finding]:
+    return streaming(layout, options.train) if options.train else []
 
 
 def _disk(options: Options, layout: Layout, stage: str | None) -> list[Finding]:

@@ -1,0 +1,66 @@
+"""Photographs that lie at a URL: the place answers, and what of them is kept here has room."""
+
+import shutil
+from pathlib import Path
+
+from pipelines.data.cache import CACHE_VARIABLE, cache_folder
+from pipelines.data.index import Index
+from pipelines.data.photos import PhotoSet
+from pipelines.data.remote import Remote
+from pipelines.doctor.finding import About, Finding
+from pipelines.doctor.sizes import size
+from pipelines.errors import DataError
+from pipelines.paths import Layout
+from pipelines.train.config import TrainConfig
+
+ABOUT = About("streaming")
+
+
+def streaming(layout: Layout, config: TrainConfig) -> list[Finding]:
+    """Whether training photographs can be streamed; no finding where they lie in the work tree.
+
+    Args:
+        layout: of the work tree.
+        config: whose ``compute.cache_gb`` bounds what is kept.
+    """
+    limit = round(config.compute.cache_gb * 1e9)
+    folder = layout.prepare / "train"
+    if not folder.is_dir():
+        return []
+    try:
+        index = PhotoSet.open(folder, cache_bytes=limit).index
+    except DataError as error:
+        return [ABOUT.fault(str(error), "")]
+    return [] if index.base is None else [_answers(index, index.base), _room(index, limit)]
+
+
+def _answers(index: Index, base: str) -> Finding:
+    """Whether the first shard is where it should be; the others are checked when they are fetched."""
+    shard = index.shards[0]
+    try:
+        found = Remote(base).nbytes(shard.file)
+    except DataError as error:
+        return ABOUT.fault(str(error), "")
+    if found != shard.nbytes:
+        got = "no such file" if found is None else f"{found} bytes"
+        remedy = "put it back, or run: python -m pipelines prepare"
+        return ABOUT.fault(f"{base}: expected {shard.nbytes} bytes in {shard.file}, got {got}", remedy)
+    total = sum(shard.nbytes for shard in index.shards)
+    return ABOUT.ok(f"{base} answers; {len(index.shards)} shards, {size(total)}")
+
+
+def _room(index: Index, limit: int) -> Finding:
+    folder = cache_folder()
+    need = min(limit, sum(shard.nbytes for shard in index.shards))
+    free = shutil.disk_usage(_there(folder)).free
+    here = sum(path.stat().st_size for path in folder.glob("*") if path.is_file())
+    message = f"{size(free)} free in {folder}, {size(max(0, need - here))} of photographs to be kept there"
+    if free < need - here:
+        remedy = f"make room, lower train.compute.cache_gb, or export {CACHE_VARIABLE}=/another/folder"
+        return ABOUT.fault(message, remedy)
+    return ABOUT.ok(message)
+
+
+def _there(folder: Path) -> Path:
+    """The folder, or the nearest one above that exists."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
