@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Protocol, Self, TextIO, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Column
 from rich.text import Text
 
@@ -209,6 +209,7 @@ class _Bar:
         self._words = words
         self._console = Console(file=stream, force_terminal=True)
         self._bar = Progress(
+            SpinnerColumn("line"),  # turns though nothing is done yet; in characters that every terminal has
             TextColumn("{task.description}", markup=False, table_column=_never_cut(words.label)),
             BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=4)),
             MofNCompleteColumn(table_column=_never_cut(f"{words.total}/{words.total}")),
@@ -222,7 +223,7 @@ class _Bar:
             expand=True,
             redirect_stderr=sys.stderr.isatty(),  # what goes into a file stays out of the terminal
         )
-        self._task = self._bar.add_task(words.label, total=words.total, completed=done, numbers="")
+        self._task = self._bar.add_task(words.label, total=words.total, completed=done, numbers="starting")
         self._bar.start()
 
     def show(self, state: _State) -> None:
