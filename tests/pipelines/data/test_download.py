@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from file_server import Fault, FileServer, serving
 
+from file_server import Fault, FileServer, serving
 from pipelines.data.download import CHUNK_BYTES, Patience, download
 from pipelines.errors import DataError
 

@@ -8,9 +8,9 @@ from typing import Any
 from zipfile import ZipFile
 
 import pytest
-from file_server import Fault, FileServer, serving
 from PIL import Image
 
+from file_server import Fault, FileServer, serving
 from pipelines.config import parse_section
 from pipelines.data.config import PrepareConfig
 from pipelines.data.named_sets import SETS, fetch, named_set
