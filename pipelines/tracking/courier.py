@@ -62,7 +62,7 @@ class Courier:
 
     def _meet(self, plan: Plan, sent: Sent) -> Sent:
         """See that the run is there; in a new database everything begins again."""
-        if self._met:
+        if self._met and sent.run_id:
             return sent
         if not self._server.has(sent.run_id):
             tags = plan.tags | self._parent(plan)

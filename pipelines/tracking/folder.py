@@ -17,7 +17,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -129,21 +129,18 @@ class RunFolder:
         if plan:
             plan.model_copy(update={"status": status, "ended_ms": now_ms()}).write(self._plan)
 
-    def hold(self, artefacts: Iterable[Path]) -> None:
-        """Put files, and folders with all in them, into the outbox.
+    def hold(self, artefact: Path) -> None:
+        """Put a file, or a folder with all in it, into the outbox.
 
         They are links where the disk can: an artefact is replaced, never changed, so the outbox keeps
         this run's when the next run writes its own.
 
         Raises:
-            OSError: one is not there, or the disk is full.
+            OSError: it is not there, or the disk is full.
         """
-        for artefact in artefacts:
-            inside = (
-                [file for file in artefact.rglob("*") if file.is_file()] if artefact.is_dir() else [artefact]
-            )
-            for file in inside:
-                _link(file, self.outbox / file.relative_to(artefact.parent))
+        files = [file for file in artefact.rglob("*") if file.is_file()] if artefact.is_dir() else [artefact]
+        for file in files:
+            _link(file, self.outbox / file.relative_to(artefact.parent))
 
     def sent(self) -> Sent:
         """How far the copy is; nothing, if nobody wrote it down."""

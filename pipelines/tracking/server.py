@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,10 +57,14 @@ class Server:
     """
 
     def __init__(self, root: Path) -> None:
-        if find_spec("mlflow") is None:
-            raise PipelineError("mlflow is missing: pip install 'tunable-zoo[pipelines]'")
         for name, value in BOUNDS.items():
             os.environ.setdefault(name, value)
+        # Here, and not when first asked: that may be in a thread, beside imports of the same packages.
+        try:
+            from mlflow import MlflowClient
+        except ImportError as error:
+            raise PipelineError("mlflow is missing: pip install 'tunable-zoo[pipelines]'") from error
+        self._connect: Any = MlflowClient
         self._root = root
         self._opened: Any = None
 
@@ -140,12 +143,10 @@ class Server:
     @property
     def _client(self) -> Any:
         if self._opened is None:
-            from mlflow import MlflowClient
-
             # The first contact with a new SQLite file logs every migration.
             for name in ("alembic", "mlflow"):
                 logging.getLogger(name).setLevel(logging.WARNING)
-            self._opened = MlflowClient(tracking_uri(self._root))
+            self._opened = self._connect(tracking_uri(self._root))
         return self._opened
 
     def _experiment(self) -> str:

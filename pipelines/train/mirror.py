@@ -5,7 +5,8 @@ run: what it missed is sent when it answers, or later by ``python -m pipelines t
 """
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -91,18 +92,21 @@ class Mirror:
             artefacts: files, and folders with all in them. They may be replaced afterwards.
             deadline_s: after which the rest is left for later.
         """
-        try:
-            self._files.hold(artefacts)
-        except OSError as error:
-            _tell(f"artefacts are left out: {error}")
-        self._files.end(status)
+        for artefact in artefacts:
+            with _survived(f"{artefact.name} is left out"):
+                self._files.hold(artefact)
+        with _survived("how the run ended is left out"):
+            self._files.end(status)
         self._ending.set()
         if not self._thread.ident:
             self._thread.start()
-        self._thread.join(deadline_s)
-        self._over.set()  # a call that hangs ends with the process
-        if behind := self._courier.behind():
-            _tell(f"{behind} not sent; when the server answers: {LATER}")
+        try:
+            self._thread.join(deadline_s)
+        finally:
+            self._over.set()  # a call that hangs ends with the process
+        with _survived("what was not sent cannot be counted"):
+            if behind := self._courier.behind():
+                _tell(f"{behind} not sent; when the server answers: {LATER}")
 
     def _work(self) -> None:
         tries = LAST_TRIES
@@ -151,6 +155,15 @@ class _Outage:
         if self._last_s:
             _tell(f"caught up to step {step}" if step >= 0 else "the server answers")
         self._last_s = 0.0
+
+
+@contextmanager
+def _survived(what: str) -> Iterator[None]:
+    """A disk that is full, or a file that is gone, must not hide how a run ended."""
+    try:
+        yield
+    except OSError as error:
+        _tell(f"{what}: {error}")
 
 
 def _tell(line: str) -> None:

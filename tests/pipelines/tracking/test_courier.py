@@ -99,6 +99,20 @@ def test_a_run_whose_id_was_never_written_down_is_found_again(
     assert [run.info.run_id for run in client.search_runs(experiments)] == [folder.sent().run_id]
 
 
+def test_a_cursor_that_is_lost_midway_is_made_again(
+    root: Path, folder: RunFolder, client: MlflowClient
+) -> None:
+    courier = Courier(folder, Server(root))
+    log(folder, 1)
+    courier.deliver()
+    run_id = folder.sent().run_id
+    (folder.path / "mlflow.json").unlink()
+    log(folder, 2)
+    courier.deliver()
+    assert folder.sent().run_id == run_id
+    assert steps(client, folder) == [1, 2]
+
+
 def test_a_log_that_begins_anew_is_sent_from_its_start(
     root: Path, folder: RunFolder, client: MlflowClient
 ) -> None:

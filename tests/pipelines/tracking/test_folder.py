@@ -58,7 +58,8 @@ def test_the_outbox_keeps_this_runs_artefacts(folder: RunFolder, tmp_path: Path)
     (made / "plots" / "a.csv").write_text("this run's")
     (made / "plots" / "b.csv").write_text("b")
     for _ in range(2):  # of a file by itself nothing is left over
-        folder.hold([made / "plots", made / "plots" / "b.csv"])
+        folder.hold(made / "plots")
+        folder.hold(made / "plots" / "b.csv")
     (made / "plots" / "a.csv").unlink()
     (made / "plots" / "a.csv").write_text("another run's")
     held = {path.relative_to(folder.outbox).as_posix(): path.read_text() for path in folder.held()}
@@ -74,7 +75,7 @@ def test_where_a_disk_has_no_links_artefacts_are_copied(
 
     monkeypatch.setattr("os.link", refuse)
     (tmp_path / "a.csv").write_text("a")
-    folder.hold([tmp_path / "a.csv"])
+    folder.hold(tmp_path / "a.csv")
     assert [path.read_text() for path in folder.held()] == ["a"]
 
 

@@ -1,11 +1,13 @@
 import math
 import os
+import sys
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from pipelines.errors import PipelineError
 from pipelines.tracking.errors import ForgottenError, RefusedError, TrackingError
 from pipelines.tracking.server import BOUNDS, Server, Value, numbers
 from tracking_servers import failing_server, free_port
@@ -101,6 +103,14 @@ def test_what_the_user_has_set_stays(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.delenv(other, raising=False)
     Server(tmp_path)
     assert (os.environ[name], os.environ[other]) == ("7", BOUNDS[other])
+
+
+def test_what_is_not_installed_is_named_before_anything_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    with pytest.raises(PipelineError, match=r"mlflow is missing: pip install 'tunable-zoo\[pipelines\]'"):
+        Server(tmp_path)
 
 
 def test_a_folder_is_registered_once_and_the_alias_moves(root: Path, client: MlflowClient) -> None:

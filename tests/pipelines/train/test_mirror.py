@@ -317,7 +317,7 @@ from pathlib import Path
 from pipelines.train.mirror import Mirror
 
 with Mirror(Path(sys.argv[1]), Path(sys.argv[1]).parents[1], "hangs") as mirror:
-    mirror.wait_for_run(2)
+    input()
 mirror.finish("FINISHED", deadline_s=0.1)
 """
 
@@ -327,8 +327,11 @@ def test_a_call_that_hangs_ends_with_the_process(run: Run, monkeypatch: pytest.M
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "3600")
     with silent_server() as (address, asked):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-        subprocess.run([sys.executable, "-c", HANGS, str(run.folder)], check=True, timeout=120)
-        assert asked.is_set()
+        command = [sys.executable, "-c", HANGS, str(run.folder)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+            assert asked.wait(60)
+            process.communicate(b"\n", timeout=60)
+        assert process.returncode == 0
 
 
 def test_a_slow_answer_is_given_up_after_the_users_own_time(
@@ -344,13 +347,23 @@ def test_a_slow_answer_is_given_up_after_the_users_own_time(
 
 
 def test_an_artefact_that_is_not_there_is_told_and_the_rest_is_sent(
-    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: Run, up: MlflowClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
-    run.log(1)
     mirror = run.mirror()
-    mirror.finish("FINISHED", [run.artefact(), tmp_path / "missing"], deadline_s=120)
-    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
-    assert client.get_run(mirror.run_id).info.status == "FINISHED"
-    assert files(client, mirror.run_id) == ["model.safetensors"]
-    assert "artefacts are left out: " in capsys.readouterr().err
+    mirror.finish("FINISHED", [tmp_path / "missing.csv", run.artefact()])
+    assert up.get_run(mirror.run_id).info.status == "FINISHED"
+    assert files(up, mirror.run_id) == ["model.safetensors"]
+    assert "tracking: missing.csv is left out: " in capsys.readouterr().err
+
+
+def test_a_full_disk_does_not_hide_how_a_run_ended(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
+    mirror = run.mirror()
+    monkeypatch.setattr("pipelines.tracking.folder.write_json_atomic", full)
+    mirror.finish("FAILED", [run.artefact()])
+    assert "how the run ended is left out: No space left" in capsys.readouterr().err
