@@ -23,6 +23,9 @@ class ShardWriter:
         folder: where shards are written.
         shard_bytes: a shard is closed before it would grow beyond this; a larger photograph fills one alone.
         base: URL of a folder to which each shard then moves; None leaves them in ``folder``.
+
+    Raises:
+        DataError: nothing can be asked of that URL.
     """
 
     def __init__(self, folder: Path, shard_bytes: int, base: str | None = None) -> None:
@@ -30,6 +33,8 @@ class ShardWriter:
         self._folder, self._current = folder, folder / ".shard"
         self._shards: list[Shard] = []
         self._photos: list[Photo] = []
+        if base is not None:
+            Remote(base).nbytes("index.json")  # missing keys are told before an hour of decoding, not after
         self._begin()
 
     def add(self, name: str, rgb: Bytes) -> None:

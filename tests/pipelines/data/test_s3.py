@@ -179,6 +179,13 @@ def test_missing_keys_are_one_sentence(
         prepare(layout)
     assert "\n" not in str(caught.value)
 
+    def never() -> Iterator[tuple[str, Any]]:
+        pytest.fail("asked for a photograph before the keys were found missing")
+        yield "", None
+
+    with pytest.raises(DataError, match=r"s3://data/prepared/index.json, got \w+.*AWS_ACCESS_KEY_ID"):
+        write_photos(layout.root / "set", never(), destination="s3://data/prepared")
+
 
 def test_a_shard_that_vanishes_while_training_is_an_error(
     photos: dict[str, Any], layout: Layout, s3: Any
