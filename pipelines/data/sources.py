@@ -72,6 +72,10 @@ def list_photos(source: str, root: Path, mirror: str | None = None) -> Listing:
         instead = "set a folder in section prepare of params.yaml"
         return Listing(tuple(PhotoFile(name, bundled(name, instead)) for name in SKIMAGE_PHOTOS))
     if is_url(source):
+        if "::" in source:
+            raise DataError(
+                f"expected the URL of a folder, got a chain of them, {source!r}; unpack archives first"
+            )
         remote = Remote(source)
         return _listing(source, [PhotoFile(name, remote) for name in remote.files() if not _is_hidden(name)])
     wanted = named_set(source)

@@ -136,3 +136,17 @@ def test_a_broken_file_is_an_error(tmp_path: Path, data: bytes) -> None:
     path.write_bytes(data)
     with pytest.raises(ImageError):
         decode(path)
+
+
+def test_photographs_lie_at_a_url_of_this_machine_too(folder: Path, tmp_path: Path) -> None:
+    (folder / ".cache").mkdir()
+    (folder / ".cache" / "c.jpg").touch()
+    listing = list_photos(folder.as_uri(), tmp_path)
+    assert [file.name for file in listing.files] == names(folder, tmp_path)
+    assert listing.ignored == 2
+    assert listing.files[0].content() == b""
+
+
+def test_a_chain_of_urls_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"got a chain of them, 'zip::s3://bucket/x.zip'; unpack"):
+        list_photos("zip::s3://bucket/x.zip", tmp_path)
