@@ -39,7 +39,11 @@ def test_a_stage_depends_on_exactly_the_modules_it_uses(stage: str) -> None:
 def test_the_fingerprint_covers_all_code_the_loop_uses() -> None:
     # These decide where files lie and what an error says, not what is computed.
     aside = {"pipelines/errors.py", "pipelines/records.py", "zoo/durable.py"}
-    aside |= {"pipelines/data/folders.py", "pipelines/train/checkpoint.py"}
+    aside |= {
+        f"pipelines/data/{name}.py" for name in ("cache", "disk", "folders", "prefetch", "remote", "shards")
+    }
+    # And these what is seen of it.
+    aside |= {"pipelines/train/checkpoint.py", "pipelines/train/validation.py"}
     used = closure("pipelines.train.loop")
     assert sorted(path for path in used - aside if not covered(path, list(TRAINING_CODE))) == []
 

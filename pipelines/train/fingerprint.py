@@ -14,6 +14,8 @@ TRAINING_CODE = (
     "pipelines/data/augment.py",
     "pipelines/data/bundled.py",
     "pipelines/data/camera.py",
+    "pipelines/data/index.py",
+    "pipelines/data/mapping.py",
     "pipelines/data/order.py",
     "pipelines/data/paintings.py",
     "pipelines/data/photos.py",

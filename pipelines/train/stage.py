@@ -55,7 +55,7 @@ def run(config: TrainConfig, layout: Layout, *, accept_code_change: bool = False
     photos = _photos(layout)
     this = Run.of(config, photos, layout)
     if this_share().rank:
-        _train(config, layout, this, StopRequest())  # one of torchrun's processes, which another one leads
+        _follow(config, layout, this)
         return
     if accept_code_change:
         this.accept(_say)
@@ -78,6 +78,24 @@ def run(config: TrainConfig, layout: Layout, *, accept_code_change: bool = False
     print(f"trained network: {layout.train / 'model.safetensors'}; tracked in {shown_uri(layout.root)}")
 
 
+def _follow(config: TrainConfig, layout: Layout, this: Run) -> None:
+    """Train as one of torchrun's processes that another one leads.
+
+    Raises:
+        Interrupted: it was asked to stop, and all did.
+    """
+    with stop_politely(lambda sentence: None) as stop:
+        try:
+            _train(config, layout, this, stop)
+        except Stopped:
+            raise _interrupted(stop) from None
+
+
+def _interrupted(stop: StopRequest) -> Interrupted:
+    """Of this process, or of one that it follows."""
+    return Interrupted() if stop.signum is None else Interrupted(stop.signum)
+
+
 def _say(sentence: str) -> None:
     print(f"train: {sentence}", flush=True)
 
@@ -97,7 +115,7 @@ def _watched(config: TrainConfig, layout: Layout, this: Run, step: int) -> None:
             _train(config, layout, this, stop)
         except Stopped as stopped:
             display.say(f"train: stopped behind a checkpoint of step {stopped.step}")
-            raise Interrupted(stop.signum or Interrupted().signum) from None
+            raise _interrupted(stop) from None
 
 
 class Watcher:

@@ -19,7 +19,8 @@ from pipelines.serve.config import ServeConfig
 from pipelines.train.batches import Share
 from pipelines.train.checkpoint import CheckpointStore
 from pipelines.train.config import TrainConfig
-from pipelines.train.loop import Job, Progress, train
+from pipelines.train.loop import Hooks, Job, train
+from pipelines.train.meter import Progress
 from tiny_tasks import SMALL
 from tunable_models import TunableNetwork
 
@@ -109,20 +110,20 @@ def test_it_trains_and_goes_on_bit_for_bit(
     config = tiny(name, preset, **task)
     random = np.random.default_rng(0)
     photos = [(f"{i}.png", random.integers(0, 256, (20, 24, 3), dtype=np.uint8)) for i in range(2)]
-    write_photos(tmp_path / "photos", photos)
+    written = write_photos(tmp_path / "photos", photos)
 
     def job(folder: str) -> Job:
         store = CheckpointStore(tmp_path / folder, "print")
         return Job(
             config=config,
-            photos=tmp_path / "photos",
+            photos=written,
             store=store,
             share=Share(0, 1),
             device=torch.device("cpu"),
         )
 
     whole: list[Progress] = []
-    expected = train(job("whole"), whole.append)
+    expected = train(job("whole"), Hooks(report=whole.append))
     halves: list[Progress] = []
 
     def stop(point: Progress) -> None:
@@ -131,8 +132,8 @@ def test_it_trains_and_goes_on_bit_for_bit(
             raise Stop
 
     with pytest.raises(Stop):
-        train(job("halves"), stop)
-    resumed = train(job("halves"), halves.append)
+        train(job("halves"), Hooks(report=stop))
+    resumed = train(job("halves"), Hooks(report=halves.append))
     assert [(p.step, p.loss) for p in halves] == [(p.step, p.loss) for p in [*whole[:3], *whole[2:]]]
     for one, other in zip(resumed.parameters(), expected.parameters(), strict=True):
         assert torch.equal(one, other)
@@ -155,16 +156,14 @@ def moved(config: TrainConfig, network: TunableNetwork) -> bool:
 def test_the_critic_learns(tmp_path: Path) -> None:
     config = tiny("super-resolution", "cpu", **ADVERSARIAL)
     photo = np.random.default_rng(0).integers(0, 256, (20, 24, 3), dtype=np.uint8)
-    write_photos(tmp_path / "photos", [("0.png", photo)])
+    photos = write_photos(tmp_path / "photos", [("0.png", photo)])
     store = CheckpointStore(tmp_path / "run", "print")
-    job = Job(
-        config=config, photos=tmp_path / "photos", store=store, share=Share(0, 1), device=torch.device("cpu")
-    )
-    train(job, lambda point: None)
+    job = Job(config=config, photos=photos, store=store, share=Share(0, 1), device=torch.device("cpu"))
+    train(job, Hooks())
     early, late = store.load(2)["critic"], store.load(4)["critic"]
     assert all(not torch.equal(early[key], late[key]) for key in early if key.endswith("weight"))
     other = replace(job, store=CheckpointStore(tmp_path / "other", "print"))
     slow = config.optimizer.model_copy(update={"critic_lr": 1e-9})
-    train(replace(other, config=config.model_copy(update={"optimizer": slow})), lambda point: None)
+    train(replace(other, config=config.model_copy(update={"optimizer": slow})), Hooks())
     still = other.store.load(4)["critic"]
     assert not torch.equal(late["layers.0.weight"], still["layers.0.weight"])
