@@ -35,9 +35,10 @@ srun --kill-on-bad-exit=1 torchrun \
   -m pipelines train --root "$root" &
 step=$!
 
-# Two minutes before the time is up the training is told: it writes a checkpoint and stops.
+# Two minutes before the time is up the training is told: it writes a checkpoint and stops. Not by a signal to
+# srun, which would kill its tasks at once: scancel signals the tasks of all steps, and not this script.
 stopped=
-trap 'stopped=yes; kill -TERM "$step" 2>/dev/null || true' TERM
+trap 'stopped=yes; scancel --signal=TERM "$SLURM_JOB_ID" || true' TERM
 
 code=0
 wait "$step" || code=$?

@@ -11,8 +11,15 @@ import pytest
 
 SCRIPT = Path(__file__).parents[2] / "deploy" / "slurm.sh"
 
-RUN = 'while [[ $1 == --* ]]; do shift; done; exec "$@"'
-"""srun: its options, then a command."""
+RUN = """
+while [[ $1 == --* ]]; do shift; done
+(echo "$BASHPID" > {task}; exec "$@") &
+trap 'kill -KILL $!; exit 143' TERM
+wait $!
+"""
+"""srun: its options, then a command; asked to stop it kills the command, as the real one does."""
+TELL = 'if [[ $* == "--signal=TERM 4711" ]]; then kill -TERM "$(< {task})"; fi'
+"""scancel, for the tasks of a job."""
 SHOW = """
 if [[ $2 == hostnames ]]; then printf "node1\\nnode2\\n"; fi
 if [[ $2 == job ]]; then echo "   PreemptTime={} SuspendTime=None"; fi
@@ -21,13 +28,14 @@ if [[ $2 == job ]]; then echo "   PreemptTime={} SuspendTime=None"; fi
 
 
 @pytest.fixture(autouse=True)
-def slurm(monkeypatch: pytest.MonkeyPatch, program: Callable[..., None]) -> None:
+def slurm(monkeypatch: pytest.MonkeyPatch, program: Callable[..., None], tmp_path: Path) -> None:
     variables = {"JOB_ID": "4711", "JOB_NODELIST": "node[1-2]", "JOB_NUM_NODES": "2", "GPUS_ON_NODE": "4"}
     for name, value in variables.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
     program("tunable")
     program("scontrol", SHOW.format("None"))
-    program("srun", RUN)
+    program("srun", RUN.format(task=tmp_path / "task"))
+    program("scancel", TELL.format(task=tmp_path / "task"))
     program("torchrun")
 
 
