@@ -177,6 +177,8 @@ class _Download:
         return headers
 
     def _receive(self, response: requests.Response) -> None:
+        if self._nothing_is_missing(response):
+            return
         self._check_status(response)
         if response.status_code == 206:
             self._check_continues(response)
@@ -191,9 +193,19 @@ class _Download:
                 self._part.discard()
             raise _AgainError(f"a body of another length than the {total} bytes announced")
 
+    def _nothing_is_missing(self, response: requests.Response) -> bool:
+        """Whether a process was killed when all had arrived, so the rest was asked for and is nothing."""
+        whole = f"bytes */{self._part.size}"
+        return (
+            response.status_code == 416
+            and response.headers.get("Content-Range") == whole
+            and self._part.version is not None
+            and _version(response.headers) in (None, self._part.version)
+        )
+
     def _check_status(self, response: requests.Response) -> None:
         status = f"{response.status_code} {response.reason}"
-        if response.status_code == 416:  # the file became shorter
+        if response.status_code == 416:  # the file became shorter, or another one
             self._part.discard()
             raise _AgainError(status)
         if response.status_code in _BUSY:

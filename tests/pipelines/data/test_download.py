@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from file_server import Fault, FileServer, serving
+from file_server import Fault, FileServer, serving, tag
 from pipelines.data.download import CHUNK_BYTES, Patience, download
 from pipelines.errors import DataError
 
@@ -114,6 +114,59 @@ def test_a_range_that_cannot_be_satisfied_starts_over(server: FileServer, target
     server.faults = [Fault(cut=524_288), Fault(status=416)]
     assert fetch(f"{server.url}/set.zip", target) == DIGEST
     assert server.ranges == [None, "bytes=524288-", None]
+
+
+@pytest.fixture
+def arrived(server: FileServer, target: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """All that a process had of a file when it was killed, just before it could give it its name."""
+
+    def killed(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipelines.data.download._Part.complete", killed)
+        with pytest.raises(KeyboardInterrupt):
+            fetch(f"{server.url}/set.zip", target)
+    server.requests.clear()
+    return target.with_name("set.zip.part")
+
+
+NO_MORE = {"Content-Range": f"bytes */{len(DATA)}"}
+
+
+@pytest.mark.parametrize("version", [{}, {"ETag": tag(DATA)}])
+def test_what_has_arrived_whole_is_not_downloaded_again(
+    server: FileServer, target: Path, arrived: Path, version: dict[str, str]
+) -> None:
+    server.faults = [Fault(status=416, headers=NO_MORE | version)]
+    assert fetch(f"{server.url}/set.zip", target, DIGEST) == DIGEST
+    assert server.ranges == ["bytes=3000000-"]
+    assert visible(target.parent) == ["set.zip"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Range": "bytes */2999999"},
+        {"Content-Range": "bytes */*"},
+        NO_MORE | {"ETag": '"other"'},
+        NO_MORE | {"Last-Modified": "today"},
+    ],
+)
+def test_what_is_as_long_as_another_file_is_not_taken_for_it(
+    server: FileServer, target: Path, arrived: Path, headers: dict[str, str]
+) -> None:
+    server.faults = [Fault(status=416, headers=headers)]
+    assert fetch(f"{server.url}/set.zip", target) == DIGEST
+    assert server.ranges == ["bytes=3000000-", None]
+
+
+def test_what_has_arrived_whole_is_checked(server: FileServer, target: Path, arrived: Path) -> None:
+    arrived.write_bytes(bytes(len(DATA)))
+    server.faults = [Fault(status=416, headers=NO_MORE)]
+    with pytest.raises(DataError, match=f"expected SHA-256 {DIGEST} of set.zip.part"):
+        fetch(f"{server.url}/set.zip", target, DIGEST)
+    assert visible(target.parent) == []
 
 
 def test_a_length_that_is_a_lie_is_found(server: FileServer, target: Path) -> None:
