@@ -14,6 +14,8 @@ from pipelines.data.download import download
 from pipelines.errors import DataError
 from pipelines.paths import Layout
 from pipelines.records import read_json, write_json_atomic
+from zoo.errors import ImageError
+from zoo.images import read_image
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def fetch(wanted: Wanted, layout: Layout, mirror: str | None = None) -> list[tup
         mirror: URL of a folder that holds a folder of the set's name with the same files.
 
     Raises:
-        DataError: a file cannot be had, is not the one recorded, or is no archive of photographs.
+        DataError: a file cannot be had, is not the one recorded, or is no photograph or archive of them.
     """
     url = wanted.chosen.url if mirror is None else f"{mirror.rstrip('/')}/{wanted.chosen.name}"
     shelf = _Shelf(url, wanted.chosen.name, layout)
@@ -139,7 +141,12 @@ class _Shelf:
     def _photograph(self, file: str) -> Path:
         path = self._folder / file
         key = f"{self._name}/{file}"
-        self._digests.record(key, download(f"{self._url}/{file}", path, self._digests.of(key)))
+        required = self._digests.of(key)
+        digest = download(f"{self._url}/{file}", path, required)
+        if required is None:
+            # Half a picture, from a server that names no length, must not be required from now on.
+            _check_picture(path)
+            self._digests.record(key, digest)
         return path
 
     def _unpacked(self, part: Part, file: str, inside: str) -> Path:
@@ -156,6 +163,15 @@ class _Shelf:
 
     def _unpacked_folder(self, part: Part, digest: str) -> Path:
         return self._folder / f"{part.name}-{digest[:16]}"
+
+
+def _check_picture(path: Path) -> None:
+    try:
+        read_image(path)
+    except ImageError as error:
+        raise DataError(
+            f"expected a whole picture, got: {error}; delete {path} to download it again"
+        ) from error
 
 
 class _Digests:

@@ -137,6 +137,22 @@ def test_what_is_no_archive_is_not_recorded(layout: Layout, server: FileServer) 
     assert not layout.sets.exists()
 
 
+@pytest.mark.parametrize(
+    "fault", [Fault(cut=600, headers={"Content-Length": ""}), Fault(body=b"Please log in")]
+)
+def test_what_is_no_whole_picture_is_not_recorded(layout: Layout, server: FileServer, fault: Fault) -> None:
+    server.faults = [fault]
+    for _ in range(2):
+        with pytest.raises(
+            DataError, match=r"expected a whole picture, got: .*; delete .*kodim01.png to down"
+        ):
+            names("kodak", layout, server)
+    assert not layout.sets.exists()
+    (layout.downloads / "kodak" / "kodim01.png").unlink()
+    names("kodak", layout, server)
+    assert recorded(layout)["kodak/kodim01.png"] == sha256(server.files["kodak/kodim01.png"]).hexdigest()
+
+
 def test_a_record_that_is_damaged_is_an_error(layout: Layout, server: FileServer) -> None:
     layout.sets.parent.mkdir(parents=True)
     for text in ('{"kodak', "[]", '{"kodak/kodim01.png": 3}'):
