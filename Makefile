@@ -3,13 +3,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test lint docs clean
+.PHONY: run test test-faults lint docs clean
 
 run: .venv/installed
 	dvc repro
 
 test: .venv/installed lint
 	python -m pytest -q
+
+# What takes minutes: a node that dies, kills at any moment.
+test-faults: .venv/installed
+	python -m pytest -q -m faults
 
 lint: .venv/installed
 	ruff check .

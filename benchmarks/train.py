@@ -73,9 +73,9 @@ class Bench:
 
     def with_compute(self, **compute: Any) -> TrainConfig:
         """The options with others of where it happens."""
-        gpu = {"use_gpu": self.device.type == "cuda"}
         values = self.config.model_dump(mode="json")
-        return parse_section(values | {"compute": gpu | compute}, "train", TrainConfig)
+        own = {"use_gpu": self.device.type == "cuda"} | compute
+        return parse_section(values | {"compute": values["compute"] | own}, "train", TrainConfig)
 
 
 Variant = Callable[[Bench], Measured]
@@ -111,9 +111,10 @@ def measure(options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     bench = _bench(options, scratch)
     chosen = variants(bench.device, ray=not options.no_ray)
     found: dict[str, list[Measured]] = {name: [] for name in chosen}
-    for _ in range(options.rounds):
+    for number in range(1, options.rounds + 1):
         for name, variant in chosen.items():
             found[name].append(variant(bench))
+            print(f"round {number}: {name}: {found[name][-1].images_per_s:.1f} images/s", flush=True)
     config = bench.config
     return {
         "schema": SCHEMA,
@@ -150,7 +151,7 @@ def variants(device: torch.device, *, ray: bool) -> dict[str, Variant]:
         f"{LOCAL}, compile": _local(compile=True),
         f"{LOCAL}, compile, channels_last": _local(compile=True, channels_last=True),
     }
-    return {BARE: _bare, LOCAL: _local(loaders=4), **layouts, **on_ray}
+    return {BARE: _bare, LOCAL: _local(), f"{LOCAL}, 4 loaders": _local(loaders=4), **layouts, **on_ray}
 
 
 def _bare(bench: Bench) -> Measured:

@@ -20,6 +20,7 @@ from pipelines.config import load_section
 from pipelines.errors import ConfigError, PipelineError, is_expected
 from pipelines.paths import Layout
 from pipelines.stopping import Interrupted, end_with_dvc, terminable
+from pipelines.torchrun import rank
 
 # stage: (module with run, module with the options, name of their class)
 STAGES = {
@@ -32,7 +33,7 @@ USAGE = (
     f"usage: python -m pipelines {{{','.join(STAGES)},all}} [--root FOLDER] [--dry-run] "
     "| train --accept-code-change | track | recipe NAME [--preset cpu|gpu] [--out FILE]"
 )
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 """For the same stage, which may be ending: what a killed ``dvc repro`` leaves behind writes a checkpoint."""
 
 
@@ -59,7 +60,7 @@ def run_stage(name: str, layout: Layout, **flags: bool) -> None:
 @contextmanager
 def _alone(name: str, layout: Layout) -> Iterator[None]:
     # When `dvc repro` is killed its stage goes on, and the next repro would start a second one beside it.
-    if int(os.environ.get("RANK", "0")):  # one of torchrun's processes, whose first one holds the lock
+    if rank():  # one of torchrun's processes, whose first one holds the lock
         yield
         return
     layout.state.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,8 @@
 import logging
 import os
 import secrets
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -36,15 +38,25 @@ def ray_cluster(address: str | None, *, num_cpus: int, num_gpus: int | None = No
     own: dict[str, Any] = {"num_cpus": num_cpus, "num_gpus": num_gpus, "include_dashboard": False}
     # "local" and never "auto": that joins whatever cluster, even a dead one, this machine knew last.
     try:
-        ray.init(
-            address=address or "local",
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            **(own if private else {}),
-        )
+        with _own_sigterm():
+            ray.init(
+                address=address or "local",
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                **(own if private else {}),
+            )
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise ConfigError(f"cannot reach a Ray cluster at {address or 'local'}: {error}") from error
     try:
         yield private
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Keep a handler of SIGTERM that is ours: Ray puts its own there, which ends the process at once."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    if callable(before) and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)

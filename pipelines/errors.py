@@ -5,6 +5,7 @@ PipelineError
 ├── DataError (ValueError)           the photographs or a stage's artefact are not what the stage needs
 ├── CheckpointError (RuntimeError)   no checkpoint of this run can be read
 └── TrainingError (RuntimeError)     the run itself failed (a loss that is not a number, a dead worker)
+    └── LoaderError                  a process that cut patches died or hangs; another try may do better
 
 Every constructor takes one message, so the errors survive pickling across processes.
 """
@@ -30,6 +31,10 @@ class CheckpointError(PipelineError, RuntimeError):
 
 class TrainingError(PipelineError, RuntimeError):
     """Training cannot go on."""
+
+
+class LoaderError(TrainingError):
+    """A process that cut patches died or hangs."""
 
 
 _ROOTS = (

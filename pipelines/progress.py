@@ -6,10 +6,12 @@ Without a terminal the lines hold no control characters, so that a log of them r
 """
 
 import math
+import os
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import TracebackType
@@ -29,6 +31,28 @@ MEMORY = "memory"
 """The fact that stands by itself, behind the speed."""
 
 LONGEST_S = 1000 * 86_400
+
+
+def tell(line: str, stream: TextIO | None = None) -> None:
+    """Print a line; that its reader is gone (``| head``, ``| tee`` after Ctrl-C) is no fault of the work.
+
+    Args:
+        line: without its end.
+        stream: standard output by default.
+    """
+    stream = stream or sys.stdout
+    try:
+        print(line, file=stream, flush=True)
+    except OSError:
+        _hush(stream)
+
+
+def _hush(stream: TextIO) -> None:
+    """Lead the stream nowhere, so that what is left in its buffer does no harm when the process ends."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def progress(items: Sequence[T], label: str, unit: str = "photograph") -> Iterator[T]:
@@ -196,7 +220,7 @@ class _Lines:
             self.say(self._words.line(state))
 
     def say(self, line: str) -> None:
-        print(line, file=self._stream, flush=True)
+        tell(line, self._stream)
 
     def close(self) -> None:
         """Nothing is open."""

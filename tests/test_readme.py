@@ -22,6 +22,7 @@ from pipelines.data.config import PrepareConfig
 from pipelines.paths import Layout
 from pipelines.recipes import NAMES
 from pipelines.tasks import TASKS, TaskConfig, make_task
+from pipelines.train.config import TrainConfig
 from tunable_models import get_architecture, list_architectures, list_presets
 from tunable_models.bases import BasisName
 
@@ -74,8 +75,9 @@ def test_python_runs(chapter: str, folder: Path) -> None:
 
 
 def test_parameters_are_valid() -> None:
-    [text] = blocks("yaml")
-    assert parse_section(yaml.safe_load(text)["prepare"], "prepare", PrepareConfig).source == "data/photos"
+    photos, cluster = (yaml.safe_load(text) for text in blocks("yaml"))
+    assert parse_section(photos["prepare"], "prepare", PrepareConfig).source == "data/photos"
+    assert parse_section(cluster["train"], "train", TrainConfig).compute.most_workers == 8
 
 
 def make(arguments: list[str]) -> None:
@@ -83,14 +85,16 @@ def make(arguments: list[str]) -> None:
 
 
 def tunable(arguments: list[str]) -> None:
-    # A server would not end; its tests start one.
-    asked = ["serve", "--help"] if arguments[0] == "serve" else arguments
+    # A server would not end, and the doctor wants a work tree; their tests give them what they want.
+    asked = [arguments[0], "--help"] if arguments[0] in ("serve", "doctor") else arguments
     result = CliRunner().invoke(app, asked)
     assert result.exit_code == 0, result.output
 
 
 def python(arguments: list[str]) -> None:
     assert arguments[:2] == ["-m", "pipelines"]
+    if "--dry-run" in arguments:
+        assert stages.main(["recipe", "noise-level", "--out", "params.yaml"]) == 0
     assert stages.main(arguments[2:]) == 0
 
 
@@ -110,6 +114,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     ".": of_others,
     "dvc": of_others,
     "mlflow": of_others,
+    "torchrun": of_others,
 }
 
 

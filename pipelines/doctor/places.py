@@ -1,14 +1,12 @@
 """Room for workers on the nodes of a cluster. Ray itself would wait for it without a word."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from pipelines.doctor.finding import About, Finding
 from pipelines.train.config import ComputeConfig
+from pipelines.train.room import Resources, Room
 
 ABOUT = About("cluster")
-
-Resources = Mapping[str, float]
 
 
 def places(nodes: Sequence[Resources], compute: ComputeConfig) -> Finding:
@@ -18,18 +16,8 @@ def places(nodes: Sequence[Resources], compute: ComputeConfig) -> Finding:
         nodes: what each has when nothing runs, by Ray's names.
         compute: what is asked for.
     """
-    one = f"{compute.threads} CPUs" + " and 1 GPU" * compute.use_gpu
-    fit = sum(_fit(node, compute) for node in nodes)
-    have = ", ".join(f"{sum(node.get(kind, 0) for node in nodes):g} {kind}s" for kind in ("CPU", "GPU"))
-    least, most = compute.least_workers, compute.most_workers
-    asked = f"{least}" if least == most else f"{least} to {most}"
-    message = f"{asked} workers with {one} each; {len(nodes)} nodes with {have} have room for {fit}"
+    room = Room.of(nodes, compute)
     remedy = "lower train.compute.workers or threads, or join a larger cluster"
-    if fit < least:
-        return ABOUT.fault(message, remedy)
-    return ABOUT.warning(message, remedy) if fit < most else ABOUT.ok(message)
-
-
-def _fit(node: Resources, compute: ComputeConfig) -> int:
-    by_cpu = math.floor(node.get("CPU", 0) / compute.threads)
-    return min(by_cpu, math.floor(node.get("GPU", 0))) if compute.use_gpu else by_cpu
+    if not room.enough:
+        return ABOUT.fault(str(room), remedy)
+    return ABOUT.ok(str(room)) if room.ample else ABOUT.warning(str(room), remedy)

@@ -11,16 +11,18 @@ class Agreement:
     """Called once a step on every worker, gives the same answer on all of them.
 
     With several workers the answer is that of the step before: the question travels while the next step is
-    computed, so nobody waits for it.
+    computed, so nobody waits for it. It travels between CPUs: a GPU would have to end its work to answer.
 
     Args:
         wish: what this worker wants.
         workers: how many there are.
-        device: where the process group sends from.
+        device: of the network.
     """
 
     def __init__(self, wish: Callable[[], bool], workers: int, device: torch.device) -> None:
-        self._wish, self._workers, self._device = wish, workers, device
+        self._wish, self._workers = wish, workers
+        apart = workers > 1 and device.type != "cpu"
+        self._group: dist.ProcessGroup | None = dist.new_group(backend="gloo") if apart else None  # type: ignore[assignment]
         self._asked: tuple[dist.Work, Tensor] | None = None
 
     def __call__(self) -> bool:
@@ -28,8 +30,8 @@ class Agreement:
         if self._workers == 1:
             return self._wish()
         answer = self._answer()
-        wished = torch.tensor(int(self._wish()), device=self._device)
-        work = dist.all_reduce(wished, dist.ReduceOp.MAX, async_op=True)
+        wished = torch.tensor(int(self._wish()))
+        work = dist.all_reduce(wished, dist.ReduceOp.MAX, group=self._group, async_op=True)
         self._asked = None if work is None else (work, wished)
         return answer
 

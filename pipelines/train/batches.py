@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from pipelines.data.augment import Augment
 from pipelines.data.order import Order
 from pipelines.data.photos import PhotoSet
-from pipelines.errors import DataError, PipelineError, TrainingError
+from pipelines.errors import ConfigError, DataError, LoaderError, PipelineError
 from pipelines.streams import stream_seed
 from pipelines.tasks import Example, Key, Task
 from pipelines.train.config import TrainConfig
@@ -32,8 +32,17 @@ class Share:
     count: int
 
     def portions(self, batch_size: int, group: int, accumulate: int) -> list[range]:
-        """Indices in the global batch, in ``accumulate`` portions of whole groups, none of them empty."""
+        """Indices in the global batch, in ``accumulate`` portions of whole groups, none of them empty.
+
+        Raises:
+            ConfigError: there are fewer groups than portions of all workers.
+        """
         groups = batch_size // group
+        if groups < self.count * accumulate:
+            raise ConfigError(
+                f"train.batch_size {batch_size} has {groups} groups of train.sampling.group ({group}), fewer "
+                f"than the {self.count} workers times train.compute.accumulate ({accumulate}); each needs one"
+            )
         mine = _part(range(groups), self.rank, self.count)
         return [_in_samples(_part(mine, index, accumulate), group) for index in range(accumulate)]
 
@@ -107,7 +116,7 @@ class Batches:
 
         Raises:
             DataError: photographs cannot be read any more.
-            TrainingError: a loader process died or hangs.
+            LoaderError: a loader process died or hangs.
         """
         cuts = self._cuts.from_step(step, self._config.compute.loaders, pin=self._device.type == "cuda")
         while True:
@@ -170,8 +179,9 @@ class _Cuts(Dataset[_Cut]):
 
 
 def _prepare_loader(_: int) -> None:
-    # Ctrl-C reaches every process of a terminal; the one that trains decides what follows.
+    # They reach every process of a terminal, of a job; the one that trains decides what follows.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _told(loader: Any) -> Iterator[_Cut]:
@@ -183,7 +193,7 @@ def _told(loader: Any) -> Iterator[_Cut]:
         last = str(error).strip().splitlines()[-1]
         raise type(error)(last.partition(": ")[2] or last) from error
     except RuntimeError as error:
-        raise TrainingError(
+        raise LoaderError(
             f"a loader process failed: {error}; run again, with fewer train.compute.loaders if it was killed "
             "for want of memory"
         ) from error

@@ -48,6 +48,8 @@ class CheckpointStore:
         shutil.rmtree(final, ignore_errors=True)  # a damaged one of the same step
         temporary.rename(final)
         sync_folder(self._folder)
+        for damaged in [other for other in self._steps() if other > step]:
+            shutil.rmtree(self._path(damaged), ignore_errors=True)  # or the run would have gone on from it
         for old in self._steps()[: -self._keep]:
             shutil.rmtree(self._path(old), ignore_errors=True)
 

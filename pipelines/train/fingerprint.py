@@ -28,11 +28,13 @@ TRAINING_CODE = (
     "pipelines/train/config.py",
     "pipelines/train/forward.py",
     "pipelines/train/learner.py",
+    "pipelines/train/local.py",
     "pipelines/train/loop.py",
     "pipelines/train/meter.py",
     "pipelines/train/network.py",
     "pipelines/train/sampling.py",
     "pipelines/train/start.py",
+    "pipelines/train/worker.py",
     "pipelines/vgg.py",
 )
 """Files and folders whose code can change a run's numbers."""
@@ -56,7 +58,13 @@ def code_digest(root: Path = REPOSITORY) -> str:
 
 
 def code_digests(root: Path = REPOSITORY) -> dict[str, str]:
-    """SHA-256 of the syntax tree of each file of the training code: comments and layout do not count."""
+    """SHA-256 of the syntax tree of each file of the training code: comments and layout do not count.
+
+    Trees differ between minor versions of Python.
+
+    Raises:
+        FileNotFoundError: a file of the training code is missing.
+    """
     return {
         path.relative_to(root).as_posix(): _sha256(ast.dump(ast.parse(path.read_text(encoding="utf-8"))))
         for path in _sources(root)
@@ -65,6 +73,8 @@ def code_digests(root: Path = REPOSITORY) -> dict[str, str]:
 
 def _sources(root: Path) -> list[Path]:
     paths = [root / item for item in TRAINING_CODE]
+    for path in paths:
+        path.stat()
     return sorted(file for path in paths for file in ([path] if path.is_file() else path.rglob("*.py")))
 
 

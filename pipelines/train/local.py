@@ -4,47 +4,53 @@
 it alone takes the lock, tracks and writes; the others compute their shares.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 import torch.distributed as dist
 
 from pipelines.errors import ConfigError
+from pipelines.torchrun import local_rank, rank, world_size
 from pipelines.train.batches import Share
 from pipelines.train.config import ComputeConfig
 from pipelines.train.loop import Hooks
 from pipelines.train.worker import Assignment, work
 
 
-def this_share() -> Share:
-    """The share of this process: that of its rank under torchrun, else all."""
-    return Share(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
-
-
 def run_local(assignment: Assignment, compute: ComputeConfig, hooks: Hooks) -> None:
     """Train to the last step; checkpoints, log and sample pictures go into the assignment's folder.
 
     Args:
-        assignment: the run.
+        assignment: the run; under torchrun that of process 0 counts, for all.
         compute: of the run.
         hooks: what else happens.
 
     Raises:
-        ConfigError: a GPU is asked for and torch finds none for this process.
+        ConfigError: a GPU is asked for and torch finds none for this process, or this process has other
+            code than process 0.
         Stopped: somebody asked to.
         TrainingError: the loss is not finite.
     """
-    share, device = this_share(), _device(compute)
+    share, device = Share(rank(), world_size()), _device(compute)
     with _group(share, device):
-        work(assignment, share, device, hooks)
+        work(_leaders(assignment, share, device), share, device, hooks)
+
+
+def _leaders(assignment: Assignment, share: Share, device: torch.device) -> Assignment:
+    """The assignment of process 0, whose options and code are those of the run."""
+    if share.count == 1:
+        return assignment
+    theirs: list[dict[str, Any]] = [assignment.plain()]
+    dist.broadcast_object_list(theirs, src=0, device=device)
+    return Assignment(**theirs[0])
 
 
 def _device(compute: ComputeConfig) -> torch.device:
     if not compute.use_gpu:
         return torch.device("cpu")
-    own = int(os.environ.get("LOCAL_RANK", "0"))
+    own = local_rank()
     if own >= torch.cuda.device_count():
         raise ConfigError(
             f"train.compute.use_gpu asks for a GPU for process {own} of this machine, torch finds "

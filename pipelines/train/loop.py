@@ -72,11 +72,15 @@ class Hooks:
 
 
 class Stopped(Exception):
-    """The run was asked to stop, and did so behind a checkpoint of ``step``."""
+    """The run was asked to stop, and did so behind a checkpoint of ``step``; None before any worker began."""
 
-    def __init__(self, step: int) -> None:
+    def __init__(self, step: int | None) -> None:
         super().__init__(step)
         self.step = step
+
+    def __str__(self) -> str:
+        begun = f"stopped behind a checkpoint of step {self.step}"
+        return begun if self.step is not None else "stopped before a worker began"
 
 
 def train(job: Job, hooks: Hooks) -> TunableNetwork:

@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
+from pipelines.progress import tell
 from pipelines.tracking.courier import Courier
 from pipelines.tracking.folder import RunFolder, Status
 from pipelines.tracking.server import Server
@@ -167,4 +168,4 @@ def _survived(what: str) -> Iterator[None]:
 
 
 def _tell(line: str) -> None:
-    print(f"tracking: {line}", file=sys.stderr, flush=True)
+    tell(f"tracking: {line}", sys.stderr)

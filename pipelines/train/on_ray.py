@@ -11,7 +11,7 @@ import shutil
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +20,31 @@ import ray.exceptions
 import ray.train
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer, get_device
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipelines.cluster import ray_cluster
-from pipelines.errors import ConfigError, PipelineError, TrainingError
+from pipelines.errors import CheckpointError, ConfigError, LoaderError, TrainingError
+from pipelines.progress import tell
 from pipelines.records import read_json, write_json_atomic
 from pipelines.train.batches import Share
 from pipelines.train.config import ComputeConfig
 from pipelines.train.gauges import show
 from pipelines.train.loop import Hooks, Stopped
 from pipelines.train.meter import Progress
+from pipelines.train.room import Room
 from pipelines.train.startup import Startup
 from pipelines.train.worker import Assignment, work
 from tunable_models import TunableError
 
 OUTCOME = "outcome.json"
-"""What the workers leave when they end by themselves: ``{"fault": sentence}`` or ``{"stopped": step}``."""
+"""What workers leave when they end before the last step: ``{"fault": sentence}`` or ``{"stopped": step}``."""
+
+LASTING = (ConfigError, CheckpointError, TrainingError, TunableError)
+"""Errors that another try would meet again."""
 
 ASK_EVERY_S = 0.5
+UNHEARD_S = 30.0
+"""When no worker has asked the flag for so long, none is there to stop."""
 
 
 def run_on_ray(assignment: Assignment, compute: ComputeConfig, hooks: Hooks) -> None:
@@ -61,33 +69,37 @@ def run_on_ray(assignment: Assignment, compute: ComputeConfig, hooks: Hooks) -> 
     os.environ.setdefault("RAY_TRAIN_ENABLE_STATE_TRACKING", "0")
     startup = Startup.now()
     try:
-        with ray_cluster(compute.address, num_cpus=compute.most_workers * compute.threads):
-            _check_resources(ray.cluster_resources(), compute)  # type: ignore[no-untyped-call]
-            flag = _Flag.remote()  # type: ignore[attr-defined]
+        with ray_cluster(compute.address, num_cpus=compute.most_workers * compute.threads) as private:
+            _check_room(compute, private=private)
+            flag = _flag_here()
             settings = {
                 "assignment": assignment.plain(),
                 "flag": flag,
                 "startup": startup.mark("cluster").plain(),
             }
             trainer = _trainer(compute, settings, folder, name)
-            _watch(trainer.fit, lambda: ray.get(flag.set.remote()), hooks.stop)
+            _watch(trainer.fit, flag, hooks.stop)
     except (ray.train.TrainingFailedError, ray.exceptions.RayError) as error:
+        _look_at_outcome(folder / OUTCOME)
         raise TrainingError(f"training failed on Ray: {_cause(error)}") from error
     finally:
         shutil.rmtree(folder / "ray" / name, ignore_errors=True)
     _look_at_outcome(folder / OUTCOME)
 
 
-def _check_resources(resources: Mapping[str, float], compute: ComputeConfig) -> None:
-    # Ray would wait for them without a word.
-    workers = compute.least_workers
-    asked = {"CPU": workers * compute.threads, "GPU": workers if compute.use_gpu else 0}
-    for kind, count in asked.items():
-        if resources.get(kind, 0) < count:
-            raise ConfigError(
-                f"train.compute asks for {count} {kind}s in all, the cluster has {resources.get(kind, 0):g}; "
-                "lower workers or threads, or join a larger cluster"
-            )
+def _check_room(compute: ComputeConfig, *, private: bool) -> None:
+    """Say when the workers have no room: Ray would wait for it without a word.
+
+    Raises:
+        ConfigError: in a private cluster, which does not grow.
+    """
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    room = Room.of(nodes, compute)
+    if room.enough:
+        return
+    if private:
+        raise ConfigError(f"train.compute asks for {room}; lower workers or threads")
+    tell(f"train: {room}; waiting for nodes to come")
 
 
 def _trainer(compute: ComputeConfig, settings: dict[str, Any], folder: Path, name: str) -> TorchTrainer:
@@ -108,10 +120,13 @@ def _trainer(compute: ComputeConfig, settings: dict[str, Any], folder: Path, nam
     )
 
 
-def _watch(fit: Callable[[], object], tell: Callable[[], object], stop: Callable[[], bool]) -> None:
+def _watch(fit: Callable[[], object], flag: Any, stop: Callable[[], bool]) -> None:
     """Run ``fit`` to its end in a thread, and hand a wish to stop on while it runs.
 
     In the main thread Ray would take Ctrl-C for itself, and end the workers where they are.
+
+    Raises:
+        Stopped: somebody asked to, and there is no worker that could.
     """
     faults: list[BaseException] = []
 
@@ -123,14 +138,20 @@ def _watch(fit: Callable[[], object], tell: Callable[[], object], stop: Callable
 
     thread = threading.Thread(target=body, name="ray-train", daemon=True)
     thread.start()
-    told = False
     while thread.is_alive():
         thread.join(ASK_EVERY_S)
-        if stop() and not told:
-            told = True
-            tell()
+        if stop() and thread.is_alive() and _raise_flag(flag) > UNHEARD_S:
+            raise Stopped(None)  # which ends what Ray has begun
     if faults:
         raise faults[0]
+
+
+def _raise_flag(flag: Any) -> float:
+    """Tell the workers to stop; seconds since the last of them asked."""
+    try:
+        return float(ray.get(flag.set.remote()))
+    except ray.exceptions.RayError:  # Ray is ending, and with it what would have to be told
+        return 0.0
 
 
 @ray.remote(num_cpus=0)
@@ -138,13 +159,21 @@ class _Flag:
     """Whether somebody asked the driver to stop, for workers on other machines."""
 
     def __init__(self) -> None:
-        self._up = False
+        self._up, self._asked = False, time.monotonic()
 
-    def set(self) -> None:
+    def set(self) -> float:
         self._up = True
+        return time.monotonic() - self._asked
 
     def is_up(self) -> bool:
+        self._asked = time.monotonic()
         return self._up
+
+
+def _flag_here() -> Any:
+    """A flag on the driver's node, so that it lives as long as the driver."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return _Flag.options(scheduling_strategy=here).remote()  # type: ignore[attr-defined]
 
 
 class _Poll:
@@ -158,7 +187,7 @@ class _Poll:
         return self._up
 
     def _ask(self) -> None:
-        while not self._up:
+        while True:  # also when it is up, so that the driver knows that somebody still stops
             try:
                 self._up = ray.get(self._flag.is_up.remote())
             except ray.exceptions.RayError:
@@ -168,6 +197,8 @@ class _Poll:
 
 def _worker(settings: dict[str, Any]) -> None:
     assignment = Assignment(**settings["assignment"])
+    if (Path(assignment.folder) / OUTCOME).exists():
+        return  # one of the workers before this one said why the run is over
     startup = Startup(**settings["startup"]).mark("workers")
     context = ray.train.get_context()
     share = Share(context.get_world_rank(), context.get_world_size())
@@ -181,9 +212,13 @@ def _worker(settings: dict[str, Any]) -> None:
         work(assignment, share, get_device(), hooks)
     except Stopped as stopped:
         _leave(assignment, {"stopped": stopped.step})
-    except (PipelineError, TunableError) as error:
-        # The same steps would fail in the same way: hand the reason over instead of being restarted.
+    except LoaderError:
+        raise  # and be started again, as after everything that may pass, such as a server that is away
+    except LASTING as error:
+        # The same steps would fail in the same way, so whoever is started again only finds this.
         _leave(assignment, {"fault": str(error)})
+        if share.count > 1:
+            raise  # the others may be waiting for this one
 
 
 def _report(progress: Progress) -> None:

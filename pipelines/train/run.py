@@ -1,9 +1,11 @@
 """A run: what makes it this one, where its state lies, and why another one does not go on as it.
 
-.state/train-<16 digits>/run.json      what the run is: options, photographs, code
-log.jsonl     the loss curve and more, see runlog.py
-checkpoints/  see checkpoint.py
-samples/      pictures
+In ``.state/train-<16 digits>``::
+
+    run.json      what the run is: options, photographs, code
+    log.jsonl     the loss curve and more, see runlog.py
+    checkpoints/  see checkpoint.py
+    samples/      pictures
 """
 
 import shutil
@@ -99,7 +101,7 @@ class Run:
         elif other is not None:
             changes = "; ".join(self._differences(other))
             tell(f"starting clean, in {self.folder}; since the last run {changes}")
-        self._write(self.lineage)
+        self._write(self.lineage if step else [])  # without a checkpoint it goes on from nothing
         return step or 0
 
     def accept(self, tell: Tell) -> None:

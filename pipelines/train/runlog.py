@@ -22,13 +22,14 @@ class RunLog:
         self._path = folder / "log.jsonl"
 
     def append(self, progress: Progress) -> None:
-        """Add a point; it is in the operating system's hands when this returns."""
+        """Add a point; it is on the disk when this returns, as the checkpoint is that may follow."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         line = json.dumps(asdict(progress)) + "\n"
         # A leading newline ends what a killed writer may have left half written.
         descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
             os.write(descriptor, ("\n" + line).encode())
+            os.fsync(descriptor)
         finally:
             os.close(descriptor)
 

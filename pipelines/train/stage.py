@@ -13,17 +13,17 @@ from typing import Any
 import safetensors.torch
 
 from pipelines.data.photos import PhotoSet
-from pipelines.errors import DataError
+from pipelines.errors import ConfigError, DataError
 from pipelines.paths import Layout
-from pipelines.progress import Display
+from pipelines.progress import Display, tell
 from pipelines.provenance import provenance
 from pipelines.records import sha256_file, write_atomic, write_json_atomic
 from pipelines.stopping import Interrupted, StopRequest, stop_politely
 from pipelines.tasks import make_task
+from pipelines.torchrun import rank, world_size
 from pipelines.tracking import shown_uri
 from pipelines.train.config import TrainConfig
 from pipelines.train.learner import result_of
-from pipelines.train.local import this_share
 from pipelines.train.loop import Hooks, Stopped
 from pipelines.train.meter import Progress
 from pipelines.train.mirror import Mirror
@@ -47,24 +47,31 @@ def run(config: TrainConfig, layout: Layout, *, accept_code_change: bool = False
         accept_code_change: go on from the last run that differs in its code alone, and record that.
 
     Raises:
+        ConfigError: torchrun started this, and the options ask for Ray.
         DataError: the ``prepare`` stage has not run, or a file that the options name is missing or unfit.
         TrainingError: the loss is not finite, or workers keep failing.
         CheckpointError: this run's checkpoints are all damaged.
         Interrupted: somebody asked to stop; the last step has a checkpoint.
     """
+    if world_size() > 1 and config.compute.runner != "local":
+        raise ConfigError(
+            f"torchrun started {world_size()} processes, and train.compute.runner says "
+            f"{config.compute.runner!r}, which starts its own; set it to local"
+        )
     photos = _photos(layout)
     this = Run.of(config, photos, layout)
-    if this_share().rank:
+    if rank():
         _follow(config, layout, this)
         return
     if accept_code_change:
         this.accept(_say)
     step = this.begin(_say)
     mirror = _mirror(config, layout, this)
+    stop = StopRequest()
     try:
         with mirror:
-            if step < config.steps:  # otherwise only the artefacts are missing
-                _watched(config, layout, this, step)
+            if step < config.steps or world_size() > 1:  # otherwise only the artefacts are missing
+                stop = _watched(config, layout, this, step)
             _write(config, layout, photos, this)
             facts = {
                 "training_seconds": f"{_seconds(config, this):.0f}",
@@ -72,10 +79,15 @@ def run(config: TrainConfig, layout: Layout, *, accept_code_change: bool = False
             }
             write_json_atomic(layout.train / "provenance.json", provenance(layout.root) | facts)
     except BaseException as error:
-        mirror.finish("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+        if isinstance(error, KeyboardInterrupt):
+            mirror.finish("KILLED", deadline_s=5.0)  # whoever asked is waiting
+        else:
+            mirror.finish("FAILED")
         raise
     mirror.finish("FINISHED", [layout.train / name for name in ARTEFACTS])
-    print(f"trained network: {layout.train / 'model.safetensors'}; tracked in {shown_uri(layout.root)}")
+    tell(f"trained network: {layout.train / 'model.safetensors'}; tracked in {shown_uri(layout.root)}")
+    if stop():  # during the last steps: this stage is complete, and no other one is to follow
+        raise _interrupted(stop)
 
 
 def _follow(config: TrainConfig, layout: Layout, this: Run) -> None:
@@ -97,11 +109,14 @@ def _interrupted(stop: StopRequest) -> Interrupted:
 
 
 def _say(sentence: str) -> None:
-    print(f"train: {sentence}", flush=True)
+    tell(f"train: {sentence}")
 
 
-def _watched(config: TrainConfig, layout: Layout, this: Run, step: int) -> None:
+def _watched(config: TrainConfig, layout: Layout, this: Run, step: int) -> StopRequest:
     """Train, show how far it is, and stop when asked to.
+
+    Returns:
+        What may have come too late for that.
 
     Raises:
         Interrupted: it was asked to, and did.
@@ -114,8 +129,9 @@ def _watched(config: TrainConfig, layout: Layout, this: Run, step: int) -> None:
         try:
             _train(config, layout, this, stop)
         except Stopped as stopped:
-            display.say(f"train: stopped behind a checkpoint of step {stopped.step}")
+            display.say(f"train: {stopped}")
             raise _interrupted(stop) from None
+    return stop
 
 
 class Watcher:

@@ -18,7 +18,8 @@ class Startup:
     photographs and build the network.
 
     Attributes:
-        since: when the last part ended, in seconds since 1970: parts begin and end on different machines.
+        since: when the last part ended, in seconds since 1970: parts begin and end on different machines,
+            whose clocks may differ a little.
         parts: in the order of time.
     """
 
@@ -33,7 +34,7 @@ class Startup:
     def mark(self, part: str) -> Self:
         """The part ends, and another one begins."""
         now = time.time()
-        return replace(self, since=now, parts={**self.parts, part: round(now - self.since, 2)})
+        return replace(self, since=now, parts={**self.parts, part: max(0.0, round(now - self.since, 2))})
 
     def plain(self) -> dict[str, Any]:
         """As builtin types."""

@@ -2,6 +2,7 @@
 
 import platform
 from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ from pipelines.train.meter import Progress
 from pipelines.train.runlog import RunLog
 from pipelines.train.samples import Samples
 
+NUMBERS = ("torch", "numpy", "albumentations")
+"""Packages on whose versions the numbers of a run depend."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
@@ -35,7 +39,7 @@ class Assignment:
         fingerprint: of the run.
         root: where relative paths in the options start.
         code: digest of the driver's training code.
-        torch: the driver's version of it.
+        versions: of Python and of what makes patches and steps, as the driver has them.
     """
 
     config: dict[str, Any]
@@ -45,7 +49,7 @@ class Assignment:
     fingerprint: str
     root: str
     code: str
-    torch: str
+    versions: dict[str, str]
 
     @classmethod
     def of(
@@ -60,7 +64,7 @@ class Assignment:
             fingerprint=fingerprint,
             root=str(root),
             code=code_digest(),
-            torch=torch.__version__,
+            versions=_versions(),
         )
 
     def plain(self) -> dict[str, Any]:
@@ -71,17 +75,21 @@ class Assignment:
         """Refuse to train with other code than the driver's: its fingerprint would not be true.
 
         Raises:
-            ConfigError: the node has another version of the package, or of torch.
+            ConfigError: the node has another version of the package, or of what its numbers depend on.
         """
-        for what, wanted, got in (
-            ("training code", self.code[:16], code_digest()[:16]),
-            ("torch", self.torch, torch.__version__),
-        ):
-            if wanted != got:
+        wants = {**self.versions, "training code": self.code[:16]}
+        has = {**_versions(), "training code": code_digest()[:16]}
+        for what, wanted in wants.items():  # versions first: other trees of code may be another Python's
+            if wanted != (got := has.get(what, "none")):
                 raise ConfigError(
                     f"expected the driver's {what} ({wanted}) on node {platform.node()}, got {got}; install "
                     "the same version of tunable-zoo and its dependencies on every node"
                 )
+
+
+def _versions() -> dict[str, str]:
+    major, minor, _ = platform.python_version_tuple()
+    return {"Python": f"{major}.{minor}", **{name: version(name) for name in NUMBERS}}
 
 
 def work(assignment: Assignment, share: Share, device: torch.device, hooks: Hooks) -> None:

@@ -1,5 +1,6 @@
 """Which cluster is asked for; the real thing runs in the tests of training and of the endpoint."""
 
+import signal
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import ray
 
 from pipelines.cluster import ray_cluster
 from pipelines.errors import ConfigError
+from pipelines.stopping import terminable
 
 
 @pytest.fixture
@@ -44,6 +46,16 @@ def test_a_named_cluster_is_joined_as_it_is(
         assert not private
     assert calls[0]["address"] == "10.0.0.1:6379"
     assert "num_cpus" not in calls[0]  # Ray refuses it of a cluster that runs
+
+
+def test_a_handler_of_sigterm_stays(calls: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "init", lambda **_: signal.signal(signal.SIGTERM, signal.SIG_IGN))
+    before = signal.getsignal(signal.SIGTERM)
+    with terminable():
+        ours = signal.getsignal(signal.SIGTERM)
+        with ray_cluster(None, num_cpus=1):
+            assert signal.getsignal(signal.SIGTERM) is ours
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_nothing_at_the_address_is_told(calls: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:

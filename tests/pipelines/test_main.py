@@ -66,13 +66,65 @@ def test_ctrl_c_says_how_to_go_on(
     assert "prepare: interrupted; go on with: python -m pipelines all" in capsys.readouterr().err
 
 
-def test_a_stage_runs_once_at_a_time(work_tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_stage_runs_once_at_a_time(
+    work_tree: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from filelock import FileLock
 
+    import pipelines.__main__ as entry
+
+    monkeypatch.setattr(entry, "PATIENCE_S", 0.1)
     (work_tree / ".state").mkdir()
     with FileLock(work_tree / ".state" / "prepare.lock"):
         assert main(["prepare"]) == 1
-    assert "another prepare is running" in capsys.readouterr().err
+        told = capsys.readouterr().err
+        assert "another prepare is running" in told
+        assert "still running" in told
+        monkeypatch.setenv("RANK", "1")  # a process of torchrun, whose first one has the lock
+        assert main(["prepare"]) == 1
+    assert "another" not in capsys.readouterr().err
+
+
+def test_a_stage_that_is_ending_is_waited_for(work_tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from threading import Timer
+
+    from filelock import FileLock
+
+    (work_tree / ".state").mkdir()
+    lock = FileLock(work_tree / ".state" / "prepare.lock", thread_local=False)
+    lock.acquire()
+    Timer(0.3, lock.release).start()
+    assert main(["prepare"]) == 1
+    told = capsys.readouterr().err
+    assert "another prepare is running" in told
+    assert "prepare: expected" in told
+
+
+@pytest.mark.parametrize(("signum", "code"), [(2, 130), (15, 143)])
+def test_exit_codes_are_those_of_the_signal(
+    work_tree: Path, monkeypatch: pytest.MonkeyPatch, signum: int, code: int
+) -> None:
+    import os
+
+    import pipelines.__main__ as entry
+
+    monkeypatch.setattr(entry, "run_stage", lambda *_, **__: os.kill(os.getpid(), signum))
+    assert main(["train"]) == code
+
+
+def test_only_training_is_told_to_accept_changed_code(
+    work_tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pipelines.__main__ as entry
+
+    asked: dict[str, dict[str, bool]] = {}
+    monkeypatch.setattr(entry, "run_stage", lambda name, layout, **flags: asked.update({name: flags}))
+    assert main(["all", "--accept-code-change"]) == 0
+    assert {name for name, flags in asked.items() if flags} == {"train"}
+
+
+def test_nothing_to_track_is_fine(work_tree: Path) -> None:
+    assert main(["track"]) == 0
 
 
 def test_all_runs_every_stage_in_order_in_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

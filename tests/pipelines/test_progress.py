@@ -3,9 +3,11 @@
 import io
 import os
 import re
+import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -182,3 +184,30 @@ def test_lines_leave_the_process_at_once(often: None, monkeypatch: pytest.Monkey
         with Display("train", total=2) as display:
             display.update(1, left_s=5)
             assert end.readline() == "train  step 1/2  0:00:05 left\n"
+
+
+def test_a_reader_that_is_gone_is_no_fault(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from pipelines.progress import Display, tell\n"
+        "import sys\n"
+        "sys.stdin.read()\n"
+        "with Display('train', total=2) as display:\n"
+        "    display.say('one')\n"
+        "    display.update(1)\n"
+        "tell('two')\n"
+        "sys.stderr.write('went on')\n"
+    )
+    root = Path(__file__).parents[2]
+    process = subprocess.Popen(
+        [sys.executable, str(script)],
+        env={**os.environ, "PYTHONPATH": str(root)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    process.stdout = None
+    _, said = process.communicate()
+    assert (process.returncode, said) == (0, b"went on")

@@ -6,7 +6,7 @@ import torch
 
 from pipelines.config import parse_section
 from pipelines.data.photos import PhotoSet
-from pipelines.errors import DataError, TrainingError
+from pipelines.errors import ConfigError, DataError, LoaderError
 from pipelines.tasks import make_task
 from pipelines.train import batches as module
 from pipelines.train.batches import Batch, Batches, Share
@@ -59,6 +59,11 @@ def test_every_sample_is_computed_once_in_whole_groups(count: int, accumulate: i
     ]
     assert [index for part in parts for index in part] == list(range(20))
     assert all(len(part) and len(part) % 4 == 0 for part in parts)
+
+
+def test_too_few_groups_are_told() -> None:
+    with pytest.raises(ConfigError, match=r"has 5 groups .* fewer than the 3 workers times .* \(2\)"):
+        Share(0, 3).portions(20, group=4, accumulate=2)
 
 
 def test_steps_differ_and_repeat(job: Job) -> None:
@@ -119,5 +124,5 @@ def test_a_loader_that_dies_is_told() -> None:
         raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed")
         yield
 
-    with pytest.raises(TrainingError, match=r"a loader process failed.*fewer train\.compute\.loaders"):
+    with pytest.raises(LoaderError, match=r"a loader process failed.*fewer train\.compute\.loaders"):
         next(module._told(dying()))

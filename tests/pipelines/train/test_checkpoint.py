@@ -65,6 +65,13 @@ def test_all_damaged_is_an_error_not_a_fresh_start(store: CheckpointStore, tmp_p
         store.newest()
 
 
+def test_damaged_ones_ahead_make_room(store: CheckpointStore, tmp_path: Path) -> None:
+    damage_state(folder(tmp_path, 6))
+    assert store.newest() == 4
+    store.save(5, state(5))
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["step-00000004", "step-00000005"]
+
+
 def test_another_runs_checkpoint_does_not_count(store: CheckpointStore, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError):
         CheckpointStore(tmp_path / "run", "other").newest()

@@ -97,13 +97,20 @@ def test_a_killed_dvc_leaves_no_orphan_and_the_next_one_carries_on(
     first.communicate()  # what the orphan wrote
 
 
-def test_a_killed_driver_takes_ray_along_and_the_next_one_carries_on(
+def test_a_driver_that_is_stopped_and_one_that_is_killed_take_ray_along(
     config: TrainConfig, layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     run = undisturbed(config, layout, runner="ray", workers=2)
+    asked = start(layout)
+    reach(run, 40, asked)
+    asked.send_signal(signal.SIGTERM)
+    assert "stopped behind a checkpoint of step" in ended(asked, 143)
+    at = run.store.newest() or 0
+    assert at >= 40
+
     first = start(layout)
-    reach(run, 140, first)
+    reach(run, at + 60, first)
     below = psutil.Process(first.pid).children(recursive=True)
     assert any("raylet" in process.name() for process in below)
     first.kill()
@@ -114,6 +121,5 @@ def test_a_killed_driver_takes_ray_along_and_the_next_one_carries_on(
         agent.kill()
     first.communicate()
     said = ended(start(layout), 0)
-    newest = int(said.partition("going on from step ")[2].partition(",")[0])
-    assert newest >= 100
+    assert int(said.partition("going on from step ")[2].partition(",")[0]) >= at
     assert_whole(run, layout)

@@ -10,9 +10,8 @@ import torch
 from pipelines.config import parse_section
 from pipelines.errors import ConfigError
 from pipelines.paths import Layout
-from pipelines.train.batches import Share
 from pipelines.train.config import TrainConfig
-from pipelines.train.local import run_local, this_share
+from pipelines.train.local import run_local
 from pipelines.train.loop import Hooks
 from pipelines.train.run import Run
 from pipelines.train.runlog import RunLog
@@ -33,13 +32,6 @@ def test_it_leaves_checkpoints_a_log_and_pictures(config: TrainConfig, assignmen
     assert {path.name for path in (folder / "checkpoints").iterdir()} == {"step-00000004", "step-00000006"}
     assert (folder / "log.jsonl").exists()
     assert len(list((folder / "samples").glob("step-*.png"))) == 3
-
-
-def test_the_environment_says_which_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert this_share() == Share(0, 1)
-    monkeypatch.setenv("RANK", "3")
-    monkeypatch.setenv("WORLD_SIZE", "4")
-    assert this_share() == Share(3, 4)
 
 
 STEPS = 400
@@ -72,6 +64,7 @@ def test_two_processes_stop_go_on_bit_for_bit_and_agree_with_one(config: TrainCo
     run = write_params(layout, values)
     two = stopped_and_gone_on(layout, run)
 
+    ended(start(layout, *TWO), 0)  # nothing is left to train, and none waits for another
     run.folder.rename(layout.state / "disturbed")
     ended(start(layout, *TWO), 0)
     assert curve(run.log) == two
@@ -82,4 +75,4 @@ def test_two_processes_stop_go_on_bit_for_bit_and_agree_with_one(config: TrainCo
     one = curve(RunLog(layout.state / "one"))
     assert [step for step, _, _ in one] == [step for step, _, _ in two]
     assert one[0][1] == pytest.approx(two[0][1], rel=1e-5)  # rounding, before it had time to grow
-    assert [loss for _, loss, _ in one] == pytest.approx([loss for _, loss, _ in two], rel=1e-2)
+    assert [loss for _, loss, _ in one] == pytest.approx([loss for _, loss, _ in two], rel=1e-3)

@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 from typing import Any
 
@@ -85,6 +86,10 @@ def test_changed_code_is_accepted_on_request_and_recorded(config: TrainConfig, l
     assert begin(after)[0] == 4
     assert after.lineage == [{"fingerprint": before.identity, "step": 4, "code": ["pipelines/train/loop.py"]}]
     assert (after.folder / "log.jsonl").exists()
+    shutil.rmtree(after.folder / "checkpoints")
+    assert begin(after)[0] == 0
+    assert after.lineage == []
+    after.store.save(2, {})
     after.accept(told.append)  # it has a checkpoint of its own by now
     assert len(told) == 1
 

@@ -18,8 +18,9 @@ def test_other_code_is_refused_before_anything_is_read(assignment: Assignment) -
     away = replace(assignment, photos="nowhere")
     with pytest.raises(ConfigError, match=r"expected the driver's training code \(0{16}\) on node .*, got"):
         work(replace(away, code="0" * 64), Share(0, 1), CPU, Hooks())
-    with pytest.raises(ConfigError, match=r"the driver's torch \(1\.0\)"):
-        work(replace(away, torch="1.0"), Share(0, 1), CPU, Hooks())
+    for name in away.versions:
+        with pytest.raises(ConfigError, match=rf"the driver's {name} \(1\.0\)"):
+            work(replace(away, versions={**away.versions, name: "1.0"}), Share(0, 1), CPU, Hooks())
 
 
 def test_the_leader_writes_the_log_and_tells_on(assignment: Assignment) -> None:
