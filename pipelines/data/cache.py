@@ -12,6 +12,7 @@ from uuid import uuid4
 from filelock import FileLock
 from platformdirs import user_cache_path
 
+from pipelines.data.disk import full_disk_told
 from pipelines.data.index import Shard
 from pipelines.data.mapping import Bytes, mapped
 from pipelines.data.remote import Remote
@@ -24,6 +25,10 @@ CACHE_VARIABLE = "TUNABLE_CACHE"
 DEFAULT_CACHE_BYTES = 32 * 2**30
 PATIENCE_S = 30.0
 """How long a shard waits for others to be let go, when all that fill the cache are in use."""
+
+_FULL_REMEDY = (
+    f"free some, lower train.compute.cache_gb, or name a folder on another disk by {CACHE_VARIABLE}"
+)
 
 _PARTIAL = ".partial-"
 
@@ -50,7 +55,8 @@ class ShardCache:
         """The bytes of a shard, which is fetched if it is not here; while they are in use it stays.
 
         Raises:
-            DataError: it cannot be fetched, is not what the index says, or there is no room.
+            DataError: it cannot be fetched, is not what the index says, there is no room, or the folder
+                cannot be written to.
         """
         path = self.folder / shard.file
         for _ in range(3):  # between fetching and mapping another process may make room
@@ -74,20 +80,35 @@ class ShardCache:
             DataError: as :meth:`mapped`.
         """
         path = self.folder / shard.file
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder / f".{shard.file}.lock"):
-            if path.exists():
-                return
-            with self._reserved(shard.nbytes) as partial:
-                remote.download(shard.file, partial)
-                if (got := sha256_file(partial)) != shard.sha256:
-                    raise DataError(
-                        f"expected SHA-256 {shard.sha256} of {remote.url}/{shard.file}, got {got}; write the "
-                        "photographs again: python -m pipelines prepare"
-                    )
-                with partial.open("rb") as file:
-                    os.fsync(file.fileno())
-                os.replace(partial, path)
+        with self._faults_told():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.folder / f".{shard.file}.lock"):
+                if not path.exists():
+                    self._fetch(shard, remote, path)
+
+    def _fetch(self, shard: Shard, remote: Remote, path: Path) -> None:
+        with self._reserved(shard.nbytes) as partial:
+            remote.download(shard.file, partial, _FULL_REMEDY)
+            if (got := sha256_file(partial)) != shard.sha256:
+                raise DataError(
+                    f"expected SHA-256 {shard.sha256} of {remote.url}/{shard.file}, got {got}; write the "
+                    "photographs again: python -m pipelines prepare"
+                )
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+
+    @contextmanager
+    def _faults_told(self) -> Iterator[None]:
+        """A block that writes into the folder: what the disk refuses becomes a DataError."""
+        try:
+            with full_disk_told(self.folder, _FULL_REMEDY):
+                yield
+        except OSError as error:
+            reason = f"{type(error).__name__}: {error.strerror or error}"
+            raise DataError(
+                f"expected to keep shards in {self.folder}, got {reason}; name another by {CACHE_VARIABLE}"
+            ) from error
 
     @contextmanager
     def _reserved(self, nbytes: int) -> Iterator[Path]:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
+from pipelines.data.disk import full_disk_told
 from pipelines.errors import DataError
 
 PAUSES_S = (0.5, 2.0, 5.0)
@@ -43,7 +44,7 @@ class Remote:
     """A folder at a URL.
 
     Every method raises DataError, with the URL and the reason, when the place cannot be reached after a few
-    tries, or says no.
+    tries, or says no; and at once where the disk that is written to is full.
     """
 
     url: str
@@ -75,17 +76,23 @@ class Remote:
 
         return self._tried("the size of", name, call)
 
-    def download(self, name: str, path: Path) -> None:
-        """Copy a file to ``path``, which is overwritten."""
-        self._tried("to read", name, lambda fs, remote: fs.get_file(remote, str(path)))
+    def download(self, name: str, path: Path, remedy: str = "free some") -> None:
+        """Copy a file to ``path``, which is overwritten; the error of a full disk ends with ``remedy``."""
+
+        def call(fs: Any, remote: str) -> None:
+            with full_disk_told(path.parent, remedy):
+                fs.get_file(remote, str(path))
+
+        self._tried("to read", name, call)
 
     def upload(self, path: Path, name: str) -> None:
         """Copy ``path`` to a file there, with the folders on the way."""
 
         def call(fs: Any, remote: str) -> None:
-            if isinstance(fs, LocalFileSystem):  # on S3 this would make a bucket of a name that was mistyped
-                fs.makedirs(fs._parent(remote), exist_ok=True)
-            fs.put_file(str(path), remote)
+            with full_disk_told(Path(remote).parent, "free some"):  # of a disk that is mounted here
+                if isinstance(fs, LocalFileSystem):  # on S3 this would make a bucket of a mistyped name
+                    fs.makedirs(fs._parent(remote), exist_ok=True)
+                fs.put_file(str(path), remote)
 
         self._tried("to write", name, call)
 
@@ -95,6 +102,8 @@ class Remote:
             try:
                 # Asked for each time: an instance does not survive a fork, fsspec's own cache knows.
                 return call(*url_to_fs(url))
+            except DataError:  # a full disk
+                raise
             except _FINAL as error:
                 raise _unreachable(purpose, url, error) from error
             except Exception as error:  # each protocol has its own: botocore's, aiohttp's, ...

@@ -1,9 +1,11 @@
+import errno
 import fcntl
 import hashlib
 import multiprocessing
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -148,6 +150,34 @@ def test_a_missing_shard_is_an_error(
     (tmp_path / "remote" / shards[0].file).unlink()
     with pytest.raises(DataError, match=r"expected to read file://.*pixels-\w+.bin, got FileNotFoundError"):
         cache.mapped(shards[0], remote)
+
+
+@pytest.mark.parametrize(
+    "step",
+    ["pathlib.Path.mkdir", "pathlib.Path.open", "fsspec.implementations.local.LocalFileSystem.get_file"],
+)
+def test_a_full_disk_is_told(
+    cache: ShardCache, shards: list[Shard], remote: Remote, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def full(*arguments: Any, **options: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(step, full)
+        with pytest.raises(
+            DataError,
+            match=rf"^expected room to write in {cache.folder}, got: No space.*lower train.compute.cache_gb",
+        ):
+            cache.fetch(shards[0], remote)
+    cache.fetch(shards[0], remote)
+    assert kept(cache, shards) == [0]
+
+
+def test_a_folder_that_cannot_be_is_told(shards: list[Shard], remote: Remote, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    cache = ShardCache(3 * SIZE, tmp_path / "file" / "cache")
+    with pytest.raises(DataError, match=r"to keep shards in .*, got NotADirectoryError: .* by TUNABLE_CACHE"):
+        cache.fetch(shards[0], remote)
 
 
 def test_processes_fetch_one_at_a_time(cache: ShardCache, shards: list[Shard], remote: Remote) -> None:

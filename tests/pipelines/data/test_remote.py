@@ -1,9 +1,12 @@
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import fsspec
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from pipelines.data.remote import Remote, is_url
@@ -82,6 +85,34 @@ def test_after_a_few_times_it_says_so(remote: Remote, monkeypatch: pytest.Monkey
         match=r"memory://photos/a/1.png, got ConnectionResetError: reset by peer; check the URL",
     ):
         remote.read("a/1.png")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_here_is_not_taken_for_the_network(
+    remote: Remote, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: int
+) -> None:
+    calls = list[str]()
+
+    def full(self: Any, path: str, *arguments: Any, **options: Any) -> None:
+        calls.append(path)
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(MemoryFileSystem, "get_file", full)
+    with pytest.raises(DataError, match=rf"^expected room to write in {tmp_path}, got: .*; free some$"):
+        remote.download("a/1.png", tmp_path / "down")
+    assert len(calls) == 1
+
+
+def test_a_full_disk_under_a_url_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def full(*arguments: Any, **options: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(LocalFileSystem, "put_file", full)
+    (tmp_path / "up").write_bytes(b"shard")
+    with pytest.raises(
+        DataError, match=rf"^expected room to write in {tmp_path / 'far'}, got: .*; free some$"
+    ):
+        Remote((tmp_path / "far").as_uri()).upload(tmp_path / "up", "x.bin")
 
 
 def test_a_missing_folder_or_file_is_an_error(remote: Remote) -> None:
