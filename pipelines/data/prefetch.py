@@ -3,8 +3,6 @@
 from collections.abc import Callable, Sequence
 from threading import Thread
 
-from pipelines.errors import DataError
-
 
 class Prefetcher:
     """Calls ``fetch`` for items in the background, one after the other.
@@ -41,5 +39,5 @@ class Prefetcher:
             item = left.pop(0)
             try:
                 self._fetch(item)
-            except DataError:
+            except Exception:  # whatever it is, the items after it are still wanted
                 continue

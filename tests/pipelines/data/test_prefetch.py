@@ -1,6 +1,8 @@
 import threading
 import time
 
+import pytest
+
 from pipelines.data.prefetch import Prefetcher
 from pipelines.errors import DataError
 
@@ -46,12 +48,13 @@ def test_what_is_no_longer_wanted_is_dropped() -> None:
     assert fetched == [1, 4, 5]
 
 
-def test_a_failure_does_not_stop_the_others() -> None:
+@pytest.mark.parametrize("error", [DataError("no network"), OSError("no disk"), RuntimeError("no thread")])
+def test_a_failure_does_not_stop_the_others(error: Exception) -> None:
     fetched = list[int]()
 
     def fetch(item: int) -> None:
         if item == 1:
-            raise DataError("no network")
+            raise error
         fetched.append(item)
 
     prefetcher = Prefetcher(fetch)
