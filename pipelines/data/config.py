@@ -1,19 +1,45 @@
 """Options of the ``prepare`` stage: section ``prepare`` of ``params.yaml``."""
 
+import re
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from pipelines.config import Section
 
+_HIDDEN = "://***@"
+
+# A password, which may hold a slash, before an @, but no port; and in the web a name alone, often a token.
+_KEYS = re.compile(
+    r"://[^/?#:\[]*:(?!\d*(?:[/?#]|$)).*@|(?<=http)://[^/?#]*@|(?<=https)://[^/?#]*@", re.IGNORECASE
+)
+
+
+def _hide_keys(place: object) -> object:
+    # Before anything else is said about the place: an error repeats what it is about.
+    return _KEYS.sub(_HIDDEN, place) if isinstance(place, str) else place
+
+
+def _refuse_keys(place: str) -> str:
+    if _HIDDEN in place:
+        raise ValueError(
+            "expected a URL without user and password, which would be printed and recorded; give keys as the "
+            "tools of that storage read them: in the environment or in their configuration files"
+        )
+    return place
+
+
+_WITHOUT_KEYS = (AfterValidator(_refuse_keys), BeforeValidator(_hide_keys))
+
 PhotoName = Annotated[str, Field(min_length=1)]
-Url = Annotated[str, Field(pattern="^[a-z][a-z0-9+.-]*://.")]
+Place = Annotated[str, Field(min_length=1), *_WITHOUT_KEYS]
+Url = Annotated[str, Field(pattern="^[a-z][a-z0-9+.-]*://."), *_WITHOUT_KEYS]
 
 
 class PrepareConfig(Section):
     """Which photographs to use, and which of them are never trained on."""
 
-    source: str = Field(default="skimage", min_length=1)
+    source: Place = "skimage"
     """Where photographs come from; every place is searched with its sub-folders.
 
     - ``skimage``: the colour photographs inside the scikit-image package;
@@ -22,7 +48,7 @@ class PrepareConfig(Section):
     - a URL that fsspec understands, such as ``s3://bucket/photos``;
     - else a folder, absolute or relative to the repository root (``./kodak`` for one of such a name)."""
 
-    test_source: Annotated[str, Field(min_length=1)] | None = None
+    test_source: Place | None = None
     """Another such place that holds the test photographs; all of ``source`` is then training data,
     except near duplicates of a test photograph. Without it, ``test_photos`` are held out."""
 

@@ -1,3 +1,4 @@
+import re
 from typing import Any
 
 import pytest
@@ -29,6 +30,53 @@ def test_validation_photos_are_a_number_or_names_or_none() -> None:
 def test_places_may_be_urls() -> None:
     config = parse(source="s3://bucket/a", destination="gs://bucket/b", mirror="http://127.0.0.1:8000")
     assert (config.source, config.destination) == ("s3://bucket/a", "gs://bucket/b")
+
+
+@pytest.mark.parametrize("option", ["source", "test_source", "destination", "mirror"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://user:SECRET@host/a",
+        "https://user:SECRET@host:80/a?b#c",
+        "https://SECRET@host/a",
+        "http://:SECRET@host/a",
+        "s3://KEY:SECRET@bucket/a",
+        "s3://KEY:SEC/RET@bucket/a",
+        "s3://KEY:SEC@RET@bucket/a",
+        "ftp://user:123456SECRET@host/a",
+        "zip://a::ftp://user:SECRET@host/a.zip",
+    ],
+)
+def test_keys_in_a_url_are_refused_and_not_repeated(option: str, url: str) -> None:
+    with pytest.raises(
+        ConfigError, match=rf"prepare.{option}: .*without user and password.*environment"
+    ) as told:
+        parse(**{option: url})
+    assert not {"SECRET", "SEC", "RET", "KEY", "123456"} & set(re.findall(r"\w+", str(told.value)))
+
+
+def test_keys_are_not_repeated_whatever_else_is_wrong() -> None:
+    for values in ({"source": "HTTPS://SECRET@host"}, {"mirror": "HTTPS://user:SECRET@host"}):
+        with pytest.raises(ConfigError, match="//\\*\\*\\*@host") as told:
+            parse(**values)
+        assert "SECRET" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:8000/a@b",
+        "http://host:8000",
+        "http://[::1]:8000/a@b",
+        "https://host/a@b:c@d",
+        "s3://bucket/2026:11@home",
+        "abfs://container@account.dfs.core.windows.net/a",
+        "sftp://user@host/a",
+        "file:///data/a:b@c",
+    ],
+)
+def test_an_at_sign_elsewhere_is_none(url: str) -> None:
+    assert parse(source=url, mirror=url).source == url
 
 
 def test_every_option_is_described() -> None:
