@@ -24,7 +24,8 @@ nodes=$(scontrol show hostnames "$SLURM_JOB_NODELIST")
 head=${nodes%%$'\n'*}
 port=$((29500 + SLURM_JOB_ID % 1000)) # two jobs may share a node
 
-srun --kill-on-bad-exit=1 torchrun \
+# Asked to stop, the first node leaves last, behind the checkpoint; the others' exit codes must not end it.
+srun --kill-on-bad-exit=0 --wait=300 torchrun \
   --nnodes="$SLURM_JOB_NUM_NODES" \
   --nproc-per-node="${SLURM_GPUS_ON_NODE:-1}" \
   --max-restarts=0 \

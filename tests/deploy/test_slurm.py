@@ -12,14 +12,18 @@ import pytest
 SCRIPT = Path(__file__).parents[2] / "deploy" / "slurm.sh"
 
 RUN = """
-while [[ $1 == --* ]]; do shift; done
-(echo "$BASHPID" > {task}; exec "$@") &
-trap 'kill -KILL $!; exit 143' TERM
-wait $!
+while [[ $1 == --* ]]; do options+=" $1"; shift; done
+for node in 0 1; do (echo "$BASHPID" >> {tasks}; export SLURM_PROCID=$node; exec "$@") & done
+trap 'kill -KILL $(jobs -p); exit 143' TERM
+for node in 0 1; do
+  wait -n || code=$?
+  if [[ -n $code && $options == *--kill-on-bad-exit=1* ]]; then kill -KILL $(jobs -p); fi
+done
+exit "${{code:-0}}"
 """
-"""srun: its options, then a command; asked to stop it kills the command, as the real one does."""
-TELL = 'if [[ $* == "--signal=TERM 4711" ]]; then kill -TERM "$(< {task})"; fi'
-"""scancel, for the tasks of a job."""
+"""srun: its options, then a command for each node; asked to stop it kills them, as the real one does."""
+TELL = 'if [[ $* == "--signal=TERM 4711" ]]; then kill -TERM $(< {tasks}); fi'
+"""scancel, for the tasks of the job."""
 SHOW = """
 if [[ $2 == hostnames ]]; then printf "node1\\nnode2\\n"; fi
 if [[ $2 == job ]]; then echo "   PreemptTime={} SuspendTime=None"; fi
@@ -34,8 +38,8 @@ def slurm(monkeypatch: pytest.MonkeyPatch, program: Callable[..., None], tmp_pat
         monkeypatch.setenv(f"SLURM_{name}", value)
     program("tunable")
     program("scontrol", SHOW.format("None"))
-    program("srun", RUN.format(task=tmp_path / "task"))
-    program("scancel", TELL.format(task=tmp_path / "task"))
+    program("srun", RUN.format(tasks=tmp_path / "tasks"))
+    program("scancel", TELL.format(tasks=tmp_path / "tasks"))
     program("torchrun")
 
 
@@ -58,12 +62,16 @@ def test_what_the_scheduler_is_told() -> None:
 def test_one_torchrun_a_node_trains_the_work_tree(calls: Callable[[], list[str]]) -> None:
     done = run("/shared/noise")
     assert done.returncode == 0, done.stderr
+    torchrun = (
+        "torchrun --nnodes=2 --nproc-per-node=4 --max-restarts=0 --shutdown-timeout=90 --rdzv-id=4711 "
+        "--rdzv-backend=c10d --rdzv-endpoint=node1:30211 -m pipelines train --root /shared/noise"
+    )
     assert calls() == [
         "tunable doctor --root /shared/noise --stage train",
         "scontrol show hostnames node[1-2]",
-        f"srun --kill-on-bad-exit=1 {calls()[-1]}",
-        "torchrun --nnodes=2 --nproc-per-node=4 --max-restarts=0 --shutdown-timeout=90 --rdzv-id=4711 "
-        "--rdzv-backend=c10d --rdzv-endpoint=node1:30211 -m pipelines train --root /shared/noise",
+        f"srun --kill-on-bad-exit=0 --wait=300 {torchrun}",
+        torchrun,
+        torchrun,
     ]
 
 
@@ -113,19 +121,19 @@ def test_a_job_that_is_pushed_aside_comes_back(
 def test_a_stop_reaches_the_training_and_the_job_goes_on_later(
     program: Callable[..., None], calls: Callable[[], list[str]], tmp_path: Path, code: int, requeued: bool
 ) -> None:
-    begun, stopped = tmp_path / "begun", tmp_path / "stopped"
-    # As a training that takes a moment for its checkpoint; or that had just ended by itself.
+    # As a training whose first node takes a moment for the checkpoint; or that had just ended by itself.
+    end = f"((SLURM_PROCID)) || sleep 0.5; touch {tmp_path}/stopped$SLURM_PROCID; exit {code}"
     program(
         "torchrun",
-        f"trap 'sleep 0.3; touch {stopped}; exit {code}' TERM; touch {begun}; while :; do sleep 0.05; done",
+        f"trap '{end}' TERM; touch {tmp_path}/begun$SLURM_PROCID; for _ in {{1..200}}; do sleep 0.05; done",
     )
     with subprocess.Popen(["bash", SCRIPT, "/shared/noise"], stdout=subprocess.PIPE, text=True) as job:
         until = time.monotonic() + 20
-        while not begun.exists() and time.monotonic() < until:
+        while len(list(tmp_path.glob("begun?"))) < 2 and time.monotonic() < until:
             time.sleep(0.02)
         job.send_signal(signal.SIGTERM)
         out, _ = job.communicate(timeout=20)
-    assert stopped.exists()
+    assert sorted(path.name for path in tmp_path.glob("stopped?")) == ["stopped0", "stopped1"]
     assert job.returncode == code
     assert ("scontrol requeue 4711" in calls()) == requeued
     assert ("goes on from the newest checkpoint" in out) == requeued
