@@ -1,7 +1,7 @@
 """Training batches: a function of (seed, step, index in the global batch), whoever computes them."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
@@ -19,6 +19,9 @@ from pipelines.streams import stream_seed
 from pipelines.tasks import Example, Key, Task
 from pipelines.train.config import TrainConfig
 from tunable_models import ControlSpace
+
+GRACE_S = 10
+"""How long a loader goes on after SIGTERM; what is left of it then, SIGALRM ends."""
 
 LOADER_TIMEOUT_S = 300
 """A loader that gives nothing for this long is taken for dead."""
@@ -111,8 +114,8 @@ class Batches:
         self._task, self._config, self._device = task, config, device
         self._cuts = _Cuts(photos, task.space, config, share)
 
-    def from_step(self, step: int) -> Iterator[list[Batch]]:
-        """The portions of this step, then of the next ones, without end.
+    def from_step(self, step: int) -> Generator[list[Batch]]:
+        """The portions of this step, then of the next ones, without end; close it when it is not needed.
 
         Raises:
             DataError: photographs cannot be read any more.
@@ -179,9 +182,10 @@ class _Cuts(Dataset[_Cut]):
 
 
 def _prepare_loader(_: int) -> None:
-    # They reach every process of a terminal, of a job; the one that trains decides what follows.
+    # They reach every process of a terminal, of a job; the one that trains decides what follows, and needs
+    # patches until then.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(GRACE_S))
 
 
 def _told(loader: Any) -> Iterator[_Cut]:

@@ -5,6 +5,7 @@ only worker 0 writes checkpoints and pictures.
 """
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -121,16 +122,16 @@ class _Training:
         learner.wrap(self._hooks.wrap)
         self._hooks.ready()
         self._meter.start()
-        batches = self._batches.from_step(learner.done)
-        while learner.done < config.steps:
-            self._meter.add(learner.step(next(batches)))
-            stop = self._agreed()
-            if self._due(config.log_every):
-                self._report()
-            if self._due(config.checkpoint_every):
-                self._save({})
-            if stop and learner.done < config.steps:
-                self._stop()
+        with closing(self._batches.from_step(learner.done)) as batches:
+            while learner.done < config.steps:
+                self._meter.add(learner.step(next(batches)))
+                stop = self._agreed()
+                if self._due(config.log_every):
+                    self._report()
+                if self._due(config.checkpoint_every):
+                    self._save({})
+                if stop and learner.done < config.steps:
+                    self._stop()
         self._agreed.close()
         return learner.result
 
@@ -154,6 +155,8 @@ class _Training:
         done, config = self._learner.done, self._job.config
         if done % config.checkpoint_every:
             self._save({"unlogged": self._meter.unlogged(done)} if done % config.log_every else {})
+        if self._job.share.count > 1:
+            dist.barrier()  # whoever starts the processes ends them all when the first one has left
         raise Stopped(done)
 
     def _save(self, more: dict[str, Any]) -> None:

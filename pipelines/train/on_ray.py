@@ -202,13 +202,21 @@ def _worker(settings: dict[str, Any]) -> None:
     startup = Startup(**settings["startup"]).mark("workers")
     context = ray.train.get_context()
     share = Share(context.get_world_rank(), context.get_world_size())
+    every, last = assignment.config["checkpoint_every"], assignment.config["steps"]
+
+    def report(progress: Progress) -> None:
+        if share.rank == 0:
+            show(progress)
+        if progress.step % every == 0 or progress.step == last:
+            _report(progress)
+
     leading = Hooks(
-        report=_report,
+        report=report,
         stop=_Poll(settings["flag"]),
         ready=lambda: startup.mark("network").write(Path(assignment.folder)),
     )
     try:
-        hooks = leading if share.rank == 0 else Hooks(report=_report)
+        hooks = leading if share.rank == 0 else Hooks(report=report)
         work(assignment, share, get_device(), hooks)
     except Stopped as stopped:
         _leave(assignment, {"stopped": stopped.step})
@@ -222,9 +230,7 @@ def _worker(settings: dict[str, Any]) -> None:
 
 
 def _report(progress: Progress) -> None:
-    """To Ray, which waits here for all workers, and to Prometheus."""
-    if ray.train.get_context().get_world_rank() == 0:
-        show(progress)
+    """To Ray; all workers wait here, and for Ray's controller, which looks every two seconds."""
     ray.train.report({"step": progress.step, "loss": progress.loss, "images_per_s": progress.images_per_s})
 
 

@@ -1,6 +1,7 @@
 import pickle
 from typing import Any
 
+import psutil
 import pytest
 import torch
 
@@ -101,6 +102,17 @@ def test_processes_ahead_give_the_same(job: Job) -> None:
     ahead, alone = make(job, loaders=2).from_step(5), make(job).from_step(5)
     for _ in range(3):
         assert_same(next(ahead), next(alone)[0])
+
+
+def test_a_loader_goes_on_after_a_sigterm_until_it_is_closed(job: Job) -> None:
+    stream = make(job, loaders=1).from_step(0)
+    next(stream)
+    [loader] = [p for p in psutil.Process().children() if "spawn_main" in " ".join(p.cmdline())]
+    loader.terminate()
+    for _ in range(6):  # more than were made ahead
+        next(stream)
+    stream.close()
+    assert psutil.wait_procs([loader], timeout=5) == ([loader], [])
 
 
 class Broken(PhotoSet):
