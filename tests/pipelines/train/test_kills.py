@@ -97,6 +97,7 @@ def test_a_killed_dvc_leaves_no_orphan_and_the_next_one_carries_on(
     first.communicate()  # what the orphan wrote
 
 
+@pytest.mark.faults
 def test_a_driver_that_is_stopped_and_one_that_is_killed_take_ray_along(
     config: TrainConfig, layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,6 +57,16 @@ def stopped_and_gone_on(layout: Layout, run: Run) -> list[tuple[int, float, floa
     return curve(run.log)
 
 
+@pytest.mark.faults
+def test_processes_with_nothing_left_to_train_do_not_wait_for_each_other(
+    config: TrainConfig, layout: Layout
+) -> None:
+    values = config.model_dump(mode="json") | {"compute": {"runner": "local", "threads": 1}}
+    write_params(layout, values)
+    for _ in range(2):
+        ended(start(layout, *TWO), 0, timeout_s=90)
+
+
 def test_two_processes_stop_go_on_bit_for_bit_and_agree_with_one(config: TrainConfig, layout: Layout) -> None:
     """SIGTERM checkpoints and ends; the curve is that of a run that nobody disturbed."""
     more: dict[str, Any] = {"steps": STEPS, "log_every": 10, "checkpoint_every": 50}
@@ -64,7 +74,6 @@ def test_two_processes_stop_go_on_bit_for_bit_and_agree_with_one(config: TrainCo
     run = write_params(layout, values)
     two = stopped_and_gone_on(layout, run)
 
-    ended(start(layout, *TWO), 0)  # nothing is left to train, and none waits for another
     run.folder.rename(layout.state / "disturbed")
     ended(start(layout, *TWO), 0)
     assert curve(run.log) == two

@@ -152,6 +152,7 @@ def test_a_gpu_that_is_not_there_is_told(config: TrainConfig, layout: Layout) ->
         run_on_ray(assign(one, layout, "run"), one.compute, Hooks())
 
 
+@pytest.mark.faults
 def test_a_controller_that_dies_is_told_and_the_next_one_carries_on(
     config: TrainConfig, layout: Layout
 ) -> None:
