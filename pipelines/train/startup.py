@@ -8,6 +8,8 @@ from typing import Any, Self
 from pipelines.records import read_json, write_json_atomic
 
 FILE = "startup.json"
+PARTS = ("cluster", "workers", "network")
+"""In the order of time."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Startup:
 
 
 def read_startup(folder: Path) -> dict[str, float]:
-    """The parts that the run's last start took, empty if it did not come that far."""
+    """The parts that the run's last start took, in their order; empty if it did not come that far."""
     path = folder / FILE
-    return dict(read_json(path)) if path.exists() else {}
+    found = read_json(path) if path.exists() else {}
+    return {part: found[part] for part in PARTS if part in found}
