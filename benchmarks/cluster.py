@@ -24,6 +24,7 @@ import torch
 from ray.cluster_utils import Cluster
 
 from benchmarks.cost.machine import machine, versions
+from benchmarks.kept import keep
 from pipelines.config import parse_section
 from pipelines.data.photos import PhotoSet, write_photos
 from pipelines.tasks import make_task
@@ -36,7 +37,6 @@ from pipelines.train.on_ray import run_on_ray
 from pipelines.train.runlog import RunLog
 from pipelines.train.validation import centre_crop, ends_and_default
 from pipelines.train.worker import Assignment
-from zoo.durable import replace_file
 
 ROOT = Path(__file__).parents[1]
 CPU = torch.device("cpu")
@@ -68,8 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     with TemporaryDirectory() as scratch:
         report = play(Path(scratch), options.steps)
-    options.out.mkdir(parents=True, exist_ok=True)
-    replace_file(options.out / "run.json", (json.dumps(report, indent=2) + "\n").encode())
+    keep(report, options.out, "run")
     print(json.dumps({key: value for key, value in report.items() if key != "events"}, indent=2))
     if not report["right"]:
         raise SystemExit("the run did not end with the numbers of an undisturbed one")

@@ -8,7 +8,6 @@ the same photographs, as its ``ImageFolder`` does, and cuts patches of the same 
 """
 
 import argparse
-import json
 import os
 import statistics
 from collections.abc import Iterator, Sequence
@@ -29,6 +28,7 @@ from torchvision.transforms import v2
 
 from benchmarks.cost.machine import machine, versions
 from benchmarks.cost.timing import Call, interleave
+from benchmarks.kept import keep
 from pipelines.config import load_section
 from pipelines.data.augment import Augment
 from pipelines.data.config import PrepareConfig
@@ -40,7 +40,6 @@ from pipelines.tasks import make_task
 from pipelines.train.batches import Batches
 from pipelines.train.config import TrainConfig
 from pipelines.train.learner import Learner
-from zoo.durable import replace_file
 
 SCHEMA = 1
 ROOT = Path(__file__).parents[1]
@@ -83,11 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config = load_section(options.params, "train", TrainConfig)
     with TemporaryDirectory() as scratch:
         report = measure(config, options, Path(scratch))
-    text = markdown(report)
-    print(text)
-    options.out.mkdir(parents=True, exist_ok=True)
-    replace_file(options.out / "cpu.json", (json.dumps(report, indent=2) + "\n").encode())
-    replace_file(options.out / "cpu.md", text.encode())
+    keep(report, options.out, "cpu", markdown(report))
 
 
 def measure(config: TrainConfig, options: argparse.Namespace, scratch: Path) -> dict[str, Any]:

@@ -9,7 +9,6 @@ median over its log's points, without those that its start still touches.
 """
 
 import argparse
-import json
 import os
 import statistics
 import time
@@ -26,6 +25,7 @@ from typing import Any
 import torch
 
 from benchmarks.cost.machine import machine, versions
+from benchmarks.kept import keep
 from pipelines.config import load_section, parse_section
 from pipelines.data.config import PrepareConfig
 from pipelines.data.photos import PhotoSet
@@ -41,7 +41,6 @@ from pipelines.train.on_ray import run_on_ray
 from pipelines.train.runlog import RunLog
 from pipelines.train.startup import read_startup
 from pipelines.train.worker import Assignment
-from zoo.durable import replace_file
 
 SCHEMA = 1
 ROOT = Path(__file__).parents[1]
@@ -85,11 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     with TemporaryDirectory() as scratch:
         report = measure(options, Path(scratch))
-    text = markdown(report)
-    print(text)
-    options.out.mkdir(parents=True, exist_ok=True)
-    replace_file(options.out / f"{options.device}.json", (json.dumps(report, indent=2) + "\n").encode())
-    replace_file(options.out / f"{options.device}.md", text.encode())
+    keep(report, options.out, options.device, markdown(report))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,7 +1,6 @@
 """The command: ``python -m benchmarks.cost [--device cuda] [--networks edsr nafnet] [--out FOLDER]``."""
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from benchmarks.cost.measure import Plan, measure
 from benchmarks.cost.report import markdown
 from benchmarks.cost.timing import MIN_ROUNDS
 from benchmarks.cost.variants import Subject
-from zoo.durable import replace_file
+from benchmarks.kept import keep
 
 DEFAULT_OPTIONS: dict[str, dict[str, object]] = {
     "edsr": {"width": 64, "blocks": 16},
@@ -38,11 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         memory=options.memory,
     )
     report = measure(subjects, plan)
-    text = markdown(report)
-    print(text)
-    options.out.mkdir(parents=True, exist_ok=True)
-    replace_file(options.out / f"{options.device}.json", (json.dumps(report, indent=2) + "\n").encode())
-    replace_file(options.out / f"{options.device}.md", text.encode())
+    keep(report, options.out, options.device, markdown(report))
 
 
 def _parser() -> argparse.ArgumentParser:
