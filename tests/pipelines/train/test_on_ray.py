@@ -5,6 +5,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -73,10 +74,11 @@ def at_step(log: RunLog, step: int, act: Callable[[], bool]) -> threading.Thread
 def kill(name: str, killed: list[int]) -> bool:
     """End one of Ray's processes without a chance to clean up."""
     for process in psutil.Process().children(recursive=True):
-        if name in " ".join(process.cmdline()):
-            process.send_signal(signal.SIGKILL)
-            killed.append(process.pid)
-            return True
+        with suppress(psutil.Error):  # one that has just ended
+            if name in " ".join(process.cmdline()):
+                process.send_signal(signal.SIGKILL)
+                killed.append(process.pid)
+                return True
     return False
 
 
