@@ -8,8 +8,9 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 run: .venv/installed
 	dvc repro
 
+# Two files at a time, on one thread each: most tests are small or wait for processes they started.
 test: .venv/installed lint
-	python -m pytest -q
+	OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadfile
 
 # What takes minutes: a node that dies, kills at any moment.
 test-faults: .venv/installed

@@ -33,9 +33,10 @@ class Call:
         """
         for value in self.inputs:
             if isinstance(value, Tensor) and self._length(value) != batch:
+                # One plain string: a compiler cannot join two that hold sizes it left open.
                 raise OmegaError(
                     f"omega has {batch} rows, the inputs' batch must be as large, got shape "
-                    f"{tuple(value.shape)}" + (f" with the batch along {self.axis}" if self.axis else "")
+                    f"{tuple(value.shape)} with the batch along {self.axis}"
                 )
 
     def of(self, network: nn.Module, chosen: Tensor, batch: int) -> Any:
