@@ -26,12 +26,15 @@ from pipelines.torchrun import rank
 STAGES = {
     "prepare": ("pipelines.data.prepare", "pipelines.data.config", "PrepareConfig"),
     "train": ("pipelines.train.stage", "pipelines.train.config", "TrainConfig"),
+    "search": ("pipelines.search.stage", "pipelines.search.config", "SearchConfig"),
     "evaluate": ("pipelines.evaluate.stage", "pipelines.evaluate.config", "EvaluateConfig"),
     "publish": ("pipelines.publish.stage", "pipelines.publish.config", "PublishConfig"),
 }
+ROAD = ("prepare", "train", "evaluate", "publish")
+"""What ``all`` runs."""
 USAGE = (
     f"usage: python -m pipelines {{{','.join(STAGES)},all}} [--root FOLDER] [--dry-run] "
-    "| train --accept-code-change | track | recipe NAME [--preset cpu|gpu] [--out FILE]"
+    "| train --accept-code-change | search --publish | track | recipe NAME [--preset cpu|gpu] [--out FILE]"
 )
 PATIENCE_S = 90.0
 """For the same stage, which may be ending: what a killed ``dvc repro`` leaves behind writes a checkpoint."""
@@ -94,7 +97,8 @@ def main(arguments: list[str] | None = None) -> int:
         chosen = _parser().parse_args(arguments)
     except _UsageError:
         chosen = Namespace(help=False, command=None)
-    if chosen.help or chosen.command is None:
+    misplaced = chosen.command != "search" and getattr(chosen, "publish", False)
+    if chosen.help or chosen.command is None or misplaced:
         print(USAGE, file=sys.stderr)
         return 0 if chosen.help else 2
     if chosen.dry_run:
@@ -105,20 +109,31 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _stages(chosen: Namespace) -> int:
     name, again = chosen.command, ""
-    flags = {"accept_code_change": True} if chosen.accept_code_change else {}
     try:
         end_with_dvc()
         with terminable():
             layout = Layout.at(chosen.root) if chosen.root else Layout.find()
-            again = layout.again
-            for name in STAGES if chosen.command == "all" else (chosen.command,):
-                run_stage(name, layout, **(flags if name == "train" else {}))
+            for name, flags in _chain(chosen):
+                publishing = " --publish" if chosen.publish else ""
+                again = layout.again if name in ROAD else f"python -m pipelines {name}{publishing}"
+                run_stage(name, layout, **flags)
     except KeyboardInterrupt as error:
         print(f"{name}: interrupted; go on with: {again}", file=sys.stderr)
         return (error if isinstance(error, Interrupted) else Interrupted()).exit_code
     except Exception as error:
         return _told(name, error)
     return 0
+
+
+def _chain(chosen: Namespace) -> Iterator[tuple[str, dict[str, bool]]]:
+    """The stages that a command runs one after the other, each with its flags."""
+    names: tuple[str, ...] = ROAD if chosen.command == "all" else (chosen.command,)
+    if chosen.publish:  # what the search found is trained in full
+        names = ("search", *ROAD[1:])
+    for name in names:
+        flags = {"train": {"accept_code_change": True}} if chosen.accept_code_change else {}
+        flags |= {"search": {"adopt": True}} if chosen.publish else {}
+        yield name, flags.get(name, {})
 
 
 def _dry_run(chosen: Namespace) -> int:
@@ -190,6 +205,7 @@ def _parser() -> _Parser:
     parser.add_argument("--preset", default="cpu")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--accept-code-change", action="store_true")
+    parser.add_argument("--publish", action="store_true")
     parser.add_argument("--dry-run", action="store_true")
     return parser
 

@@ -18,6 +18,8 @@ from pipelines.errors import ConfigError
 def ray_cluster(address: str | None, *, num_cpus: int, num_gpus: int | None = None) -> Iterator[bool]:
     """Connect to Ray, and leave nothing running that was not running before.
 
+    A process that is connected stays so: a trial of a search, whose workers belong to the search's cluster.
+
     Args:
         address: of a cluster; ``RAY_ADDRESS`` otherwise; with neither a private one starts.
         num_cpus: of a private cluster.
@@ -29,6 +31,9 @@ def ray_cluster(address: str | None, *, num_cpus: int, num_gpus: int | None = No
     Raises:
         ConfigError: nothing answers at the address.
     """
+    if ray.is_initialized():
+        yield False
+        return
     address = address or os.environ.get("RAY_ADDRESS") or None
     private = address in (None, "local")
     if private:

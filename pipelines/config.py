@@ -13,8 +13,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipelines.errors import ConfigError
 
-SECTIONS = ("prepare", "train", "evaluate", "publish", "serve")
+SECTIONS = ("prepare", "train", "search", "evaluate", "publish", "serve")
 """Every top-level key ``params.yaml`` may have."""
+
+LONGEST_INPUT = 120
+"""Characters of a wrong value that a sentence repeats; a whole section would hide what is wrong."""
 
 
 class Section(BaseModel):
@@ -100,7 +103,8 @@ def _sentence(fault: Any, name: str, model: type[BaseModel]) -> str:
     hint = ""
     if fault["type"] in {"float_type", "int_type"} and isinstance(fault["input"], str):
         hint = " (YAML reads 1e-3 as text: write 0.001 or 1.0e-3)"
-    return f"params.yaml: {where}: {fault['msg']}, got {fault['input']!r}{hint}"
+    got = f", got {fault['input']!r}" if len(repr(fault["input"])) <= LONGEST_INPUT else ""
+    return f"params.yaml: {where}: {fault['msg'].removeprefix('Value error, ')}{got}{hint}"
 
 
 def _place(location: tuple[Any, ...], model: Any) -> tuple[list[str], list[str]]:
@@ -116,8 +120,14 @@ def _place(location: tuple[Any, ...], model: Any) -> tuple[list[str], list[str]]
         keys.append(str(key))
         fields = inner.model_fields if _is_model(inner) else {}
         valid = list(fields)
-        inner = fields[key].annotation if key in fields else None
+        inner = _only_model(fields[key].annotation) if key in fields else None
     return keys, valid
+
+
+def _only_model(annotation: Any) -> Any:
+    """The model in ``Model | None``; whatever else it is, the annotation itself."""
+    models = [member for member in get_args(annotation) if _is_model(member)]
+    return models[0] if len(models) == 1 else annotation
 
 
 def _member(union: Any, tag: Any) -> type[BaseModel] | None:

@@ -92,6 +92,11 @@ class Layout:
         return self.root / "artifacts" / "train"
 
     @property
+    def search(self) -> Path:
+        """What a search found: tables, figures, the best parameters."""
+        return self.root / "artifacts" / "search"
+
+    @property
     def evaluate(self) -> Path:
         """Plots and the picture of the sliders."""
         return self.root / "artifacts" / "evaluate"

@@ -1,5 +1,6 @@
 """What the ``train`` stage left: the network and the record that describes it."""
 
+from pathlib import Path
 from typing import Any
 
 import safetensors.torch
@@ -23,13 +24,21 @@ SELECTION = ("rank", "include", "exclude")
 
 
 def load_trained(layout: Layout) -> tuple[TunableNetwork, dict[str, Any]]:
-    """The trained network, ready for inference on the CPU, and its record.
+    """The trained network of a work tree, as :func:`load_folder` gives it."""
+    return load_folder(layout.train)
+
+
+def load_folder(folder: Path) -> tuple[TunableNetwork, dict[str, Any]]:
+    """A trained network, ready for inference on the CPU, and its record.
+
+    Args:
+        folder: with ``model.safetensors`` and ``record.json``, as the ``train`` stage left them.
 
     Raises:
         DataError: a file is missing or damaged, or the weights are not those of the record.
     """
-    record = _record(layout)
-    weights = layout.train / "model.safetensors"
+    record = _record(folder)
+    weights = folder / "model.safetensors"
     try:
         got = sha256_file(weights)
         if got != record["weights_sha256"]:
@@ -42,7 +51,7 @@ def load_trained(layout: Layout) -> tuple[TunableNetwork, dict[str, Any]]:
     except DataError:
         raise
     except (OSError, KeyError, TypeError, TunableError, RuntimeError) as error:
-        raise _unusable(layout, error) from error
+        raise _unusable(folder, error) from error
     return network.eval(), record
 
 
@@ -57,16 +66,16 @@ def contract_of(record: dict[str, Any]) -> ImageContract:
     return get_architecture(architecture["id"]).contract(**architecture["config"])
 
 
-def _record(layout: Layout) -> dict[str, Any]:
+def _record(folder: Path) -> dict[str, Any]:
     try:
-        record = read_json(layout.train / "record.json")
+        record = read_json(folder / "record.json")
     except (OSError, ValueError) as error:
-        raise _unusable(layout, error) from error
+        raise _unusable(folder, error) from error
     if not isinstance(record, dict) or record.get("schema") != 1:
-        raise DataError(f"expected a record of schema 1 in {layout.train}, got something else; {AGAIN}")
+        raise DataError(f"expected a record of schema 1 in {folder}, got something else; {AGAIN}")
     return record
 
 
-def _unusable(layout: Layout, error: Exception) -> DataError:
+def _unusable(folder: Path, error: Exception) -> DataError:
     reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    return DataError(f"expected a trained network in {layout.train}, got {reason}; {AGAIN}")
+    return DataError(f"expected a trained network in {folder}, got {reason}; {AGAIN}")

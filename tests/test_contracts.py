@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -29,7 +30,7 @@ def test_imports_go_one_way() -> None:
 def test_a_stage_depends_on_exactly_the_modules_it_uses(stage: str) -> None:
     module, options, _ = STAGES[stage]
     used = closure(module) | closure(options)
-    deps = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage]["deps"]
+    deps = stages()[stage]["deps"]
     code = [dep for dep in deps if dep.startswith(PACKAGES)]
     missing = sorted(path for path in used if not covered(path, code))
     unused = sorted(dep for dep in code if not any(covered(path, [dep]) for path in used))
@@ -64,6 +65,14 @@ def test_nothing_forbidden_is_a_dependency() -> None:
     assert "albumentationsx" not in text
     assert "://" not in text
     assert not [line for line in text.splitlines() if line.startswith("-")]
+
+
+def stages() -> dict[str, Any]:
+    """All stages of both files."""
+    files = [ROOT / "dvc.yaml", ROOT / "pipelines/search/dvc.yaml"]
+    return {
+        name: stage for file in files for name, stage in yaml.safe_load(file.read_text())["stages"].items()
+    }
 
 
 def covered(path: str, deps: list[str]) -> bool:

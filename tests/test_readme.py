@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import get_args
 
@@ -21,8 +22,10 @@ from pipelines.config import parse_section
 from pipelines.data.config import PrepareConfig
 from pipelines.paths import Layout
 from pipelines.recipes import NAMES
+from pipelines.search.config import SearchConfig
+from pipelines.search.points import drawn
 from pipelines.tasks import TASKS, TaskConfig, make_task
-from pipelines.train.config import TrainConfig
+from pipelines.train.config import ComputeConfig, TrainConfig
 from tunable_models import get_architecture, list_architectures, list_presets
 from tunable_models.bases import BasisName
 
@@ -75,9 +78,12 @@ def test_python_runs(chapter: str, folder: Path) -> None:
 
 
 def test_parameters_are_valid() -> None:
-    photos, cluster = (yaml.safe_load(text) for text in blocks("yaml"))
+    photos, cluster, search = (yaml.safe_load(text) for text in blocks("yaml"))
     assert parse_section(photos["prepare"], "prepare", PrepareConfig).source == "data/photos"
     assert parse_section(cluster["train"], "train", TrainConfig).compute.most_workers == 8
+    options = parse_section(search["search"], "search", SearchConfig)
+    for point in islice(drawn(list(options.space.axes()), 0), 20):
+        options.space.config(point, TrainConfig(compute=ComputeConfig(runner="local")))
 
 
 def make(arguments: list[str]) -> None:
@@ -94,7 +100,8 @@ def tunable(arguments: list[str]) -> None:
 def python(arguments: list[str]) -> None:
     assert arguments[:2] == ["-m", "pipelines"]
     dry = "--dry-run" in arguments
-    if dry:
+    if dry or "search" in arguments:
+        Path("params.yaml").unlink(missing_ok=True)
         assert stages.main(["recipe", "noise-level", "--out", "params.yaml"]) == 0
     # A dry run finds that nothing is prepared here, and says so.
     assert stages.main(arguments[2:]) == (1 if dry else 0)
@@ -124,7 +131,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
 def test_commands_run(block: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[str] = []
 
-    def run_stage(name: str, layout: Layout) -> None:
+    def run_stage(name: str, layout: Layout, **flags: bool) -> None:
         assert layout.params.is_file()
         ran.append(name)
 
@@ -133,7 +140,9 @@ def test_commands_run(block: str, folder: Path, monkeypatch: pytest.MonkeyPatch)
         for command in line.partition("#")[0].split(";"):
             program, *arguments = shlex.split(command.partition(">")[0])
             COMMANDS[program](arguments)
-    assert ran == (list(stages.STAGES) if "pipelines all" in block else [])
+    road = list(stages.ROAD) if "pipelines all" in block else []
+    searches = ["search", "search", *stages.ROAD[1:]] if "pipelines search" in block else []
+    assert ran == road + searches
 
 
 def test_every_file_it_names_is_there() -> None:

@@ -1,5 +1,7 @@
 """``--dry-run``: what a stage would do, and what would keep it from doing so."""
 
+from collections.abc import Iterator
+
 from pipelines.doctor.examine import findings
 from pipelines.doctor.finding import About, Finding
 from pipelines.doctor.options import read_options
@@ -7,13 +9,14 @@ from pipelines.doctor.plan import plan
 from pipelines.doctor.report import report
 from pipelines.errors import is_expected
 from pipelines.paths import Layout
-from pipelines.train.config import TrainConfig
+from pipelines.search.plan import plan as search_plan
+from pipelines.search.search import Search
 
 ALL = "all"
 
 
 def dry_run(stage: str, layout: Layout) -> bool:
-    """Print the plan of a training, and the findings about any stage; nothing is trained or written.
+    """Print the plan of a training or a search, and the findings about any stage; nothing else happens.
 
     Where a cluster is named, its nodes answer through a file in the work tree, which is gone afterwards.
 
@@ -28,16 +31,18 @@ def dry_run(stage: str, layout: Layout) -> bool:
         ConfigError: an unknown stage.
     """
     found: list[Finding] = []
-    train = read_options(layout)[0].train
-    if train is not None and stage in ("train", ALL):
-        found += _planned(train, layout)
+    options = read_options(layout)[0]
+    if options.train is not None and stage in ("train", ALL):
+        found += _planned(plan(options.train, layout))
+    if options.train is not None and options.search is not None and stage == "search":
+        found += _planned(search_plan(Search(config=options.search, base=options.train, layout=layout)))
     return report([*found, *findings(layout, None if stage == ALL else stage)])
 
 
-def _planned(config: TrainConfig, layout: Layout) -> list[Finding]:
+def _planned(lines: Iterator[str]) -> list[Finding]:
     """Print the plan, or find why there is none."""
     try:
-        print(*plan(config, layout), sep="\n", end="\n\n", flush=True)
+        print(*lines, sep="\n", end="\n\n", flush=True)
     except Exception as error:
         if not is_expected(error):
             raise

@@ -15,7 +15,7 @@ from pipelines.errors import ConfigError
 from pipelines.paths import Layout
 from pipelines.train.config import TrainConfig
 
-STAGES = ("prepare", "train", "evaluate", "publish", "serve")
+STAGES = ("prepare", "train", "search", "evaluate", "publish", "serve")
 
 CLUSTER_LIMIT_S = 60.0
 """To connect, and for every node to answer."""
@@ -35,7 +35,8 @@ def findings(layout: Layout, stage: str | None = None) -> Iterator[Finding]:
         raise ConfigError(f"unknown stage {stage!r}; expected one of {', '.join(STAGES)}")
     options, about_params = read_options(layout)
     yield from about_params
-    yield from examine(checks(options, layout, stage))
+    # A search trains, so what training needs it needs.
+    yield from examine(checks(options, layout, "train" if stage == "search" else stage))
 
 
 def checks(options: Options, layout: Layout, stage: str | None) -> list[Check]:

@@ -9,6 +9,7 @@ from pipelines.errors import ConfigError
 from pipelines.evaluate.config import EvaluateConfig
 from pipelines.paths import Layout
 from pipelines.publish.config import PublishConfig
+from pipelines.search.config import SearchConfig
 from pipelines.serve.config import ServeConfig
 from pipelines.train.config import TrainConfig
 
@@ -17,6 +18,7 @@ ABOUT = About("params")
 MODELS: dict[str, type[Section]] = {
     "prepare": PrepareConfig,
     "train": TrainConfig,
+    "search": SearchConfig,
     "evaluate": EvaluateConfig,
     "publish": PublishConfig,
     "serve": ServeConfig,
@@ -30,6 +32,7 @@ class Options:
 
     prepare: PrepareConfig | None = None
     train: TrainConfig | None = None
+    search: SearchConfig | None = None
     evaluate: EvaluateConfig | None = None
     publish: PublishConfig | None = None
     serve: ServeConfig | None = None

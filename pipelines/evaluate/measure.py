@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 
 from pipelines.data.photos import PhotoSet
 from pipelines.evaluate.config import EvaluateConfig
+from pipelines.evaluate.degraded import degrade
 from pipelines.evaluate.levels import levels_of
 from pipelines.evaluate.matched import MatchedScores, faced, match
 from pipelines.evaluate.scores import Judge, Score, Scores
-from pipelines.evaluate.settings import Setting, default_setting, grid, sweeps
-from pipelines.evaluate.shown import degrade, enlarged
 from pipelines.evaluate.subject import Subject
 from pipelines.perceptual import LPIPS
+from pipelines.sliders.settings import Setting, default_setting, grid, sweeps
+from pipelines.sliders.shown import enlarged
 from pipelines.tasks import Task
 from tunable_models import ControlSpace
 from tunable_models.metrics import NIQE

@@ -14,10 +14,10 @@ from torch.nn import functional as F
 
 from pipelines.evaluate.config import PictureConfig
 from pipelines.evaluate.detail import Window, most_detail
-from pipelines.evaluate.settings import Setting, centres, grid, native, sweeps
-from pipelines.evaluate.shown import shown
 from pipelines.evaluate.subject import Subject
 from pipelines.pictures import Tile, contact_sheet
+from pipelines.sliders.settings import Setting, centres, grid, native, sweeps
+from pipelines.sliders.shown import shown
 from pipelines.tasks import Example
 from pipelines.tasks.decibels import nearness
 from tunable_models import ControlSpace

@@ -18,10 +18,10 @@ from statistics import fmean
 from pipelines.evaluate.config import EvaluateConfig
 from pipelines.evaluate.curves import Curves, draw
 from pipelines.evaluate.measure import Measured
-from pipelines.evaluate.monotonicity import own_curves
+from pipelines.evaluate.own_curves import own_curves
 from pipelines.evaluate.scores import Scores, mean, means, names
-from pipelines.evaluate.settings import Sweep, grid, native, sweeps
 from pipelines.records import write_atomic
+from pipelines.sliders.settings import Sweep, grid, native, sweeps
 from tunable_models import ControlSpace
 
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from pipelines.errors import DataError
-from pipelines.evaluate.settings import Setting
-from pipelines.evaluate.shown import shown
 from pipelines.perceptual import LPIPS
+from pipelines.sliders.settings import Setting
+from pipelines.sliders.shown import shown
 from pipelines.tasks import Example, Task
 from pipelines.tasks.decibels import nearness
 from tunable_models import TunableError, ssim

@@ -17,11 +17,11 @@ from pydantic import TypeAdapter, ValidationError
 from pipelines.data.photos import PhotoSet
 from pipelines.errors import DataError
 from pipelines.evaluate.config import EvaluateConfig
+from pipelines.evaluate.degraded import degrade
 from pipelines.evaluate.levels import levels_of
 from pipelines.evaluate.measure import measure
 from pipelines.evaluate.picture import picture
 from pipelines.evaluate.plots import write_plots
-from pipelines.evaluate.shown import degrade
 from pipelines.evaluate.subject import Subject
 from pipelines.evaluate.summary import summarise
 from pipelines.niqe import load_niqe

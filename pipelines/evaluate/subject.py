@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from pipelines.errors import ConfigError
-from pipelines.evaluate.settings import Setting
+from pipelines.sliders.settings import Setting
 from tunable_models import ControlSpace, ImageContract, TunableNetwork
 from zoo.tiling import pad_to_multiple
 

@@ -14,9 +14,10 @@ from pipelines.evaluate.config import EvaluateConfig
 from pipelines.evaluate.levels import levels_of
 from pipelines.evaluate.matched import table
 from pipelines.evaluate.measure import Measured
-from pipelines.evaluate.monotonicity import Count, count, own_curves, range_db
+from pipelines.evaluate.own_curves import own_curves
 from pipelines.evaluate.scores import Score, Scores, mean, means
-from pipelines.evaluate.settings import Sweep, default_setting, grid, native, sweeps, vertex_name
+from pipelines.sliders.monotonicity import Count, count, range_db
+from pipelines.sliders.settings import Sweep, default_setting, grid, native, sweeps, vertex_name
 from pipelines.tasks import Task
 from tunable_models import ControlSpace
 

@@ -35,6 +35,11 @@ class Courier:
         files = len(self._folder.pictures(sent)) + len(self._folder.held())
         return Behind(points=len(points), files=files, end=plan is not None and plan.status != sent.status)
 
+    def complete(self) -> bool:
+        """Whether the run has ended and the server has all of it."""
+        plan = self._folder.plan()
+        return plan is not None and plan.status != "RUNNING" and not self.behind()
+
     def deliver(self) -> None:
         """Bring all that is new; a server with nothing to learn is not asked.
 

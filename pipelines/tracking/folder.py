@@ -82,9 +82,14 @@ class Sent(_Note):
 class Behind(BaseModel):
     """What the copy lacks."""
 
-    points: int
-    files: int
-    end: bool
+    points: int = 0
+    files: int = 0
+    end: bool = False
+
+    def __add__(self, other: "Behind") -> "Behind":
+        return Behind(
+            points=self.points + other.points, files=self.files + other.files, end=self.end or other.end
+        )
 
     def __bool__(self) -> bool:
         return bool(self.points or self.files or self.end)

@@ -52,27 +52,27 @@ def fingerprint(options: dict[str, Any], photos_sha256: str, code: str | None = 
     return _sha256(json.dumps(parts, sort_keys=True))
 
 
-def code_digest(root: Path = REPOSITORY) -> str:
-    """SHA-256 of all training code."""
-    return _sha256(json.dumps(code_digests(root), sort_keys=True))
+def code_digest(root: Path = REPOSITORY, items: tuple[str, ...] = TRAINING_CODE) -> str:
+    """SHA-256 of all training code, or of other files and folders."""
+    return _sha256(json.dumps(code_digests(root, items), sort_keys=True))
 
 
-def code_digests(root: Path = REPOSITORY) -> dict[str, str]:
-    """SHA-256 of the syntax tree of each file of the training code: comments and layout do not count.
+def code_digests(root: Path = REPOSITORY, items: tuple[str, ...] = TRAINING_CODE) -> dict[str, str]:
+    """SHA-256 of the syntax tree of each file of the code: comments and layout do not count.
 
     Trees differ between minor versions of Python.
 
     Raises:
-        FileNotFoundError: a file of the training code is missing.
+        FileNotFoundError: a file of the code is missing.
     """
     return {
         path.relative_to(root).as_posix(): _sha256(ast.dump(ast.parse(path.read_text(encoding="utf-8"))))
-        for path in _sources(root)
+        for path in _sources(root, items)
     }
 
 
-def _sources(root: Path) -> list[Path]:
-    paths = [root / item for item in TRAINING_CODE]
+def _sources(root: Path, items: tuple[str, ...]) -> list[Path]:
+    paths = [root / item for item in items]
     for path in paths:
         path.stat()
     return sorted(file for path in paths for file in ([path] if path.is_file() else path.rglob("*.py")))

@@ -13,7 +13,7 @@ from typing import Any
 
 from pipelines.progress import tell
 from pipelines.tracking.courier import Courier
-from pipelines.tracking.folder import RunFolder, Status
+from pipelines.tracking.folder import Behind, RunFolder, Status
 from pipelines.tracking.server import Server
 
 LATER = "python -m pipelines track"
@@ -64,9 +64,31 @@ class Mirror:
         self._files = RunFolder(folder)
         self._files.begin(name, tags or {}, params or {}, parent)
         self._ending, self._over, self._looked = Event(), Event(), Event()
-        self._courier = Courier(self._files, Server(root), halt=self._over.is_set)
+        self._server = Server(root)
+        self._couriers = [self._courier(self._files)]
         self._outage = _Outage(every_s)
         self._thread = Thread(target=self._work, name="tracking", daemon=True)
+
+    def _courier(self, files: RunFolder) -> Courier:
+        return Courier(files, self._server, halt=self._over.is_set)
+
+    def add(self, folder: Path, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> None:
+        """Keep another folder's run as well, below this one; whoever works there says how it ends.
+
+        One thread sends all, so that a database that takes one writer has one.
+
+        Args:
+            folder: of the other run.
+            name: of its MLflow run.
+            params: nested options.
+            tags: of its MLflow run.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        files = RunFolder(folder)
+        files.begin(name, tags, params, self.folder)
+        self._couriers.append(self._courier(files))
 
     @property
     def run_id(self) -> str:
@@ -106,7 +128,7 @@ class Mirror:
         finally:
             self._over.set()  # a call that hangs ends with the process
         with _survived("what was not sent cannot be counted"):
-            if behind := self._courier.behind():
+            if behind := sum((courier.behind() for courier in self._couriers), Behind()):
                 _tell(f"{behind} not sent; when the server answers: {LATER}")
 
     def _work(self) -> None:
@@ -120,10 +142,16 @@ class Mirror:
             else:
                 self._ending.wait(self._outage.pause_s)
 
+    def _deliver(self, courier: Courier) -> None:
+        courier.deliver()
+        if courier.complete() and courier is not self._couriers[0]:
+            self._couriers.remove(courier)
+
     def _look(self) -> bool:
         fault: Exception | None = None
         try:
-            self._courier.deliver()
+            for courier in list(self._couriers):
+                self._deliver(courier)
         except Exception as error:  # also a full disk, or a fault of ours: the run is worth more
             fault = error
         self._looked.set()

@@ -53,7 +53,8 @@ def run_on_ray(assignment: Assignment, compute: ComputeConfig, hooks: Hooks) -> 
     Args:
         assignment: the run; its paths are readable by every worker.
         compute: of the run.
-        hooks: of which ``stop`` is asked here, and handed on to the workers.
+        hooks: of which ``stop`` is asked here and handed on to the workers, and ``at_checkpoint``, which
+            must be picklable, is called on worker 0.
 
     Raises:
         ConfigError: there is no cluster at the address, it is too small, or a node has other code.
@@ -76,6 +77,7 @@ def run_on_ray(assignment: Assignment, compute: ComputeConfig, hooks: Hooks) -> 
                 "assignment": assignment.plain(),
                 "flag": flag,
                 "startup": startup.mark("cluster").plain(),
+                "at_checkpoint": hooks.at_checkpoint,
             }
             trainer = _trainer(compute, settings, folder, name)
             _watch(trainer.fit, flag, hooks.stop)
@@ -213,6 +215,7 @@ def _worker(settings: dict[str, Any]) -> None:
     leading = Hooks(
         report=report,
         stop=_Poll(settings["flag"]),
+        at_checkpoint=settings["at_checkpoint"],
         ready=lambda: startup.mark("network").write(Path(assignment.folder)),
     )
     try:

@@ -6,7 +6,7 @@ that resumes writes some steps again; the last line of a step counts.
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from threading import Event, Thread
@@ -23,15 +23,7 @@ class RunLog:
 
     def append(self, progress: Progress) -> None:
         """Add a point; it is on the disk when this returns, as the checkpoint is that may follow."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        line = json.dumps(asdict(progress)) + "\n"
-        # A leading newline ends what a killed writer may have left half written.
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        try:
-            os.write(descriptor, ("\n" + line).encode())
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        append_line(self._path, asdict(progress))
 
     def size(self) -> int:
         """Bytes so far: where new points will begin."""
@@ -51,6 +43,13 @@ class RunLog:
         """Points up to step ``until``, each step once, in order."""
         points = {point.step: point for point in self.read()[0] if point.step <= until}
         return [points[step] for step in sorted(points)]
+
+    def seconds(self, batch_size: int, until: int) -> float:
+        """Time in the loop up to step ``until``, over all interruptions, from the speeds of the points."""
+        curve = self.curve(until)
+        before = [0, *(point.step for point in curve)]
+        steps = [point.step - start for point, start in zip(curve, before, strict=False)]
+        return sum(n * batch_size / p.images_per_s for n, p in zip(steps, curve, strict=True))
 
 
 class Follower:
@@ -89,6 +88,19 @@ class Follower:
             except Exception as error:  # kept for the thread that can do something about it
                 self._fault = error
                 return
+
+
+def append_line(path: Path, values: Mapping[str, Any]) -> None:
+    """Add JSON to a log as one line, durably."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    line = json.dumps(values) + "\n"
+    # A leading newline ends what a killed writer may have left half written.
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(descriptor, ("\n" + line).encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _parse(line: bytes) -> Progress | None:

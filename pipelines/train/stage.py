@@ -23,10 +23,11 @@ from pipelines.tasks import make_task
 from pipelines.torchrun import rank, world_size
 from pipelines.tracking import shown_uri
 from pipelines.train.config import TrainConfig
-from pipelines.train.learner import result_of
+from pipelines.train.launch import launch
 from pipelines.train.loop import Hooks, Stopped
 from pipelines.train.meter import Progress
 from pipelines.train.mirror import Mirror
+from pipelines.train.result import trained_network
 from pipelines.train.run import Run
 from pipelines.train.runlog import Follower
 from pipelines.train.startup import read_startup
@@ -74,7 +75,7 @@ def run(config: TrainConfig, layout: Layout, *, accept_code_change: bool = False
                 stop = _watched(config, layout, this, step)
             _write(config, layout, photos, this)
             facts = {
-                "training_seconds": f"{_seconds(config, this):.0f}",
+                "training_seconds": f"{this.log.seconds(config.batch_size, config.steps):.0f}",
                 "mlflow_run_id": mirror.wait_for_run(),
             }
             write_json_atomic(layout.train / "provenance.json", provenance(layout.root) | facts)
@@ -181,14 +182,7 @@ def _train(config: TrainConfig, layout: Layout, this: Run, stop: StopRequest) ->
         this.identity,
         layout.root,
     )
-    if config.compute.runner == "local":
-        from pipelines.train.local import run_local
-
-        run_local(assignment, config.compute, Hooks(stop=stop))
-    else:
-        from pipelines.train.on_ray import run_on_ray
-
-        run_on_ray(assignment, config.compute, Hooks(stop=stop))
+    launch(assignment, config.compute, Hooks(stop=stop))
 
 
 def _photos(layout: Layout) -> PhotoSet:
@@ -214,8 +208,7 @@ def _mirror(config: TrainConfig, layout: Layout, this: Run) -> Mirror:
 
 def _write(config: TrainConfig, layout: Layout, photos: PhotoSet, this: Run) -> None:
     task = make_task(config.task, layout.root)
-    network = config.network.make(task.space, config.seed, layout.root)
-    network.load_state_dict(result_of(this.store.load(config.steps)))
+    network = trained_network(config, this.store, layout.root)
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     write_atomic(layout.train / "model.safetensors", safetensors.torch.save(tensors))
     write_atomic(layout.train / "curve.csv", _csv(this.log.curve(config.steps)))
@@ -237,14 +230,6 @@ def _write(config: TrainConfig, layout: Layout, photos: PhotoSet, this: Run) -> 
         "photos": {"count": len(photos), "sha256": photos.index.sha256},
     }
     write_json_atomic(layout.train / "record.json", record)  # last: its presence says the rest is there
-
-
-def _seconds(config: TrainConfig, this: Run) -> float:
-    """Time in the loop, over all interruptions, from the speeds in the log."""
-    curve = this.log.curve(config.steps)
-    steps = [point.step - before for point, before in zip(curve, [0, *(p.step for p in curve)], strict=False)]
-    speeds = [point.images_per_s for point in curve]
-    return sum(n * config.batch_size / speed for n, speed in zip(steps, speeds, strict=True))
 
 
 def _csv(curve: list[Progress]) -> bytes:

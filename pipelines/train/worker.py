@@ -22,6 +22,7 @@ from pipelines.train.loop import Hooks, Job, train
 from pipelines.train.meter import Progress
 from pipelines.train.runlog import RunLog
 from pipelines.train.samples import Samples
+from tunable_models import TunableNetwork
 
 NUMBERS = ("torch", "numpy", "albumentations")
 """Packages on whose versions the numbers of a run depend."""
@@ -134,7 +135,12 @@ def _leading(hooks: Hooks, job: Job, folder: Path) -> Hooks:
         hooks.report(progress)
 
     samples = Samples(folder, job.photos, make_task(job.config.task, job.root), job.config)
-    return replace(hooks, report=report, at_checkpoint=samples)
+
+    def at_checkpoint(step: int, network: TunableNetwork) -> None:
+        samples(step, network)
+        hooks.at_checkpoint(step, network)
+
+    return replace(hooks, report=report, at_checkpoint=at_checkpoint)
 
 
 def _together(module: nn.Module, device: torch.device, workers: int) -> nn.Module:

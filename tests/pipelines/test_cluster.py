@@ -31,6 +31,13 @@ def test_a_private_cluster_by_default_and_it_ends(calls: list[dict[str, Any]]) -
     assert calls[1] == {"shutdown": True}
 
 
+def test_who_is_connected_stays_so(calls: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "is_initialized", lambda: True)
+    with ray_cluster("10.0.0.1:6379", num_cpus=3) as private:
+        assert not private
+    assert calls == []
+
+
 def test_it_ends_after_an_error_too(calls: list[dict[str, Any]]) -> None:
     with pytest.raises(KeyError), ray_cluster(None, num_cpus=3):
         raise KeyError

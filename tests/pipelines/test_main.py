@@ -27,6 +27,8 @@ def work_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["recipe"], 1, "there are noise-level, "),
         (["recipe", "noise-level", "--preset", "tpu"], 1, "cpu, gpu"),
         (["recipe", "noise-level", "--out", "params.yaml"], 1, "params.yaml, got: File exists"),
+        (["search", "--publish"], 1, "train.steps"),
+        (["train", "--publish"], 2, "usage"),
         ([], 2, "usage"),
         (["train", "--stesp", "3"], 2, "usage"),
         (["--help"], 0, "usage"),

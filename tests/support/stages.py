@@ -1,4 +1,4 @@
-"""The train stage as a process of its own: started, waited for, disturbed."""
+"""A stage as a process of its own: started, waited for, disturbed."""
 
 import os
 import subprocess
@@ -16,7 +16,6 @@ from pipelines.train.config import TrainConfig
 from pipelines.train.run import Run
 
 REPOSITORY = Path(__file__).parents[2]
-STAGE = ["-m", "pipelines", "train"]
 
 
 def write_params(layout: Layout, values: dict[str, Any]) -> Run:
@@ -26,7 +25,7 @@ def write_params(layout: Layout, values: dict[str, Any]) -> Run:
     return Run.of(parsed, PhotoSet.open(layout.prepare / "train"), layout)
 
 
-def start(layout: Layout, *before: str, **environment: str) -> subprocess.Popen[str]:
+def start(layout: Layout, *before: str, stage: str = "train", **environment: str) -> subprocess.Popen[str]:
     """The stage; ``before`` are options of Python that start it in another way."""
     own = {
         "MLFLOW_TRACKING_URI": f"sqlite:///{layout.root}/mlflow.db",
@@ -34,7 +33,7 @@ def start(layout: Layout, *before: str, **environment: str) -> subprocess.Popen[
         "OMP_NUM_THREADS": "1",
     }
     return subprocess.Popen(
-        [sys.executable, *before, *STAGE, "--root", str(layout.root)],
+        [sys.executable, *before, "-m", "pipelines", stage, "--root", str(layout.root)],
         cwd=layout.root,
         env={**os.environ, **own, **environment},
         stdout=subprocess.PIPE,

@@ -4,9 +4,9 @@ from torch import Tensor
 
 from pipelines.data.photos import PhotoSet
 from pipelines.evaluate.config import EvaluateConfig
+from pipelines.evaluate.degraded import degrade
 from pipelines.evaluate.matched import Match, faced, match, table
-from pipelines.evaluate.settings import Setting
-from pipelines.evaluate.shown import degrade
+from pipelines.sliders.settings import Setting
 from small_tasks import Fading, Tinting
 
 

@@ -10,12 +10,12 @@ import pipelines
 from pipelines.data.photos import PhotoSet
 from pipelines.evaluate.config import EvaluateConfig
 from pipelines.evaluate.measure import measure
-from pipelines.evaluate.monotonicity import own_curves
+from pipelines.evaluate.own_curves import own_curves
 from pipelines.evaluate.plots import write_plots
 from pipelines.evaluate.scores import mean
-from pipelines.evaluate.settings import Setting, sweeps
 from pipelines.evaluate.subject import Subject
 from pipelines.perceptual import LPIPS
+from pipelines.sliders.settings import Setting, sweeps
 from pipelines.tasks import DenoiseDeblur, Task
 from small_tasks import Enlarging, Fading, Tinting
 from tunable_models import ImageContract, TunableNetwork

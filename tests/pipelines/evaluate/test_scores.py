@@ -6,8 +6,8 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from pipelines.data.photos import PhotoSet
 from pipelines.evaluate.config import EvaluateConfig
+from pipelines.evaluate.degraded import degrade
 from pipelines.evaluate.scores import Judge, mean, means
-from pipelines.evaluate.shown import degrade
 from pipelines.perceptual import LPIPS
 from pipelines.tasks import DenoiseDeblur
 from pipelines.tasks.decibels import LIMIT_DB

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from pipelines.data.photos import PhotoSet
 from pipelines.evaluate.config import EvaluateConfig
+from pipelines.evaluate.degraded import degrade
 from pipelines.evaluate.measure import measure
-from pipelines.evaluate.settings import Setting
-from pipelines.evaluate.shown import degrade
 from pipelines.evaluate.summary import summarise
 from pipelines.perceptual import LPIPS
+from pipelines.sliders.settings import Setting
 from pipelines.tasks import DenoiseDeblur, Example, Task
 from small_tasks import Enlarging, Fading, Tinting
 

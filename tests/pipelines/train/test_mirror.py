@@ -12,6 +12,7 @@ from mlflow.entities import Metric
 
 from pipelines.paths import Layout
 from pipelines.tracking import EXPERIMENT, PUBLISHED, Tracker, catch_up
+from pipelines.tracking.folder import RunFolder
 from pipelines.train.mirror import Mirror
 from tracking_servers import RealServer, failing_server, free_port, silent_server, slow_server
 
@@ -99,6 +100,22 @@ def files(client: MlflowClient, run_id: str, folder: str | None = None) -> list[
     return [item.path for item in client.list_artifacts(run_id, folder)]
 
 
+def test_runs_below_it_are_sent_too_whoever_ends_them(run: Run, up: MlflowClient, tmp_path: Path) -> None:
+    children = [Run(run.folder / f"trial-{number}") for number in (1, 2)]
+    with run.mirror() as mirror:
+        for number, child in enumerate(children, start=1):
+            mirror.add(child.folder, f"trial-{number}", {"lr": number}, {"stage": "search"})
+            child.log(1, 2)
+        RunFolder(children[0].folder).end("FINISHED")
+    RunFolder(children[1].folder).end("FAILED")
+    mirror.finish("FINISHED")
+    sent = [up.get_run(RunFolder(child.folder).sent().run_id) for child in children]
+    assert [one.info.status for one in sent] == ["FINISHED", "FAILED"]
+    assert [one.data.params["lr"] for one in sent] == ["1", "2"]
+    assert {one.data.tags["mlflow.parentRunId"] for one in sent} == {mirror.run_id}
+    assert all(steps(up, one.info.run_id) == [1, 2] for one in sent)
+
+
 def test_what_a_server_missed_arrives_when_it_answers(
     run: Run, server: RealServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -179,6 +196,7 @@ def test_a_run_that_the_server_has_forgotten_is_sent_from_the_start(run: Run, up
 DIES = """
 import os, signal, sys
 from pathlib import Path
+from pipelines.tracking.folder import RunFolder
 from pipelines.tracking.folder import RunFolder
 from pipelines.train.mirror import Mirror
 
@@ -314,6 +332,7 @@ def test_a_slow_server_gets_what_there_is_time_for_and_the_rest_later(
 HANGS = """
 import sys
 from pathlib import Path
+from pipelines.tracking.folder import RunFolder
 from pipelines.train.mirror import Mirror
 
 with Mirror(Path(sys.argv[1]), Path(sys.argv[1]).parents[1], "hangs") as mirror:

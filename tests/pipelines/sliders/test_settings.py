@@ -1,6 +1,6 @@
 import pytest
 
-from pipelines.evaluate.settings import (
+from pipelines.sliders.settings import (
     centres,
     default_setting,
     grid,

@@ -5,8 +5,8 @@ import torch
 from pipelines.data.photos import PhotoSet, write_photos
 from pipelines.errors import ConfigError, DataError
 from pipelines.evaluate.config import EvaluateConfig
-from pipelines.evaluate.shown import degrade, enlarged, shown
-from pipelines.tasks import DenoiseDeblur, Example
+from pipelines.evaluate.degraded import degrade
+from pipelines.tasks import DenoiseDeblur
 from small_tasks import Enlarging
 
 
@@ -19,8 +19,6 @@ def test_clean_is_the_photograph_and_the_noise_is_not_clipped(
     noise = example.inputs - example.targets["denoised"]
     assert noise.std().item() == pytest.approx(25 / 255, rel=0.05)
     assert example.inputs.min() < 0
-    assert shown(example).inputs.min() == 0
-    assert shown(example).targets["deblurred"].max() <= 1
 
 
 def test_levels_are_those_of_the_options(
@@ -70,11 +68,3 @@ def test_a_photograph_smaller_than_the_ssim_window_is_an_error(
     tiny = write_photos(photos.folder, [("tiny.png", np.zeros((10, 40, 3), np.uint8))])
     with pytest.raises(DataError, match=r"11 px.*tiny\.png"):
         degrade(tiny, 0, task, config)
-
-
-def test_inputs_are_enlarged_to_the_output() -> None:
-    example = Example(torch.full((1, 3, 4, 5), 0.25), {"clean": torch.rand(1, 3, 16, 20)})
-    assert torch.equal(enlarged(example.inputs, example.inputs), example.inputs)
-    torch.testing.assert_close(
-        enlarged(example.inputs, example.targets["clean"]), torch.full((1, 3, 16, 20), 0.25)
-    )

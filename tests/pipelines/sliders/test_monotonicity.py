@@ -1,9 +1,6 @@
 import pytest
 
-from pipelines.evaluate.monotonicity import count, own_curves, range_db
-from pipelines.evaluate.scores import Score
-from pipelines.evaluate.settings import sweeps
-from tunable_models import ControlSpace
+from pipelines.sliders.monotonicity import count, range_db
 
 
 def test_a_rising_curve_has_no_violation() -> None:
@@ -34,17 +31,3 @@ def test_one_in_a_hundred_is_allowed(bad: int, passes: bool) -> None:
 
 def test_the_range_is_the_mean_rise_from_end_to_end() -> None:
     assert range_db([[20.0, 30.0, 25.0], [10.0, 0.0, 11.0]]) == 3.0
-
-
-def test_own_curves_are_of_the_sweeps_own_slider() -> None:
-    space = ControlSpace.box("denoise", "deblur")
-
-    def score(photo: int, setting: tuple[float, ...]) -> Score:
-        progress = tuple(100 * photo + 10 * control + sum(setting) for control in range(2))
-        return Score(numbers={}, progress=progress)
-
-    paths = sweeps(space, 2)
-    scores = {s: [score(0, s), score(1, s)] for path in paths for s in path.settings}
-    assert own_curves(scores, paths[0]) == [[1, 2], [101, 102]]
-    assert own_curves(scores, paths[1]) == [[0, 1], [100, 101]]
-    assert own_curves(scores, paths[3]) == [[10, 11], [110, 111]]

@@ -1,12 +1,7 @@
-"""What is degraded, and pictures as a person sees them.
-
-One rule for every comparison: outputs, inputs and targets are clamped to [0, 1] first, also the noisy
-targets, whose noise is not clipped when it is added.
-"""
+"""A test photograph as the network gets it: cropped in the middle, degraded, its noise always the same."""
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from pipelines.data.photos import PhotoSet
 from pipelines.errors import DataError
@@ -41,19 +36,6 @@ def degrade(
             f"{photos.names[index]!r}; raise prepare.min_side_px"
         )
     return task.degrade(clean, levels or levels_of(task, config.levels), (config.seed, "evaluate", index))
-
-
-def shown(example: Example) -> Example:
-    """The example as a person sees it: every picture within [0, 1]."""
-    targets = {name: target.clamp(0, 1) for name, target in example.targets.items()}
-    return Example(example.inputs.clamp(0, 1), targets)
-
-
-def enlarged(inputs: Tensor, like: Tensor) -> Tensor:
-    """Inputs in the size of an output: the bicubic picture that a viewer shows without a network."""
-    if inputs.shape == like.shape:
-        return inputs
-    return functional.interpolate(inputs, size=like.shape[-2:], mode="bicubic", align_corners=False)
 
 
 def _centre(image: Tensor, side: int | None, multiple: int) -> Tensor:

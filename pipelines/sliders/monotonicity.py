@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
 
-from pipelines.evaluate.scores import Scores
-from pipelines.evaluate.settings import Sweep
-
 ALLOWED_FRACTION = 0.01
 
 
@@ -55,9 +52,3 @@ def count(curves: Iterable[Sequence[float]], tolerance_db: float) -> Count:
 def range_db(curves: Sequence[Sequence[float]]) -> float:
     """How much the metric rises from end to end, mean over the curves."""
     return fmean(curve[-1] - curve[0] for curve in curves)
-
-
-def own_curves(scores: Scores, sweep: Sweep) -> list[list[float]]:
-    """The slider's own metric along a sweep, one curve a photograph."""
-    columns = [[score.progress[sweep.control] for score in scores[setting]] for setting in sweep.settings]
-    return [list(curve) for curve in zip(*columns, strict=True)]

@@ -1,0 +1,1 @@
+"""The ``search`` stage: which sampling distribution, and which other options, make the best slider."""

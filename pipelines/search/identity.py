@@ -1,0 +1,73 @@
+"""Which search this is: another space under the same name is another search, and is refused."""
+
+from pathlib import Path
+from typing import Any
+
+from pipelines.data.photos import PhotoSet
+from pipelines.errors import ConfigError
+from pipelines.records import read_json, write_json_atomic
+from pipelines.search.scoring.code import scoring_digest
+from pipelines.search.search import Search
+from pipelines.tracking.server import flatten
+from pipelines.train.fingerprint import code_digest
+
+NOTE = "search.json"
+
+BUDGET = {"trials", "minutes", "concurrent", "workers", "max_failures"}
+"""Options of a search that may change while it is under way."""
+
+WHOLE = {
+    "code": "training code",
+    "scoring code": "scoring code",
+    "photos": "training photographs",
+    "held out": "validation photographs",
+}
+"""What is known by its digest alone."""
+
+
+def identity(search: Search, photos: PhotoSet, held_out: PhotoSet) -> dict[str, Any]:
+    """Everything that the scores of a search rest on, as JSON values."""
+    return {
+        "schema": 1,
+        "search": search.config.model_dump(mode="json", exclude=BUDGET),
+        "train": search.basis,
+        "photos": photos.index.sha256,
+        "held out": held_out.index.sha256,
+        "code": code_digest(),
+        "scoring code": scoring_digest(),
+    }
+
+
+def claim(folder: Path, wanted: dict[str, Any]) -> None:
+    """Write down which search a folder is of.
+
+    Args:
+        folder: of its state.
+        wanted: see :func:`identity`.
+
+    Raises:
+        ConfigError: it is of another one; the message names what differs.
+    """
+    note = folder / NOTE
+    if not note.exists():
+        write_json_atomic(note, wanted)
+        return
+    before, now = dict(flatten(read_json(note))), dict(flatten(wanted))
+    differing = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+    if differing:
+        said = "; ".join(_said(key, before.get(key), now.get(key)) for key in differing[:5])
+        more = f"; and {len(differing) - 5} more" if len(differing) > 5 else ""
+        raise ConfigError(
+            f"the search in {folder} was begun as another one: {said}{more}; give search.name another name, "
+            "put back what changed, or remove that folder to begin anew"
+        )
+
+
+def _said(key: str, before: Any, now: Any) -> str:
+    if key in WHOLE:
+        return f"the {WHOLE[key]} changed"
+    return f"{key} was {_shown(before)}, is {_shown(now)}"
+
+
+def _shown(value: Any) -> Any:
+    return "not there" if value is None else value

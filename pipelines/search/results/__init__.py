@@ -1,0 +1,1 @@
+"""What a search leaves: tables, ranking, importance, figures, the best parameters."""

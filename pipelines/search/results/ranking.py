@@ -1,0 +1,82 @@
+"""Which configuration is best, and which are not beaten in everything by another.
+
+Only configurations that completed with every seed are ranked: a mean over the seeds that happened to survive
+says too much good of an unsteady configuration. A configuration dominates another that is nowhere better and
+somewhere worse; those that nobody dominates are the front. With one objective the front is the best alone.
+"""
+
+from collections.abc import Sequence
+from statistics import fmean
+
+import numpy as np
+
+from pipelines.errors import TrainingError
+from pipelines.search.results.configurations import Configuration
+from pipelines.search.scoring.hypervolume import non_dominated
+from pipelines.search.trial_record import Objective
+
+
+def ranked(
+    configurations: Sequence[Configuration], objectives: Sequence[Objective]
+) -> tuple[Configuration, ...]:
+    """Complete configurations, the best first: by the first objective, ties by the next and by number.
+
+    Raises:
+        TrainingError: a completed trial lacks an objective.
+    """
+    complete = [configuration for configuration in configurations if configuration.complete]
+    losses = {c.number: _minimised(c, objectives) for c in complete}
+    return tuple(sorted(complete, key=lambda c: (*losses[c.number], c.number)))
+
+
+def front(
+    configurations: Sequence[Configuration], objectives: Sequence[Objective]
+) -> tuple[Configuration, ...]:
+    """Those of the ranked that none dominates, in the same order; of equals the first alone."""
+    order = ranked(configurations, objectives)
+    if len(objectives) == 1 or not order:
+        return order[:1]
+    points = np.array([_minimised(configuration, objectives) for configuration in order])
+    first = np.sort(np.unique(points, axis=0, return_index=True)[1])
+    mask = non_dominated(points[first])
+    return tuple(order[index] for index, kept in zip(first, mask, strict=True) if kept)
+
+
+def best(configurations: Sequence[Configuration], objectives: Sequence[Objective]) -> Configuration:
+    """The one that is best in the first objective, which the front always holds.
+
+    Raises:
+        TrainingError: no configuration completed with every seed. The message counts what became of the
+            trials and repeats the first reason of a failure.
+    """
+    order = ranked(configurations, objectives)
+    if not order:
+        raise TrainingError(_nothing_to_rank(configurations))
+    return order[0]
+
+
+def _minimised(configuration: Configuration, objectives: Sequence[Objective]) -> tuple[float, ...]:
+    return tuple(_value(configuration, o.name) * (1 if o.mode == "min" else -1) for o in objectives)
+
+
+def _value(configuration: Configuration, name: str) -> float:
+    for trial in configuration.completed:
+        if name not in trial.measures:
+            have = ", ".join(trial.measures) or "none"
+            raise TrainingError(f"trial {trial.number} has no measure {name!r}; its measures are {have}")
+    return fmean(configuration.values(name))
+
+
+def _nothing_to_rank(configurations: Sequence[Configuration]) -> str:
+    trials = [trial for configuration in configurations for trial in configuration.trials]
+    failed = sorted((t for t in trials if t.state == "failed"), key=lambda trial: trial.number)
+    completed = sum(trial.state == "completed" for trial in trials)
+    seeds = len({trial.seed for trial in trials})
+    head = f"no trial of {len(trials)} completed" if not completed else _too_few_seeds(completed, seeds)
+    reason = f", {len(failed)} failed; the first: {failed[0].reason}" if failed else ", and none failed"
+    remedy = "" if failed else "; raise the number of trials, or prune fewer of them"
+    return f"{head}{reason}{remedy}"
+
+
+def _too_few_seeds(completed: int, seeds: int) -> str:
+    return f"{completed} trials completed, but no configuration did with all {seeds} seeds"

@@ -1,0 +1,1 @@
+"""What makes a slider good: measures on held-out photographs."""

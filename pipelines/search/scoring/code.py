@@ -1,0 +1,16 @@
+"""The code that scores rest on: those of two versions do not compare."""
+
+from pipelines.train.fingerprint import code_digest
+
+SCORING_CODE = (
+    "pipelines/search/scoring",
+    "pipelines/sliders",
+    "pipelines/train/validation.py",
+    "pipelines/trained.py",
+)
+"""Files and folders whose code can change a score, beside the training code."""
+
+
+def scoring_digest() -> str:
+    """SHA-256 of this installation's."""
+    return code_digest(items=SCORING_CODE)

@@ -1,0 +1,116 @@
+"""The score of a network on held-out photographs, as something that travels to other processes."""
+
+import platform
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+
+from pipelines.errors import ConfigError
+from pipelines.paths import Layout
+from pipelines.search.scoring.code import scoring_digest
+from pipelines.search.scoring.crops import Crops, clean_crops
+from pipelines.search.scoring.judge import Judge
+from pipelines.search.scoring.measure_config import MeasureConfig
+from pipelines.search.scoring.score import Score
+from pipelines.search.scoring.specialists import measured
+from pipelines.sliders.settings import vertex_name
+from pipelines.tasks import SuperResolutionConfig, TaskConfig, make_task
+from pipelines.train.config import TrainConfig
+from tunable_models import TunableNetwork
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scorer:
+    """Scores networks, each by the same photographs, noise and loss.
+
+    It pickles as its options; photographs, degraded examples and specialists are loaded where and when
+    they are first needed, and kept.
+
+    Attributes:
+        task: whose loss and sliders count; one for all networks, whatever each was trained with.
+        photos: folder of the validation photographs.
+        config: which of them, and which settings.
+        root: where relative paths in the options begin.
+        unit: sides of clean crops are multiples of it: the task's scale times the ``multiple`` of the
+            networks' contract.
+        seed: of the noise, which every network gets.
+        device: where pictures are and losses are computed; a network may be elsewhere.
+        code: digest of the scoring code; where another one is installed nothing is scored.
+    """
+
+    task: TaskConfig
+    photos: Path
+    config: MeasureConfig = field(default_factory=MeasureConfig)
+    root: Path = Path()
+    unit: int = 1
+    seed: int = 0
+    device: str = "cpu"
+    code: str = field(default_factory=scoring_digest)
+
+    @classmethod
+    def of(cls, train: TrainConfig, config: MeasureConfig, layout: Layout) -> Self:
+        """For networks like the one that section ``train`` of a work tree's parameters trains."""
+        task = make_task(train.task, layout.root)
+        return cls(
+            task=train.task,
+            photos=layout.prepare / "validation",
+            config=config,
+            root=layout.root,
+            unit=task.scale * train.network.contract().multiple,
+            seed=train.seed,
+            device="cuda" if train.compute.use_gpu else "cpu",
+        )
+
+    @property
+    def vertices(self) -> tuple[str, ...]:
+        """What the K losses of a score's settings ask for: the sliders that are up, for figures."""
+        space = make_task(self.task, self.root).space
+        return tuple(vertex_name(space, vertex) for vertex in space.vertices)
+
+    def __call__(self, network: TunableNetwork) -> Score:
+        """The network as it is now; it stays in training if it was.
+
+        Raises:
+            ConfigError, DataError: as for :meth:`prepare`.
+            TrainingError: a measure is no finite number.
+        """
+        return self._judge(network)
+
+    def prepare(self) -> None:
+        """Load everything, to be told of a mistake before any network is trained.
+
+        On the CPU: the machine that asks need not have the GPU that networks are scored on.
+
+        Raises:
+            ConfigError: options that do not fit the task or each other.
+            DataError: photographs are missing or too small, or a specialist cannot be read.
+        """
+        here = self if self.device == "cpu" else replace(self, device="cpu")
+        here._judge  # noqa: B018
+
+    @cached_property
+    def _judge(self) -> Judge:
+        if (here := scoring_digest()) != self.code:
+            raise ConfigError(
+                f"expected the driver's scoring code ({self.code[:16]}) on node {platform.node()}, got "
+                f"{here[:16]}; install the same version of tunable-zoo on every node, and leave it while a "
+                "search runs"
+            )
+        device = torch.device(self.device)
+        task = make_task(judged(self.task), self.root).to(device)
+        crops = Crops(task, clean_crops(self.photos, self.config, self.unit, device), self.seed)
+        specialists = measured(self.config.specialists, task, crops, self.root, device)
+        return Judge(task, crops, self.config, specialists)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def judged(config: TaskConfig) -> TaskConfig:
+    """The task that networks are judged by: without a critic, which is trained beside each of them."""
+    if isinstance(config, SuperResolutionConfig):
+        return config.model_copy(update={"adversarial_scale": 0.0})
+    return config

@@ -1,0 +1,176 @@
+"""The ``search`` stage: trains many small runs, scores their sliders, and says which options were best.
+
+Its state lies in ``.state/search-<name>``: a folder a trial (see :mod:`pipelines.search.order`), what the
+search is (``search.json``) and the time it has had. So it goes on after any interruption. Its artefacts
+(``artifacts/search``) are written at the end, see :mod:`pipelines.search.results.writing`.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+from ray.tune.search import Searcher
+
+from pipelines.cluster import ray_cluster
+from pipelines.config import load_section
+from pipelines.data.photos import PhotoSet
+from pipelines.errors import DataError
+from pipelines.paths import Layout
+from pipelines.progress import Display, tell
+from pipelines.records import write_atomic
+from pipelines.search.book import Book
+from pipelines.search.clock import Clock
+from pipelines.search.config import SearchConfig
+from pipelines.search.drive import drive
+from pipelines.search.identity import claim, identity
+from pipelines.search.optuna_points import optuna_searcher
+from pipelines.search.proposals import Listed, Orders
+from pipelines.search.results.configurations import Configuration
+from pipelines.search.results.writing import write_results
+from pipelines.search.room import trials_at_a_time
+from pipelines.search.search import Search
+from pipelines.search.trial_record import Objective, Point
+from pipelines.stopping import Interrupted, stop_politely
+from pipelines.train.config import TrainConfig
+from pipelines.train.mirror import Mirror
+
+BEFORE = "params-before.yaml"
+
+
+def run(config: SearchConfig, layout: Layout, *, adopt: bool = False) -> None:
+    """Search, or go on searching, and write the results.
+
+    Args:
+        config: of the search.
+        layout: of the work tree; section ``train`` of its parameters is what every trial starts from.
+        adopt: put the best configuration into the work tree's ``params.yaml``.
+
+    Raises:
+        ConfigError: the space, the objectives or the cluster do not fit; or a search of this name had others.
+        DataError: no photographs, or none to score on.
+        TrainingError: no configuration was trained with every seed.
+        Interrupted: somebody asked to stop; the trials go on from their last checkpoints.
+    """
+    base = load_section(layout.params, "train", TrainConfig)
+    search = Search(config=config, base=base, layout=layout)
+    objectives, points = search.objectives(), search.points()
+    photos, held_out = _photos(layout, "train"), _photos(layout, "validation")
+    search.scorer.prepare()  # a mistake is told before anything is trained
+    claim(search.folder, identity(search, photos, held_out))
+    with _mirrored(search) as mirror:
+        book = Book(search, objectives[0], mirror)
+        _search(search, book, points, objectives)
+        best = write_results(
+            layout.search,
+            book.records(),
+            objectives,
+            source_params=layout.params,
+            changes_of=lambda point: {
+                f"train.{name}": value for name, value in config.space.changes(point, base).items()
+            },
+            vertices=search.scorer.vertices,
+        )
+        mirror.finish("FINISHED", sorted(layout.search.iterdir()))
+    tell(_receipt(best, objectives, layout))
+    if adopt:
+        _adopt(search)
+
+
+@contextmanager
+def _mirrored(search: Search) -> Iterator[Mirror]:
+    """Keep the search's MLflow run, and those of its trials below it."""
+    name = search.folder.name
+    params = search.config.model_dump(mode="json")
+    tags = {"stage": "search", "task": search.base.task.name}
+    parent = search.base.tracking.parent
+    mirror = Mirror(search.folder, search.layout.root, name, params=params, tags=tags, parent=parent)
+    try:
+        with mirror:
+            yield mirror
+    except BaseException as error:
+        mirror.finish("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED", deadline_s=5.0)
+        raise
+
+
+def _photos(layout: Layout, split: str) -> PhotoSet:
+    folder = layout.prepare / split
+    if not folder.is_dir():
+        raise DataError(f"expected photographs in {folder}, found nothing; run 'dvc repro prepare' first")
+    photos = PhotoSet.open(folder)
+    if not len(photos):
+        raise DataError(
+            f"expected photographs in {folder} to score on, found none; hold some out with "
+            "prepare.validation_photos, and run 'dvc repro prepare'"
+        )
+    return photos
+
+
+def _search(search: Search, book: Book, points: Iterator[Point], objectives: list[Objective]) -> None:
+    """Run all trials.
+
+    Raises:
+        Interrupted: somebody asked to stop.
+    """
+    known, clock = book.points, Clock(search.folder, search.config.minutes)
+    if known:
+        tell(f"search: going on, {len(known)} trials are known, in {search.folder}")
+    searcher = _searcher(search, points, objectives, known)
+    with (
+        _cluster(search) as concurrent,
+        Display("search", total=search.count or len(known), unit="trial", rated="trials") as display,
+        stop_politely(lambda _: display.say("search: stopping; every trial has its checkpoints")) as stop,
+    ):
+        book.display = display
+        drive(
+            search,
+            Orders(searcher, search.config.seeds[0], book.place, display.say),
+            book,
+            objective=objectives[0],
+            concurrent=concurrent,
+            over=lambda: stop() or clock.up(),
+        )
+    if stop.signum is not None:
+        raise Interrupted(stop.signum)
+
+
+def _searcher(
+    search: Search, points: Iterator[Point], objectives: list[Objective], known: list[Point]
+) -> Searcher:
+    config = search.config
+    if config.algorithm != "optuna":
+        return Listed(points, config.seeds)
+    axes = list(config.space.axes())
+    return optuna_searcher(axes, objectives, known, sampler=config.sampler, seed=config.seed)
+
+
+@contextmanager
+def _cluster(search: Search) -> Iterator[int]:
+    """Ray, for the length of the block; how many trials it trains at a time."""
+    compute = search.compute
+    cores = len(os.sched_getaffinity(0))
+    with ray_cluster(compute.address, num_cpus=cores) as private:
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+        concurrent = trials_at_a_time(nodes, compute, search.config.concurrent)
+        where = "this machine" if private else f"a cluster of {len(nodes)} nodes"
+        tell(f"search: {concurrent} trials at a time on {where}, {search.count or 'no end of'} trials in all")
+        yield concurrent
+
+
+def _receipt(best: Configuration, objectives: list[Objective], layout: Layout) -> str:
+    point = ", ".join(f"{name} {value}" for name, value in best.point.items())
+    numbers = ", ".join(f"{o.name} {best.mean(o.name):.4g}" for o in objectives)
+    return (
+        f"search: best {point}: {numbers}\n"
+        f"  tables   {layout.search / 'configurations.csv'}, trials.csv\n"
+        f"  figures  {layout.search / 'front.png'}, parallel.png\n"
+        f"  params   {layout.search / 'params.yaml'}, which trains the best one in full"
+    )
+
+
+def _adopt(search: Search) -> None:
+    layout = search.layout
+    before = search.folder / BEFORE
+    write_atomic(before, layout.params.read_bytes())
+    write_atomic(layout.params, (layout.search / "params.yaml").read_bytes())
+    tell(f"search: {layout.params} has the best configuration now; as it was before: {before}")

@@ -1,0 +1,26 @@
+"""The network that a finished run left."""
+
+from pathlib import Path
+
+from pipelines.tasks import make_task
+from pipelines.train.checkpoint import CheckpointStore
+from pipelines.train.config import TrainConfig
+from pipelines.train.learner import result_of
+from tunable_models import TunableNetwork
+
+
+def trained_network(config: TrainConfig, store: CheckpointStore, root: Path) -> TunableNetwork:
+    """The network after the last step, or its moving average.
+
+    Args:
+        config: of the run.
+        store: of its checkpoints.
+        root: where relative paths in the options start.
+
+    Raises:
+        CheckpointError: there is no whole checkpoint of the last step.
+    """
+    space = make_task(config.task, root).space
+    network = config.network.make(space, config.seed, root)
+    network.load_state_dict(result_of(store.load(config.steps)))
+    return network

@@ -1,0 +1,18 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines.data.photos import write_photos
+from pipelines.paths import Layout
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    """What ``prepare`` leaves of a few generated photographs."""
+    layout = Layout(tmp_path)
+    random = np.random.default_rng(0)
+    for split, count in (("train", 2), ("validation", 2)):
+        photos = [(f"{i}.png", random.integers(0, 256, (20, 24, 3), dtype=np.uint8)) for i in range(count)]
+        write_photos(layout.prepare / split, photos)
+    return layout

@@ -1,0 +1,58 @@
+from typing import Any
+
+import pytest
+
+from pipelines.config import Section, parse_section
+from pipelines.errors import ConfigError
+from pipelines.search.axes import Bases, Floats, Groups, Ints, Ranks
+
+
+class Space(Section):
+    lr: Floats | None = None
+    patch: Ints | None = None
+    group: Groups | None = None
+    rank: Ranks | None = None
+    basis: Bases | None = None
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "values"),
+    [
+        ("lr", 0.5, (0.5,)),
+        ("lr", [1, 0.5], (1.0, 0.5)),
+        ("patch", [32, 48], (32, 48)),
+        ("group", ["sample", 4, "batch"], ("sample", 4, "batch")),
+        ("rank", [None, 2], (None, 2)),
+        ("basis", ["delta", "affine"], ("delta", "affine")),
+    ],
+)
+def test_a_value_or_a_list_is_a_choice(name: str, given: Any, values: tuple[Any, ...]) -> None:
+    assert getattr(parse_section({name: given}, "space", Space), name).values == values
+
+
+def test_two_ends_are_a_range() -> None:
+    lr = parse_section({"lr": {"low": 0.001, "high": 1, "log": True}}, "space", Space).lr
+    assert lr is not None
+    assert (lr.values, lr.low, lr.high, lr.log) == ((), 0.001, 1.0, True)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"lr": {"low": 0, "high": 1, "log": True}}, "logarithmic range must begin above 0"),
+        ({"lr": {"low": 2, "high": 1}}, "low must be less than high"),
+        ({"lr": {"low": 1}}, "expected a value, a list"),
+        ({"lr": {"values": [1.0], "low": 0, "high": 1}}, "expected a value, a list"),
+        ({"lr": []}, "expected a value, a list"),
+        ({"group": []}, "an empty list"),
+        ({"lr": [0.1, 0.1]}, "holds a value twice"),
+        ({"lr": {"lov": 1, "high": 2}}, "unknown key 'space.lr.lov'; did you mean 'low'"),
+        ({"lr": ["1e-3"]}, "write 0.001"),
+        ({"patch": [1.5]}, "valid integer"),
+        ({"lr": {"values": [0.1, 0.2], "log": True}}, "log belongs to a range"),
+        ({"lr": float("nan")}, "finite"),
+    ],
+)
+def test_what_is_neither_is_told(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        parse_section(given, "space", Space)

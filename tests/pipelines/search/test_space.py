@@ -1,0 +1,119 @@
+from typing import Any
+
+import pytest
+
+from pipelines.config import parse_section
+from pipelines.errors import ConfigError
+from pipelines.search.points import grid
+from pipelines.search.space import SpaceConfig
+from pipelines.train.config import TrainConfig
+
+BASE = parse_section(
+    {
+        "sampling": {"family": "dirichlet", "alpha": 0.3, "group": 2},
+        "batch_size": 8,
+        "compute": {"runner": "local"},
+    },
+    "train",
+    TrainConfig,
+)
+DISTRIBUTIONS = [
+    {"family": "uniform"},
+    {"family": "dirichlet", "alpha": [0.5, 2.0]},
+    {"family": "beta", "a": 0.5, "b": 1.0, "label": "low"},
+    {"family": "corners", "inner": "dirichlet", "corner_weight": 0.25},
+]
+
+
+def space(**values: Any) -> SpaceConfig:
+    return parse_section(values, "search.space", SpaceConfig)
+
+
+def test_an_option_with_one_value_is_no_axis() -> None:
+    axes = {axis.name: axis for axis in space(distributions=DISTRIBUTIONS).axes()}
+    assert list(axes) == ["distribution", "dirichlet.alpha"]
+    assert axes["distribution"].domain.values == (
+        "uniform",
+        "dirichlet",
+        "low",
+        "corners corner_weight 0.25 inner dirichlet",
+    )
+    assert axes["dirichlet.alpha"].applies({"distribution": "dirichlet"})
+    assert not axes["dirichlet.alpha"].applies({"distribution": "uniform"})
+
+
+def test_a_point_is_a_whole_training_section() -> None:
+    whole = space(
+        distributions=DISTRIBUTIONS,
+        group=["sample", "batch", 4],
+        basis=["delta", "affine"],
+        rank=[None, 2],
+        lr={"low": 0.001, "high": 0.01, "log": True},
+        batch_size=[8, 16],
+        patch_px=[32, 48],
+    )
+    point = {
+        "distribution": "dirichlet",
+        "dirichlet.alpha": 2.0,
+        "group": "batch",
+        "basis": "affine",
+        "rank": 2,
+        "lr": 0.005,
+        "batch_size": 16,
+        "patch_px": 32,
+    }
+    config = whole.config(point, BASE, steps=7)
+    sampling = config.sampling
+    assert (sampling.family, sampling.alpha, sampling.group) == ("dirichlet", 2.0, 16)
+    assert (config.network.basis, config.network.rank, config.optimizer.lr) == ("affine", 2, 0.005)
+    assert (config.batch_size, config.patch_px, config.steps) == (16, 32, 7)
+
+
+def test_every_point_of_a_grid_of_distributions_can_be_trained() -> None:
+    whole = space(distributions=DISTRIBUTIONS, group=["sample", 8])
+    configs = [whole.config(point, BASE) for point in grid(list(whole.axes()))]
+    assert len(configs) == 10
+    assert {config.sampling.group for config in configs} == {1, 8}
+    assert {config.sampling.corner_weight for config in configs if config.sampling.family == "corners"} == {
+        0.25
+    }
+
+
+def test_a_group_alone_keeps_the_distribution() -> None:
+    config = space(group=[1, 4]).config({"group": 4}, BASE)
+    assert (config.sampling.family, config.sampling.alpha, config.sampling.group) == ("dirichlet", 0.3, 4)
+
+
+def test_loss_scales_are_options_of_the_task() -> None:
+    base = parse_section(
+        {"task": {"name": "three-objectives"}, "network": {"basis": "linear"}}, "train", TrainConfig
+    )
+    weights = space(loss_scales={"smoothness_scale": [0.01, 0.1]})
+    point = {"scale.smoothness_scale": 0.1}
+    assert weights.config(point, base).task.smoothness_scale == 0.1  # type: ignore[union-attr]
+    assert weights.changes(point, base) == {"task.smoothness_scale": 0.1}
+    with pytest.raises(ConfigError, match=r"train\.task\.smoothness_scale is no option of this task"):
+        weights.config(point, BASE)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({}, "nothing is searched"),
+        ({"distributions": [{"family": "uniform", "alpha": 0.5}]}, "family uniform has no option alpha"),
+        ({"distributions": [{"family": "unifrom"}]}, "'uniform'"),
+        ({"distributions": [{"family": "uniform"}, {"family": "uniform"}]}, "give one of them a label"),
+        ({"loss_scales": {"noise_sigma": [1.0, 2.0]}}, "ends in _scale"),
+        ({"learning_rate": [0.1]}, "unknown key 'search.space.learning_rate'"),
+    ],
+)
+def test_a_slip_of_the_pen_is_told(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        space(**values)
+
+
+def test_values_that_do_not_go_together_name_the_point() -> None:
+    with pytest.raises(
+        ConfigError, match=r"the point group 16 cannot be trained: .*multiple of sampling\.group"
+    ):
+        space(group=[16]).config({"group": 16}, BASE)
