@@ -3,9 +3,13 @@
     python -m benchmarks.train                   # on the CPU, about 15 minutes
     python -m benchmarks.train --device cuda     # one GPU: also with torch.compile and channels_last
 
-Every round runs each variant once, with the options of ``params.yaml``: the bare loop (learner and batches,
-nothing written), the local runner, Ray Train with one worker, with two. A variant's speed in a round is the
-median over its log's points, without those that its start still touches.
+All variants have the options of ``params.yaml``. On the CPU all of them are started, and then take turns of
+a few seconds while the others stand still, so that start-up is over and a machine whose speed wavers is the
+same for all: the bare loop (learner and batches, little written), Ray Train with one worker, with two, and
+what tells where a second worker's speed goes: two bare loops that share each batch and exchange nothing, the
+same but waiting for each other after every step, and the pipeline's two processes without Ray. On a GPU
+every round runs each variant once, from its start; its speed is the median over its log's points, without
+those that the start still touches.
 """
 
 import argparse
@@ -13,7 +17,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import islice
@@ -26,55 +30,51 @@ import torch
 
 from benchmarks.cost.machine import machine, versions
 from benchmarks.kept import keep
+from benchmarks.loops import Bench, bare, loops, runs
+from benchmarks.turns import Contender, take_turns
 from pipelines.config import load_section, parse_section
 from pipelines.data.config import PrepareConfig
-from pipelines.data.photos import PhotoSet
 from pipelines.data.prepare import run as prepare
 from pipelines.paths import Layout
-from pipelines.tasks import make_task
-from pipelines.train.batches import Batches
 from pipelines.train.config import TrainConfig
-from pipelines.train.learner import Learner
-from pipelines.train.local import run_local
-from pipelines.train.loop import Hooks
-from pipelines.train.on_ray import run_on_ray
 from pipelines.train.runlog import RunLog
 from pipelines.train.startup import read_startup
-from pipelines.train.worker import Assignment
 
-SCHEMA = 1
+SCHEMA = 2
 ROOT = Path(__file__).parents[1]
 
 BARE, LOCAL, RAY, TWO = "the bare loop", "local runner", "Ray Train, 1 worker", "Ray Train, 2 workers"
+APART = "2 bare loops, nothing exchanged"
+IN_STEP = "2 bare loops that wait for each other"
+BOTH = "local runner, 2 processes"
 LIMITS = {RAY: (BARE, 0.97), TWO: (RAY, 1.8)}
 """Variant: against which other one, and the least ratio."""
+
+ENDLESS = 10**7
+"""Steps of what is ended from outside."""
 
 SKIPPED = 2
 """Points at the beginning of a log that the start still touches."""
 
+SETTLED_S = 12.0
+"""After its first points, until the processes that Ray starts beside its workers are quiet."""
+
 
 @dataclass(frozen=True)
 class Measured:
-    """One variant in one round; ``startup`` by part, in seconds; utilisation of the GPU in percent."""
+    """One variant in one round.
+
+    Attributes:
+        images_per_s: speed.
+        startup: seconds by part.
+        utilisation: of the GPU, in percent.
+        others: cores that were busy with anything else.
+    """
 
     images_per_s: float
     startup: Mapping[str, float]
     utilisation: float | None = None
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What all variants share."""
-
-    config: TrainConfig
-    layout: Layout
-    device: torch.device
-
-    def with_compute(self, **compute: Any) -> TrainConfig:
-        """The options with others of where it happens."""
-        values = self.config.model_dump(mode="json")
-        own = {"use_gpu": self.device.type == "cuda"} | compute
-        return parse_section(values | {"compute": values["compute"] | own}, "train", TrainConfig)
+    others: float | None = None
 
 
 Variant = Callable[[Bench], Measured]
@@ -93,8 +93,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--params", type=Path, default=ROOT / "params.yaml", help="whose section train counts"
     )
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=240, help="of each variant in each round")
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--steps", type=int, default=240, help="of each variant in each round, on a GPU")
+    parser.add_argument("--turn", type=float, default=6.0, help="seconds of each turn, on the CPU")
     parser.add_argument("--no-ray", action="store_true", help="leave Ray Train out")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "train")
     return parser
@@ -104,12 +105,7 @@ def measure(options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     """The report of a run."""
     load = os.getloadavg()[0]
     bench = _bench(options, scratch)
-    chosen = variants(bench.device, ray=not options.no_ray)
-    found: dict[str, list[Measured]] = {name: [] for name in chosen}
-    for number in range(1, options.rounds + 1):
-        for name, variant in chosen.items():
-            found[name].append(variant(bench))
-            print(f"round {number}: {name}: {found[name][-1].images_per_s:.1f} images/s", flush=True)
+    found = (_in_turns if bench.device.type == "cpu" else _in_rounds)(bench, options)
     config = bench.config
     return {
         "schema": SCHEMA,
@@ -120,7 +116,7 @@ def measure(options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
             "batch_size": config.batch_size,
             "patch_px": config.patch_px,
             "threads of a worker": config.compute.threads,
-            "steps": config.steps,
+            "of each turn": f"{options.turn:g} s" if bench.device.type == "cpu" else f"{config.steps} steps",
         },
         "rows": rows(found),
         "startup_s": {name: startup(found[name]) for name in (RAY, TWO) if name in found},
@@ -131,42 +127,82 @@ def _bench(options: argparse.Namespace, scratch: Path) -> Bench:
     layout = Layout(scratch)
     prepare(PrepareConfig(), layout)
     values = load_section(options.params, "train", TrainConfig).model_dump(mode="json")
-    own = {"steps": options.steps, "log_every": 10, "checkpoint_every": options.steps // 10 * 10}
+    steps, log_every = (ENDLESS, 5) if options.device == "cpu" else (options.steps, 10)
+    own = {"steps": steps, "log_every": log_every, "checkpoint_every": steps // 10 * 10}
     return Bench(parse_section(values | own, "train", TrainConfig), layout, torch.device(options.device))
 
 
-def variants(device: torch.device, *, ray: bool) -> dict[str, Variant]:
-    """What is measured, by name; the reference first."""
-    on_ray = {RAY: _ray(workers=1), TWO: _ray(workers=2)} if ray else {}
-    if device.type == "cpu":
-        return {BARE: _bare, LOCAL: _local(), **on_ray}
-    on_ray.pop(TWO, None)  # one GPU
+def _in_turns(bench: Bench, options: argparse.Namespace) -> dict[str, list[Measured]]:
+    """All variants at once, by turns."""
+    folder = bench.layout.root / "variants"
+    folder.mkdir()
+    began: dict[str, Contender] = {}
+    starts: dict[str, Mapping[str, float]] = {}
+    try:
+        for number, (name, begin) in enumerate(contenders(bench, ray=not options.no_ray).items()):
+            since, own = time.time(), folder / str(number)
+            began[name] = begin(own)
+            began[name].warm_up(SKIPPED, SETTLED_S if "Ray" in name else 0.0)
+            starts[name] = _startup(own, bench.config, since)
+        turns = take_turns(
+            began, options.rounds, options.turn, lambda n, name, t: _tell(n, name, t.images_per_s)
+        )
+    finally:
+        for contender in began.values():
+            contender.end()
+    return {
+        name: [Measured(turn.images_per_s, starts[name], others=turn.others) for turn in own]
+        for name, own in turns.items()
+    }
+
+
+def contenders(bench: Bench, *, ray: bool) -> dict[str, Callable[[Path], Contender]]:
+    """What takes turns, by name, the reference first; each gets a folder to make."""
+    alone = bench.with_compute(runner="local")
+    on_ray = {
+        RAY: lambda folder: runs(bench, folder, bench.with_compute(runner="ray", workers=1)),
+        TWO: lambda folder: runs(bench, folder, bench.with_compute(runner="ray", workers=2)),
+    }
+    return {
+        BARE: lambda folder: loops(bench, folder, 1),
+        **(on_ray if ray else {}),
+        BOTH: lambda folder: runs(bench, folder, alone, processes=2),
+        IN_STEP: lambda folder: loops(bench, folder, 2, in_step=True),
+        APART: lambda folder: loops(bench, folder, 2),
+    }
+
+
+def _tell(number: int, name: str, images_per_s: float) -> None:
+    print(f"round {number}: {name}: {images_per_s:.1f} images/s", flush=True)
+
+
+def _in_rounds(bench: Bench, options: argparse.Namespace) -> dict[str, list[Measured]]:
+    """One variant after the other, each from its start."""
+    chosen = variants(ray=not options.no_ray)
+    found: dict[str, list[Measured]] = {name: [] for name in chosen}
+    for number in range(1, options.rounds + 1):
+        for name, variant in chosen.items():
+            found[name].append(variant(bench))
+            _tell(number, name, found[name][-1].images_per_s)
+    return found
+
+
+def variants(*, ray: bool) -> dict[str, Variant]:
+    """What is measured on a GPU, by name; the reference first."""
     layouts = {
         f"{LOCAL}, channels_last": _local(channels_last=True),
         f"{LOCAL}, compile": _local(compile=True),
         f"{LOCAL}, compile, channels_last": _local(compile=True, channels_last=True),
     }
+    on_ray = {RAY: _ray(workers=1)} if ray else {}
     return {BARE: _bare, LOCAL: _local(), f"{LOCAL}, 4 loaders": _local(loaders=4), **layouts, **on_ray}
 
 
 def _bare(bench: Bench) -> Measured:
     """The loop with nothing around it."""
-    config = bench.with_compute(runner="local")
-    torch.set_num_threads(config.compute.threads)
-    task = make_task(config.task).to(bench.device)
-    batches = Batches(PhotoSet.open(bench.layout.prepare / "train"), task, config, bench.device)
-    learner = Learner(config, task, bench.device)
-    learner.wrap(lambda module: module)
-    speeds = []
-    with _watched(bench.device) as utilisation:
-        stream = batches.from_step(0)
-        for _ in range(config.steps // config.log_every):
-            began = time.perf_counter()
-            for batch in islice(stream, config.log_every):
-                step = learner.step(batch)
-            float(step.norm)  # waits for the GPU
-            speeds.append(config.log_every * config.batch_size / (time.perf_counter() - began))
-    return Measured(statistics.median(speeds[SKIPPED:]), {}, utilisation())
+    with _watched(bench.device) as utilisation, closing(bare(bench)) as points:
+        speeds = [p.images / p.seconds for p in islice(points, bench.config.steps // bench.config.log_every)]
+        return Measured(statistics.median(speeds[SKIPPED:]), {}, utilisation())
 
 
 def _local(**compute: Any) -> Variant:
@@ -179,17 +215,22 @@ def _ray(**compute: Any) -> Variant:
 
 def _logged(bench: Bench, config: TrainConfig) -> Measured:
     """A whole run, measured by its log."""
-    with TemporaryDirectory(dir=bench.layout.root) as folder, _watched(bench.device) as utilisation:
-        photos = (bench.layout.prepare / "train", bench.layout.prepare / "validation")
-        run = Assignment.of(config, *photos, Path(folder), "benchmark", bench.layout.root)
-        began = time.time()
-        (run_on_ray if config.compute.runner == "ray" else run_local)(run, config.compute, Hooks())
-        points = RunLog(Path(folder)).curve(config.steps)
-        parts = read_startup(Path(folder))
-        first = points[0].time_s - config.log_every * config.batch_size / points[-1].images_per_s
-        parts |= {"first step": max(0.0, first - began - sum(parts.values()))} if parts else {}
+    with TemporaryDirectory(dir=bench.layout.root) as name, _watched(bench.device) as utilisation:
+        folder, began = Path(name), time.time()
+        bench.run(config, folder)
+        points = RunLog(folder).curve(config.steps)
         speed = statistics.median(point.images_per_s for point in points[SKIPPED:])
-        return Measured(speed, parts, utilisation())
+        return Measured(speed, _startup(folder, config, began), utilisation())
+
+
+def _startup(folder: Path, config: TrainConfig, began: float) -> dict[str, float]:
+    """Seconds of each part before the first step of a run on Ray; empty for others."""
+    parts = read_startup(folder)
+    if not parts:
+        return {}
+    points = RunLog(folder).curve(config.steps)
+    first = points[0].time_s - config.log_every * config.batch_size / points[-1].images_per_s
+    return parts | {"first step": max(0.0, first - began - sum(parts.values()))}
 
 
 @contextmanager
@@ -219,6 +260,7 @@ def rows(found: Mapping[str, Sequence[Measured]]) -> list[dict[str, Any]]:
         speeds = [one.images_per_s for one in measured]
         ratios = [mine / its.images_per_s for mine, its in zip(speeds, found[against], strict=True)]
         busy = [one.utilisation for one in measured if one.utilisation is not None]
+        others = [one.others for one in measured if one.others is not None]
         low, middle, high = _quartiles(ratios)
         made.append(
             {
@@ -230,6 +272,7 @@ def rows(found: Mapping[str, Sequence[Measured]]) -> list[dict[str, Any]]:
                 "ratio_q3": high,
                 "least_ratio": least,
                 "utilisation_percent": statistics.median(busy) if busy else None,
+                "other_cores": statistics.median(others) if others else None,
                 "rounds": len(speeds),
             }
         )
@@ -255,19 +298,20 @@ def markdown(report: Mapping[str, Any]) -> str:
         named = ", ".join(f"{key} {value}" for key, value in report[title].items() if value is not None)
         lines += [f"{title}: {named}", ""]
     lines += [
-        "| variant | images/s | ratio | quartiles | of | least | GPU busy |",
-        "|---|---|---|---|---|---|---|",
+        "| variant | images/s | ratio | quartiles | of | least | GPU busy | cores busy with other things |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for row in report["rows"]:
         least = "" if row["least_ratio"] is None else f"{row['least_ratio']:g} {_verdict(row)}"
         busy = "" if row["utilisation_percent"] is None else f"{row['utilisation_percent']:.0f} %"
+        others = "" if row["other_cores"] is None else f"{row['other_cores']:.2f}"
         lines.append(
             f"| {row['name']} | {row['images_per_s']:.1f} | {row['ratio']:.3f} | {row['ratio_q1']:.3f} to "
-            f"{row['ratio_q3']:.3f} | {row['against']} | {least} | {busy} |"
+            f"{row['ratio_q3']:.3f} | {row['against']} | {least} | {busy} | {others} |"
         )
     lines += [
         "",
-        f"Medians over {report['rows'][0]['rounds']} rounds; each round runs every variant once.",
+        f"Medians over {report['rows'][0]['rounds']} rounds; each round gives every variant a turn.",
         "",
     ]
     lines += ["## Before the first step, in seconds", ""]

@@ -50,7 +50,7 @@ def wait_for_a_score(layout: Layout, timeout_s: float = 120) -> None:
 
 def test_a_killed_search_goes_on_and_a_diverging_trial_is_a_row(layout: Layout) -> None:
     space = {"distributions": DISTRIBUTIONS, "lr": [0.001, 1.0e9]}
-    write_search(layout, space=space, seeds=[0, 1], steps=60, concurrent=1)
+    write_search(layout, space=space, steps=60, concurrent=1)
     search = start(layout, stage="search")
     wait_for_a_score(layout)
     os.kill(search.pid, signal.SIGKILL)
@@ -60,28 +60,27 @@ def test_a_killed_search_goes_on_and_a_diverging_trial_is_a_row(layout: Layout) 
     said = ended(start(layout, stage="search"), 0)
 
     assert "going on" in said
-    assert "trial 3 failed: the loss is nan" in said
+    assert "trial 2 failed: the loss is nan" in said
     assert "Traceback" not in said
     table = searched(layout)
-    assert list(table["state"]) == ["completed", "completed", "failed", "failed"] * 2
-    assert list(table["seed"]) == [0, 1] * 4
+    assert list(table["state"]) == ["completed", "failed"] * 2
     assert table[table["state"] == "failed"]["reason"].str.contains("lower train.optimizer.lr").all()
     assert table[table["state"] == "completed"]["hypervolume"].between(0, 1).all()
     for order in trials(layout):  # what was there was told again, not made again
         assert order.scores()[: len(scored.get(order.number, []))] == scored.get(order.number, [])
-    second = (trials(layout)[1].folder / "log.jsonl").read_text()
-    assert second.count('"grad_norm"') == 6  # it began after the kill, and every point of it is there once
+    later = (trials(layout)[2].folder / "log.jsonl").read_text()
+    assert later.count('"grad_norm"') == 6  # it began after the kill, and every point of it is there once
     _assert_tracked(layout)
     _assert_best_can_be_trained(layout)
 
 
 def _assert_tracked(layout: Layout) -> None:
     by_name = runs(layout)
-    assert sorted(by_name) == ["search-tiny", *(f"trial-{number}" for number in range(1, 9))]
+    assert sorted(by_name) == ["search-tiny", *(f"trial-{number}" for number in range(1, 5))]
     parent = by_name.pop("search-tiny").info.run_id
     assert {run.data.tags["mlflow.parentRunId"] for run in by_name.values()} == {parent}
     assert {name: run.info.status for name, run in by_name.items() if run.info.status != "FINISHED"} == {
-        f"trial-{number}": "FAILED" for number in (3, 4, 7, 8)
+        f"trial-{number}": "FAILED" for number in (2, 4)
     }
     best = by_name["trial-1"].data
     assert best.metrics["score.hypervolume"] == searched(layout)["hypervolume"][0]
