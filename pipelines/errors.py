@@ -5,7 +5,8 @@ PipelineError
 ├── DataError (ValueError)           the photographs or a stage's artefact are not what the stage needs
 ├── CheckpointError (RuntimeError)   no checkpoint of this run can be read
 └── TrainingError (RuntimeError)     the run itself failed (a loss that is not a number, a dead worker)
-    └── LoaderError                  a process that cut patches died or hangs; another try may do better
+    ├── LoaderError                  a process that cut patches died or hangs; another try may do better
+    └── DivergedError                numbers are not finite; another try would meet them again
 
 Every constructor takes one message, so the errors survive pickling across processes.
 """
@@ -31,6 +32,10 @@ class CheckpointError(PipelineError, RuntimeError):
 
 class TrainingError(PipelineError, RuntimeError):
     """Training cannot go on."""
+
+
+class DivergedError(TrainingError):
+    """The loss, a gradient or a score is no finite number."""
 
 
 class LoaderError(TrainingError):

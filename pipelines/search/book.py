@@ -29,8 +29,8 @@ class Book:
     def __init__(self, search: Search, objective: Objective, mirror: Mirror) -> None:
         self._search, self._objective, self._mirror = search, objective, mirror
         self._photos = PhotoSet.open(search.layout.prepare / "train")
-        found = [Order.read(note.parent) for note in search.folder.glob(f"trial-*/{NOTE}")]
-        self._orders = {order.folder: order for order in sorted(found, key=lambda order: order.number)}
+        found = {note.parent: Order.read(note.parent) for note in search.folder.glob(f"trial-*/{NOTE}")}
+        self._orders = dict(sorted(found.items(), key=lambda item: item[1].number))
         self._tracked: set[Path] = set()
         self._ended: dict[Path, TrialRecord] = {}
         self.display: Display | None = None
@@ -45,7 +45,9 @@ class Book:
         return [order.record() for order in self._orders.values()]
 
     def place(self, point: Point, seed: int) -> Order:
-        """The order of a point and a seed: the one that is there, or a new one, written down.
+        """The order of a point and a seed, written down; one that is there keeps its number.
+
+        How and where a run is computed is no part of what it is, so the order says it as it is now.
 
         Raises:
             ConfigError: the point cannot be trained.
@@ -55,18 +57,19 @@ class Book:
         config = self._search.trial(point, seed)
         run = Run.of(config, self._photos, layout)
         folder = self._search.folder / f"trial-{run.identity[:16]}"
-        if folder not in self._orders:
-            no_validation = self._search.folder / "none"  # scores take its place
-            photos = layout.prepare / "train"
-            assignment = Assignment.of(config, photos, no_validation, folder, run.identity, layout.root)
-            order = Order(number=len(self._orders) + 1, point=point, seed=seed, assignment=assignment)
-            order.write()
-            self._orders[folder] = order
-        return self._orders[folder]
+        no_validation = self._search.folder / "none"  # scores take its place
+        photos = layout.prepare / "train"
+        assignment = Assignment.of(config, photos, no_validation, folder, run.identity, layout.root)
+        known = self._orders.get(folder)
+        number = known.number if known else len(self._orders) + 1
+        order = Order(number=number, point=point, seed=seed, assignment=assignment)
+        order.write()
+        self._orders[folder] = order
+        return order
 
     def started(self, folder: Path) -> None:
         """A trial begins, or begins again."""
-        if folder in self._tracked:
+        if folder in self._tracked or _over(folder):
             return
         self._tracked.add(folder)
         order = self._orders[folder]
@@ -94,10 +97,19 @@ class Book:
         record = order.record()
         if record.state == "failed" and self.display:
             self.display.say(f"search: trial {order.number} failed: {record.reason}")
-        RunFolder(folder).end(STATUS.get(record.state, "KILLED"))
+        self._end(folder, record)
         if record.state != "unfinished":
             self._ended[folder] = record
             self._show()
+
+    def close(self) -> None:
+        """Whatever still is under way is not any more."""
+        for folder, order in self._orders.items():
+            self._end(folder, order.record())
+
+    def _end(self, folder: Path, record: TrialRecord) -> None:
+        if not _over(folder):
+            RunFolder(folder).end(STATUS.get(record.state, "KILLED"))
 
     def _show(self) -> None:
         name = self._objective.name
@@ -108,3 +120,9 @@ class Book:
             self.display.update(len(self._ended), facts={f"best {n}": f"{v:.4g}" for n, v in shown.items()})
         line = {"step": len(self._ended), "time_s": time.time(), "best": shown}
         append_line(self._search.folder / "log.jsonl", line)
+
+
+def _over(folder: Path) -> bool:
+    """Whether a trial's MLflow run was told its end, and will not have another one."""
+    plan = RunFolder(folder).plan()
+    return plan is not None and plan.status in ("FINISHED", "FAILED")

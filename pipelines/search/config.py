@@ -79,6 +79,13 @@ class SearchConfig(Section):
             values = getattr(self, name)
             if len(set(values)) < len(values):
                 raise ValueError(f"{name} {list(values)} holds a value twice")
+        if self.asha is not None and len(self.seeds) > 1:
+            raise ValueError(
+                "asha stops each seed by itself, and points are ranked by all of seeds; give one, and "
+                "compare the best points with several seeds by a grid without asha"
+            )
+        if self.asha is not None and self.asha.grace_steps > self.steps:
+            raise ValueError(f"asha.grace_steps {self.asha.grace_steps} is more than steps {self.steps}")
         if self.asha is not None and self.asha.grace_steps % self.report_every:
             raise ValueError(
                 f"asha.grace_steps {self.asha.grace_steps} must be a multiple of report_every "

@@ -30,6 +30,7 @@ from pipelines.train.config import ComputeConfig
 
 LOOK_EVERY_S = 0.5
 WITHOUT_END = -1
+TUNE = "tune-"
 
 
 @dataclass
@@ -46,11 +47,10 @@ class _Stop(Stopper):
 
 
 @dataclass
-class _Told(Callback):
+class _News(Callback):
     """Hands Tune's news on."""
 
     book: Book
-    stop: _Stop
     steps: int
 
     def __getstate__(self) -> dict[str, Any]:
@@ -60,8 +60,8 @@ class _Told(Callback):
         self.book.started(_folder(trial))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        early = trial.last_result.get("step", 0) < self.steps
-        self.book.ended(_folder(trial), "", pruned=early and not self.stop.asked)
+        # Not called for trials that end because all do.
+        self.book.ended(_folder(trial), "", pruned=trial.last_result.get("step", 0) < self.steps)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self.book.ended(_folder(trial), _reason(trial), pruned=False)
@@ -101,7 +101,9 @@ def drive(
         TrainingError: Tune itself failed.
     """
     _quieten()
-    stop, name = _Stop(), f"tune-{uuid.uuid4().hex[:12]}"
+    for leftover in search.folder.glob(f"{TUNE}*"):  # of a driver that was killed
+        shutil.rmtree(leftover, ignore_errors=True)
+    stop, name = _Stop(), f"{TUNE}{uuid.uuid4().hex[:12]}"
     config = search.config
     try:
         tuner = tune.Tuner(
@@ -111,13 +113,15 @@ def drive(
                 scheduler=_scheduler(config, objective),
                 num_samples=search.count or WITHOUT_END,
                 max_concurrent_trials=concurrent,
-                reuse_actors=True,  # a process is seconds of imports
+                # A process is seconds of imports. But workers of a trial that is stopped leave more slowly
+                # than Tune waits for a process that it wants back, and the next trial would fail for that.
+                reuse_actors=config.workers == 1,
             ),
             run_config=tune.RunConfig(
                 name=name,
                 storage_path=str(search.folder),
                 stop=stop,
-                callbacks=[_Told(book, stop, config.steps)],
+                callbacks=[_News(book, config.steps)],
                 failure_config=tune.FailureConfig(max_failures=config.max_failures),
                 verbose=0,
             ),

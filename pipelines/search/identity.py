@@ -31,6 +31,7 @@ def identity(search: Search, photos: PhotoSet, held_out: PhotoSet) -> dict[str, 
         "schema": 1,
         "search": search.config.model_dump(mode="json", exclude=BUDGET),
         "train": search.basis,
+        "materials": search.materials,
         "photos": photos.index.sha256,
         "held out": held_out.index.sha256,
         "code": code_digest(),
@@ -48,9 +49,14 @@ def claim(folder: Path, wanted: dict[str, Any]) -> None:
     Raises:
         ConfigError: it is of another one; the message names what differs.
     """
+    check(folder, wanted)
+    write_json_atomic(folder / NOTE, wanted)
+
+
+def check(folder: Path, wanted: dict[str, Any]) -> None:
+    """Refuse another search than the folder's, see :func:`claim`; a folder that is not there is nobody's."""
     note = folder / NOTE
     if not note.exists():
-        write_json_atomic(note, wanted)
         return
     before, now = dict(flatten(read_json(note))), dict(flatten(wanted))
     differing = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))

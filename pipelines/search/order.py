@@ -4,7 +4,7 @@
 
     trial.json     the order: number, point, seed, and the run as workers get it
     log.jsonl      the loss curve; scores are lines of their own
-    outcome.json   how it ended, where that is not the last step
+    ended.json     how it ended, where that is not the last step
     checkpoints/   samples/   as of any run
 """
 
@@ -25,7 +25,7 @@ from pipelines.train.config import TrainConfig
 from pipelines.train.runlog import RunLog, append_line
 from pipelines.train.worker import Assignment
 
-NOTE, OUTCOME = "trial.json", "outcome.json"
+NOTE, OUTCOME = "trial.json", "ended.json"
 
 
 @dataclass(frozen=True, kw_only=True)

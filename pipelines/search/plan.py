@@ -3,7 +3,11 @@
 import os
 from collections.abc import Iterator
 
+import torch
+
 from pipelines.data.photos import PhotoSet
+from pipelines.search.identity import check, identity
+from pipelines.search.order import NOTE
 from pipelines.search.room import trials_at_a_time
 from pipelines.search.search import Search
 
@@ -23,7 +27,7 @@ def plan(search: Search) -> Iterator[str]:
     config, compute = search.config, search.compute
     objectives = search.objectives()
     search.points()  # all of them can be trained, or a sentence says which not
-    held_out = PhotoSet.open(search.layout.prepare / "validation")
+    photos, held_out = (PhotoSet.open(search.layout.prepare / name) for name in ("train", "validation"))
     search.scorer.prepare()
     count = search.count
     limit = f", {config.minutes:g} minutes at most" if config.minutes else ""
@@ -33,10 +37,10 @@ def plan(search: Search) -> Iterator[str]:
     judged = ", ".join(f"{objective.name} ({objective.mode})" for objective in objectives)
     yield f"objectives  {judged}, on {len(held_out)} photographs"
     if compute.address is None:
-        nodes = [{"CPU": float(len(os.sched_getaffinity(0)))}]
+        nodes = [{"CPU": float(len(os.sched_getaffinity(0))), "GPU": float(torch.cuda.device_count())}]
         each = f"{config.workers} x {compute.threads} threads"
-        if not compute.use_gpu:
-            yield f"at a time   {trials_at_a_time(nodes, compute, config.concurrent)} trials of {each}"
-    known = len(list(search.folder.glob("trial-*")))
+        yield f"at a time   {trials_at_a_time(nodes, compute, config.concurrent)} trials of {each}"
+    check(search.folder, identity(search, photos, held_out))
+    known = len(list(search.folder.glob(f"trial-*/{NOTE}")))
     yield f"state       {search.folder}, {f'goes on with {known} trials' if known else 'new'}"
     yield f"artefacts   {search.layout.search}"

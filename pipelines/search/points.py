@@ -36,15 +36,28 @@ def _with(point: Point, axis: Axis) -> list[Point]:
 
 
 def drawn(axes: Sequence[Axis], seed: int) -> Iterator[Point]:
-    """Random points without end; the same ones for the same seed, however many are taken."""
+    """Random points, each once: without end, or until a space of lists has no other.
+
+    The same ones for the same seed, however many are taken.
+    """
+    count = len(grid(axes)) if all(axis.domain.values for axis in axes) else math.inf
+    seen: set[frozenset[tuple[str, Value]]] = set()
     for index in itertools.count():
-        random = np.random.default_rng([seed, index])
-        point: dict[str, Value] = {}
-        for axis in axes:
-            value = _draw(axis, random)  # also where it does not apply, so that axes do not shift others
-            if axis.applies(point):
-                point[axis.name] = value
-        yield point
+        if len(seen) == count:
+            return
+        point = _drawn(axes, np.random.default_rng([seed, index]))
+        if frozenset(point.items()) not in seen:
+            seen.add(frozenset(point.items()))
+            yield point
+
+
+def _drawn(axes: Sequence[Axis], random: np.random.Generator) -> Point:
+    point: dict[str, Value] = {}
+    for axis in axes:
+        value = _draw(axis, random)  # also where it does not apply, so that axes do not shift others
+        if axis.applies(point):
+            point[axis.name] = value
+    return point
 
 
 def _draw(axis: Axis, random: np.random.Generator) -> Value:

@@ -15,6 +15,7 @@ from pipelines.search.scoring.scorer import Scorer
 from pipelines.search.trial_record import Objective, Point
 from pipelines.tasks import make_task
 from pipelines.train.config import ComputeConfig, TrainConfig
+from pipelines.trained import load_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +47,12 @@ class Search:
     @property
     def count(self) -> int | None:
         """How many trials there will be, every seed counted; None without an end."""
-        config = self.config
-        if config.algorithm != "grid":
-            return None if config.trials is None else config.trials * len(config.seeds)
-        whole = len(grid(list(config.space.axes())))
-        return min(whole, config.trials or whole) * len(config.seeds)
+        config, axes = self.config, list(self.config.space.axes())
+        ends = config.algorithm == "grid" or all(axis.domain.values for axis in axes)
+        # Optuna may propose a point again.
+        whole = len(grid(axes)) if ends and config.algorithm != "optuna" else math.inf
+        count = min(whole, config.trials or math.inf)
+        return None if count == math.inf else int(count) * len(config.seeds)
 
     def objectives(self) -> list[Objective]:
         """What is optimised.
@@ -68,7 +70,7 @@ class Search:
         return Scorer.of(self.base, self.config.measure, self.layout)
 
     def points(self) -> Iterator[Point]:
-        """Of a grid, or drawn; where they have an end, all of them can be trained.
+        """Of a grid, or drawn; where they have an end, all of them can be trained. Optuna has its own.
 
         Raises:
             ConfigError: one cannot.
@@ -76,7 +78,7 @@ class Search:
         config = self.config
         axes = list(config.space.axes())
         points = iter(grid(axes)) if config.algorithm == "grid" else drawn(axes, config.seed)
-        if self.count is None:
+        if self.count is None or config.algorithm == "optuna":
             return points
         listed = list(itertools.islice(points, config.trials))
         for point in listed:
@@ -90,6 +92,21 @@ class Search:
             ConfigError: the point cannot be trained.
         """
         return self.config.space.config(point, self.base, seed=seed, **self._own)
+
+    @property
+    def materials(self) -> dict[str, str]:
+        """What trials and scores take from outside the options, and which that is.
+
+        Raises:
+            DataError: a file is missing or damaged.
+        """
+        root = self.layout.root
+        task = make_task(self.base.task, root)
+        specialists = {
+            f"specialist {one.train}": load_folder(root / one.train)[1]["weights_sha256"]
+            for one in self.config.measure.specialists
+        }
+        return {**task.materials, **self.base.network.materials(root), **specialists}
 
     @property
     def basis(self) -> dict[str, Any]:

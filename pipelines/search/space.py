@@ -41,7 +41,7 @@ class Distribution(Section):
 
     family: Family
     """Of ``train.sampling``."""
-    label: str | None = None
+    label: str | None = Field(default=None, pattern=r"^[^/.]+$")
     """In tables and plots; by default the family and its fixed options."""
     alpha: Floats | None = None
     a: Floats | None = None

@@ -15,7 +15,7 @@ from ray.tune.search import Searcher
 from pipelines.cluster import ray_cluster
 from pipelines.config import load_section
 from pipelines.data.photos import PhotoSet
-from pipelines.errors import DataError
+from pipelines.errors import ConfigError, DataError
 from pipelines.paths import Layout
 from pipelines.progress import Display, tell
 from pipelines.records import write_atomic
@@ -32,10 +32,9 @@ from pipelines.search.room import trials_at_a_time
 from pipelines.search.search import Search
 from pipelines.search.trial_record import Objective, Point
 from pipelines.stopping import Interrupted, stop_politely
+from pipelines.torchrun import world_size
 from pipelines.train.config import TrainConfig
 from pipelines.train.mirror import Mirror
-
-BEFORE = "params-before.yaml"
 
 
 def run(config: SearchConfig, layout: Layout, *, adopt: bool = False) -> None:
@@ -52,6 +51,8 @@ def run(config: SearchConfig, layout: Layout, *, adopt: bool = False) -> None:
         TrainingError: no configuration was trained with every seed.
         Interrupted: somebody asked to stop; the trials go on from their last checkpoints.
     """
+    if world_size() > 1:
+        raise ConfigError(f"torchrun started {world_size()} processes; a search starts its own, run it alone")
     base = load_section(layout.params, "train", TrainConfig)
     search = Search(config=config, base=base, layout=layout)
     objectives, points = search.objectives(), search.points()
@@ -70,6 +71,7 @@ def run(config: SearchConfig, layout: Layout, *, adopt: bool = False) -> None:
                 f"train.{name}": value for name, value in config.space.changes(point, base).items()
             },
             vertices=search.scorer.vertices,
+            seeds=config.seeds,
         )
         mirror.finish("FINISHED", sorted(layout.search.iterdir()))
     tell(_receipt(best, objectives, layout))
@@ -119,17 +121,20 @@ def _search(search: Search, book: Book, points: Iterator[Point], objectives: lis
     with (
         _cluster(search) as concurrent,
         Display("search", total=search.count or len(known), unit="trial", rated="trials") as display,
-        stop_politely(lambda _: display.say("search: stopping; every trial has its checkpoints")) as stop,
+        stop_politely(lambda _: display.say("search: stopping; trials go on from their last scores")) as stop,
     ):
         book.display = display
-        drive(
-            search,
-            Orders(searcher, search.config.seeds[0], book.place, display.say),
-            book,
-            objective=objectives[0],
-            concurrent=concurrent,
-            over=lambda: stop() or clock.up(),
-        )
+        try:
+            drive(
+                search,
+                Orders(searcher, search.config.seeds[0], book.place, display.say),
+                book,
+                objective=objectives[0],
+                concurrent=concurrent,
+                over=lambda: stop() or clock.up(),
+            )
+        finally:
+            book.close()
     if stop.signum is not None:
         raise Interrupted(stop.signum)
 
@@ -141,7 +146,7 @@ def _searcher(
     if config.algorithm != "optuna":
         return Listed(points, config.seeds)
     axes = list(config.space.axes())
-    return optuna_searcher(axes, objectives, known, sampler=config.sampler, seed=config.seed)
+    return optuna_searcher(axes, objectives, known, sampler=config.sampler, seed=config.seed + len(known))
 
 
 @contextmanager
@@ -169,8 +174,12 @@ def _receipt(best: Configuration, objectives: list[Objective], layout: Layout) -
 
 
 def _adopt(search: Search) -> None:
-    layout = search.layout
-    before = search.folder / BEFORE
-    write_atomic(before, layout.params.read_bytes())
-    write_atomic(layout.params, (layout.search / "params.yaml").read_bytes())
-    tell(f"search: {layout.params} has the best configuration now; as it was before: {before}")
+    """Put the best configuration into ``params.yaml``, and keep what was there."""
+    params, best = search.layout.params, search.layout.search / "params.yaml"
+    if params.read_bytes() == best.read_bytes():
+        return
+    count = len(list(search.folder.glob("params-before-*.yaml")))
+    before = search.folder / f"params-before-{count + 1}.yaml"
+    write_atomic(before, params.read_bytes())
+    write_atomic(params, best.read_bytes())
+    tell(f"search: {params} has the best configuration now; as it was before: {before}")

@@ -10,24 +10,23 @@ Train, whose start takes most of a minute, and which write scores that the trial
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipelines.errors import CheckpointError, ConfigError, LoaderError, TrainingError
+from pipelines.errors import DivergedError, TrainingError
 from pipelines.search.order import Order
 from pipelines.search.scoring.scorer import Scorer
 from pipelines.train.checkpoint import CheckpointStore
 from pipelines.train.launch import launch
 from pipelines.train.loop import Hooks, Stopped
 from pipelines.train.result import trained_network
-from tunable_models import TunableError, TunableNetwork
+from tunable_models import TunableNetwork
 
 FOLDER = "folder"
 """What a trial is told by Tune; the rest stands there."""
 
 LOOK_EVERY_S = 0.5
-LASTING = (ConfigError, CheckpointError, TrainingError, TunableError)
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -63,22 +62,23 @@ def run_trial(given: dict[str, Any], scorer: Scorer, report: Report) -> None:
         report: to Tune; it raises when the trial is to stop.
 
     Raises:
-        TrainingError: the run failed, now or before, in a way that another try would meet again.
+        DivergedError: its numbers are not finite, now or in an earlier try.
+        TrainingError: the run failed.
     """
     order = Order.read(Path(given[FOLDER]))
     with order.alone():
         outcome = order.outcome()
         if outcome.get("lasting"):
-            raise TrainingError(outcome["reason"])
-        order.begin()
+            raise DivergedError(outcome["reason"])
         told = _Told(order, report)
         told()
+        if outcome.get("state") == "pruned":
+            return
+        order.begin()
         try:
             if told.step < order.config.steps:
                 _train(order, scorer, told)
-        except LoaderError:
-            raise
-        except LASTING as error:
+        except DivergedError as error:
             order.end("failed", str(error), lasting=True)
             raise
 
@@ -106,7 +106,8 @@ def _train(order: Order, scorer: Scorer, told: _Told) -> None:
     if told.step < config.steps:  # whoever trained it was killed before this score
         store = CheckpointStore(order.folder / "checkpoints", order.assignment.fingerprint)
         network = trained_network(config, store, Path(order.assignment.root)).eval()
-        Scoring(order, scorer, told)(config.steps, network)
+        # On the CPU: the GPUs of a trial are its workers', and they are gone.
+        Scoring(order, replace(scorer, device="cpu"), told)(config.steps, network)
 
 
 def _train_with_workers(order: Order, scorer: Scorer, told: _Told) -> None:

@@ -139,11 +139,16 @@ class TrainConfig(Section):
     def _fits(self) -> Self:
         task = make_task(self.task)
         try:
-            make_basis(self.network.basis, task.space)
+            basis = make_basis(self.network.basis, task.space)
             self.sampling.sampler(task.space, self.batch_size // self.sampling.group or 1)
             contract = self.network.contract()
         except TunableError as error:
             raise ValueError(str(error)) from error
+        if self.network.rank is not None and not basis.has_base:
+            raise ValueError(
+                f"network.rank {self.network.rank} is of deltas, which basis {self.network.basis} has not; "
+                "leave rank out, or take basis delta or multilinear"
+            )
         if contract.scale != task.scale:
             wanted = f"enlarges a picture {task.scale} times" if task.scale > 1 else "keeps a picture's size"
             raise ValueError(f"{task.name} {wanted}, network.config enlarges it {contract.scale} times")

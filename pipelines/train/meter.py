@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from pipelines.errors import TrainingError
+from pipelines.errors import DivergedError
 from pipelines.train.learner import Step
 
 
@@ -83,7 +83,7 @@ class Meter:
         """The steps since the last point, for a checkpoint between points; called on every worker.
 
         Raises:
-            TrainingError: a loss or the gradient's norm is not finite; on every worker.
+            DivergedError: a loss or the gradient's norm is not finite; on every worker.
         """
         rows = self._over_all_workers()
         self._check(float(rows.sum()), done)
@@ -106,7 +106,7 @@ class Meter:
     def _check(self, loss: float, done: int) -> None:
         # All workers see the same numbers, so none is left waiting for another.
         if not (math.isfinite(loss) and math.isfinite(float(self._norm))):
-            raise TrainingError(
+            raise DivergedError(
                 f"the loss is {loss} and the gradient's norm {float(self._norm)} at step {done}; lower "
                 "train.optimizer.lr or train.optimizer.clip_norm and run again"
             )
@@ -115,7 +115,7 @@ class Meter:
         """The point of this step, without validation; starts anew.
 
         Raises:
-            TrainingError: the loss or the gradient's norm is not finite.
+            DivergedError: the loss or the gradient's norm is not finite.
         """
         means = self._over_all_workers().mean(0).tolist()
         shares = dict(zip(self._names, means, strict=True))

@@ -23,7 +23,7 @@ from ray.train.torch import TorchTrainer, get_device
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipelines.cluster import ray_cluster
-from pipelines.errors import CheckpointError, ConfigError, LoaderError, TrainingError
+from pipelines.errors import CheckpointError, ConfigError, DivergedError, LoaderError, TrainingError
 from pipelines.progress import tell
 from pipelines.records import read_json, write_json_atomic
 from pipelines.train.batches import Share
@@ -227,7 +227,7 @@ def _worker(settings: dict[str, Any]) -> None:
         raise  # and be started again, as after everything that may pass, such as a server that is away
     except LASTING as error:
         # The same steps would fail in the same way, so whoever is started again only finds this.
-        _leave(assignment, {"fault": str(error)})
+        _leave(assignment, {"fault": str(error), "diverged": isinstance(error, DivergedError)})
         if share.count > 1:
             raise  # the others may be waiting for this one
 
@@ -247,7 +247,7 @@ def _look_at_outcome(path: Path) -> None:
     outcome = read_json(path)
     if "stopped" in outcome:
         raise Stopped(outcome["stopped"])
-    raise TrainingError(outcome["fault"])
+    raise (DivergedError if outcome.get("diverged") else TrainingError)(outcome["fault"])
 
 
 def _cause(error: BaseException) -> str:

@@ -59,6 +59,7 @@ def _yaml() -> YAML:
     yaml.version = (1, 1)
     yaml.preserve_quotes = True
     yaml.width = 4096
+    yaml.indent(mapping=2, sequence=4, offset=2)  # lists below their key, as most people write them
     yaml.Representer = _Representer
     return yaml
 

@@ -43,14 +43,21 @@ class Configuration:
         return stdev(values) if len(values) > 1 else None
 
 
-def configurations(records: Sequence[TrialRecord]) -> tuple[Configuration, ...]:
-    """The configurations of a search, in order of their first trials."""
+def configurations(
+    records: Sequence[TrialRecord], seeds: Sequence[int] | None = None
+) -> tuple[Configuration, ...]:
+    """The configurations of a search, in order of their first trials.
+
+    Args:
+        records: of all trials.
+        seeds: that each point was to be trained with; by default all that any was.
+    """
     groups: dict[frozenset[tuple[str, object]], list[TrialRecord]] = {}
     for record in in_order(records):
         groups.setdefault(frozenset(record.point.items()), []).append(record)
-    seeds = {record.seed for record in records}
+    wanted = {record.seed for record in records} if seeds is None else set(seeds)
     return tuple(
-        Configuration(number=number, point=group[0].point, trials=tuple(group), complete=_has(group, seeds))
+        Configuration(number=number, point=group[0].point, trials=tuple(group), complete=_has(group, wanted))
         for number, group in enumerate(groups.values())
     )
 

@@ -1,8 +1,8 @@
 """CSV files that ``dvc plots`` shows; their columns are the same for every search but for the objectives'.
 
 trials.csv       a row for each completed trial of a ranked configuration, the best first: ``label`` and
-                 ``place`` of the configuration, ``trial``, ``seed``, and for each objective its value and
-                 ``<objective>_mean`` over the configuration's seeds
+                 ``place`` of the configuration, ``trial``, ``seed``, ``objective`` (value of the first one),
+                 and for each objective its value and ``<objective>_mean`` over the configuration's seeds
 parallel.csv     a row for each completed trial and axis: ``position`` 0..1 on the axis, ``label`` of the
                  value, ``tick`` (the label where it is to be written at the axis, once for each place),
                  ``objective`` (value of the first one)
@@ -33,7 +33,7 @@ def trials_plot(
         for place, c in enumerate(order, start=1)
         for trial in c.completed
     ]
-    return pd.DataFrame(rows, columns=["label", "place", "trial", "seed", *names])
+    return pd.DataFrame(rows, columns=["label", "place", "trial", "seed", "objective", *names])
 
 
 def parallel_plot(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> pd.DataFrame:
@@ -45,6 +45,7 @@ def parallel_plot(records: Sequence[TrialRecord], objectives: Sequence[Objective
 def _values(
     configuration: Configuration, trial: TrialRecord, objectives: Sequence[Objective]
 ) -> Iterator[float | None]:
+    yield trial.measures[objectives[0].name]
     for objective in objectives:
         yield trial.measures[objective.name]
         yield configuration.mean(objective.name)

@@ -61,7 +61,11 @@ def trials_frame(records: Sequence[TrialRecord]) -> pd.DataFrame:
 
 
 def configurations_frame(
-    records: Sequence[TrialRecord], objectives: Sequence[Objective], *, front_only: bool = False
+    records: Sequence[TrialRecord],
+    objectives: Sequence[Objective],
+    seeds: Sequence[int] | None = None,
+    *,
+    front_only: bool = False,
 ) -> pd.DataFrame:
     """One row a configuration, the best first, those that are not ranked last in order of start.
 
@@ -69,7 +73,7 @@ def configurations_frame(
     ``trials``, ``seeds`` (completed), and of each measure its mean over completed seeds under its own name
     and ``<measure>_std``, the standard deviation over them, missing with one seed.
     """
-    everything = configurations(records)
+    everything = configurations(records, seeds)
     best_first, unbeaten = ranked(everything, objectives), front(everything, objectives)
     rows = unbeaten if front_only else (*best_first, *(c for c in everything if not c.complete))
     places = {c.number: place for place, c in enumerate(best_first, start=1)}

@@ -41,6 +41,7 @@ def write_results(
     source_params: Path,
     changes_of: Callable[[Point], Mapping[str, Any]],
     vertices: Sequence[str] = (),
+    seeds: Sequence[int] | None = None,
 ) -> Configuration:
     """Write every file into ``folder``.
 
@@ -51,6 +52,7 @@ def write_results(
         source_params: the ``params.yaml`` that the best one's is made from.
         changes_of: values by dotted key of ``params.yaml`` that train a point.
         vertices: what a task's K normalised losses ask for, for the figures; empty numbers them.
+        seeds: that each point was to be trained with; by default all that any was.
 
     Returns:
         The best configuration.
@@ -59,12 +61,13 @@ def write_results(
         TrainingError: no configuration completed with every seed. The table of trials, which says what
             became of each, is written all the same.
     """
-    (folder / "record.json").unlink(missing_ok=True)  # it would speak of older tables
+    for stale in ("record.json", "params.yaml", "front.png", "parallel.png"):  # of an older search
+        (folder / stale).unlink(missing_ok=True)
     _write_trials(folder, records)
-    groups = configurations(records)
+    groups = configurations(records, seeds)
     winner = best(groups, objectives)
-    _write_tables(folder, records, objectives)
-    _write_plots(folder, records, objectives, vertices)
+    _write_tables(folder, records, objectives, seeds)
+    _write_plots(folder, records, groups, objectives, vertices)
     write_params(source_params, folder / "params.yaml", changes_of(winner.point))
     write_json_atomic(folder / "record.json", _record(records, groups, objectives))
     return winner
@@ -76,16 +79,24 @@ def _write_trials(folder: Path, records: Sequence[TrialRecord]) -> None:
     write_csv(trials, folder / "trials.csv")
 
 
-def _write_tables(folder: Path, records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> None:
-    write_csv(configurations_frame(records, objectives), folder / "configurations.csv")
-    write_csv(configurations_frame(records, objectives, front_only=True), folder / "front.csv")
+def _write_tables(
+    folder: Path,
+    records: Sequence[TrialRecord],
+    objectives: Sequence[Objective],
+    seeds: Sequence[int] | None,
+) -> None:
+    write_csv(configurations_frame(records, objectives, seeds), folder / "configurations.csv")
+    write_csv(configurations_frame(records, objectives, seeds, front_only=True), folder / "front.csv")
     write_csv(importance_frame(importance(records, objectives[0])), folder / "importance.csv")
 
 
 def _write_plots(
-    folder: Path, records: Sequence[TrialRecord], objectives: Sequence[Objective], vertices: Sequence[str]
+    folder: Path,
+    records: Sequence[TrialRecord],
+    groups: Sequence[Configuration],
+    objectives: Sequence[Objective],
+    vertices: Sequence[str],
 ) -> None:
-    groups = configurations(records)
     words = labels(groups, axes_of(records))
     _write_figure(draw_front(groups, objectives, words, vertices), folder / "front.png")
     _write_figure(draw_parallel(records, objectives), folder / "parallel.png")

@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipelines.errors import DataError, TrainingError
+from pipelines.errors import DataError, DivergedError
 from pipelines.search.scoring.crops import Batch, Crops
 from pipelines.search.scoring.hypervolume import hypervolume
 from pipelines.search.scoring.measure_config import MeasureConfig
@@ -91,7 +91,7 @@ class Judge:
 
         Raises:
             DataError: a network of other sliders.
-            TrainingError: a measure is no finite number, at how many settings.
+            DivergedError: a measure is no finite number, at how many settings.
         """
         if network.space != self._task.space:
             raise DataError(
@@ -197,7 +197,7 @@ def _curves(rows: Rows, sweep: Sweep) -> list[list[float]]:
 def _check(name: str, values: list[float]) -> list[float]:
     odd = sum(not math.isfinite(value) for value in values)
     if odd:
-        raise TrainingError(
+        raise DivergedError(
             f"{name} is not a finite number at {odd} of {len(values)} settings: the network diverged; lower "
             "the learning rate"
         )

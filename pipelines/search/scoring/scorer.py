@@ -60,7 +60,6 @@ class Scorer:
             config=config,
             root=layout.root,
             unit=task.scale * train.network.contract().multiple,
-            seed=train.seed,
             device="cuda" if train.compute.use_gpu else "cpu",
         )
 
@@ -75,7 +74,7 @@ class Scorer:
 
         Raises:
             ConfigError, DataError: as for :meth:`prepare`.
-            TrainingError: a measure is no finite number.
+            DivergedError: a measure is no finite number.
         """
         return self._judge(network)
 

@@ -61,3 +61,11 @@ def test_draws_follow_their_ranges() -> None:
     with_alpha = ["dirichlet.alpha" in point for point in points]
     assert with_alpha == [point["distribution"] == "dirichlet" for point in points]
     assert 0.46 < np.mean(with_alpha) < 0.54
+
+
+def test_a_space_of_lists_ends() -> None:
+    space = parse_section({"distributions": DISTRIBUTIONS, "lr": [0.1, 0.2]}, "space", SpaceConfig)
+    axes = list(space.axes())
+    points = list(drawn(axes, 1))
+    assert len(points) == 6
+    assert all(point in grid(axes) for point in points)

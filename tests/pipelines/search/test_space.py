@@ -46,7 +46,7 @@ def test_a_point_is_a_whole_training_section() -> None:
     whole = space(
         distributions=DISTRIBUTIONS,
         group=["sample", "batch", 4],
-        basis=["delta", "affine"],
+        basis=["delta", "multilinear"],
         rank=[None, 2],
         lr={"low": 0.001, "high": 0.01, "log": True},
         batch_size=[8, 16],
@@ -56,7 +56,7 @@ def test_a_point_is_a_whole_training_section() -> None:
         "distribution": "dirichlet",
         "dirichlet.alpha": 2.0,
         "group": "batch",
-        "basis": "affine",
+        "basis": "multilinear",
         "rank": 2,
         "lr": 0.005,
         "batch_size": 16,
@@ -65,7 +65,7 @@ def test_a_point_is_a_whole_training_section() -> None:
     config = whole.config(point, BASE, steps=7)
     sampling = config.sampling
     assert (sampling.family, sampling.alpha, sampling.group) == ("dirichlet", 2.0, 16)
-    assert (config.network.basis, config.network.rank, config.optimizer.lr) == ("affine", 2, 0.005)
+    assert (config.network.basis, config.network.rank, config.optimizer.lr) == ("multilinear", 2, 0.005)
     assert (config.batch_size, config.patch_px, config.steps) == (16, 32, 7)
 
 

@@ -1,6 +1,7 @@
 """Whole searches, as the processes that people start."""
 
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -127,6 +128,7 @@ def test_nothing_to_score_on_is_told(layout: Layout, tmp_path: Path) -> None:
         ({"objectives": ["specialist_gap_mean"]}, r"needs search\.measure\.specialists"),
         ({"space": {"group": [3]}}, "the point group 3 cannot be trained"),
         ({"space": {"lr": {"low": 0.1, "high": 1.0}}}, "axis lr is a range"),
+        ({"space": {"rank": [2], "basis": ["affine"]}}, "leave rank out"),
     ],
 )
 def test_a_plan_that_cannot_work_is_told_before_anything_runs(
@@ -136,6 +138,19 @@ def test_a_plan_that_cannot_work_is_told_before_anything_runs(
     with pytest.raises(ConfigError, match=said):
         run(load_section(layout.params, "search", SearchConfig), layout)
     assert not layout.state.exists()
+
+
+def test_the_best_is_adopted_and_what_was_there_is_kept(layout: Layout) -> None:
+    write_search(layout, space={"lr": [0.001, 1e-9]}, objectives=["grid_loss"], steps=80)
+    before = layout.params.read_text()
+    config = load_section(layout.params, "search", SearchConfig)
+    run(config, layout, adopt=True)
+    assert load_section(layout.params, "train", TrainConfig).optimizer.lr == 0.001
+    kept = layout.state / "search-tiny" / "params-before-1.yaml"
+    assert kept.read_text() == before
+    run(config, layout, adopt=True)  # it is the same search still, and there is nothing to adopt
+    assert kept.read_text() == before
+    assert len(list(kept.parent.glob("params-before-*"))) == 1
 
 
 def test_optuna_learns_from_several_objectives_and_time_is_a_budget(layout: Layout) -> None:
@@ -167,6 +182,7 @@ def test_optuna_learns_from_several_objectives_and_time_is_a_budget(layout: Layo
     )
     ended(start(layout, stage="search"), 0)
     assert len(searched(layout)) == 5
+    assert {run.info.status for run in runs(layout).values()} == {"FINISHED"}
 
 
 def test_weak_trials_are_stopped_early(layout: Layout) -> None:
@@ -186,3 +202,16 @@ def test_weak_trials_are_stopped_early(layout: Layout) -> None:
     pruned = table[table["state"] == "pruned"]
     assert (pruned["step"] < 80).all()
     assert runs(layout)["trial-1"].info.status == "FINISHED"
+
+
+@pytest.mark.faults
+def test_trials_of_several_workers_score_like_those_of_one(layout: Layout) -> None:
+    write_search(layout, space={"distributions": DISTRIBUTIONS})
+    ended(start(layout, stage="search"), 0)
+    alone = searched(layout)
+    write_search(layout, space={"distributions": DISTRIBUTIONS}, workers=2)
+    shutil.rmtree(layout.state)
+    ended(start(layout, stage="search"), 0, timeout_s=280)
+    together = searched(layout)
+    assert list(together["state"]) == ["completed"] * 2
+    assert list(together["hypervolume"]) == pytest.approx(list(alone["hypervolume"]), rel=1e-3)
