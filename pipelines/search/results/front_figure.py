@@ -27,11 +27,11 @@ PANEL_IN = (5.0, 4.0)
 ROW_IN, LETTER_IN, LEGEND_IN = 0.26, 0.065, 1.0
 MOST_OBJECTIVES = 4
 """Of a task, that are shown against each other."""
-SHOWN, LISTED = 5, 30
+SHOWN, LISTED = 7, 30
 """How many configurations have a colour, and how many a row of their own."""
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Of Okabe and Ito, told apart by colour-blind eyes: https://jfly.uni-koeln.de/color/."""
-MARKERS = "osD^v"
+MARKERS = "osD^vPX"
 GREY = "#9a9a9a"
 
 Points = NDArray[np.float64]
@@ -149,6 +149,7 @@ def _scatter(
     axis.plot(*zip(*line, strict=True), color="black", linewidth=1, linestyle="--", label="front", zorder=1)
     axis.set_xlabel(objective_label(first))
     axis.set_ylabel(objective_label(second))
+    axis.locator_params(axis="x", nbins=5)  # numbers that hardly differ have long labels
     axis.set_title("Configurations: mean and standard deviation over seeds", fontsize=10)
     axis.grid(alpha=0.3)
     axis.legend(frameon=False)
