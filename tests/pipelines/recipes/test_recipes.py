@@ -38,7 +38,8 @@ ADVERSARIAL = {"adversarial_scale": 0.1, "critic": {"width": 2, "depth": 1}}
 def test_every_section_is_valid(name: str, preset: str, tmp_path: Path) -> None:
     params = tmp_path / "params.yaml"
     params.write_text(recipe(name, preset))
-    assert tuple(yaml.safe_load(params.read_text())) == SECTIONS
+    # A search has a space by default, and no recipe knows a better one.
+    assert tuple(yaml.safe_load(params.read_text())) == tuple(s for s in SECTIONS if s != "search")
     for stage, (_, options, kind) in STAGES.items():
         load_section(params, stage, getattr(import_module(options), kind))
     load_section(params, "serve", ServeConfig)

@@ -100,22 +100,6 @@ def files(client: MlflowClient, run_id: str, folder: str | None = None) -> list[
     return [item.path for item in client.list_artifacts(run_id, folder)]
 
 
-def test_runs_below_it_are_sent_too_whoever_ends_them(run: Run, up: MlflowClient, tmp_path: Path) -> None:
-    children = [Run(run.folder / f"trial-{number}") for number in (1, 2)]
-    with run.mirror() as mirror:
-        for number, child in enumerate(children, start=1):
-            mirror.add(child.folder, f"trial-{number}", {"lr": number}, {"stage": "search"})
-            child.log(1, 2)
-        RunFolder(children[0].folder).end("FINISHED")
-    RunFolder(children[1].folder).end("FAILED")
-    mirror.finish("FINISHED")
-    sent = [up.get_run(RunFolder(child.folder).sent().run_id) for child in children]
-    assert [one.info.status for one in sent] == ["FINISHED", "FAILED"]
-    assert [one.data.params["lr"] for one in sent] == ["1", "2"]
-    assert {one.data.tags["mlflow.parentRunId"] for one in sent} == {mirror.run_id}
-    assert all(steps(up, one.info.run_id) == [1, 2] for one in sent)
-
-
 def test_what_a_server_missed_arrives_when_it_answers(
     run: Run, server: RealServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -386,3 +370,19 @@ def test_a_full_disk_does_not_hide_how_a_run_ended(
     monkeypatch.setattr("pipelines.tracking.folder.write_json_atomic", full)
     mirror.finish("FAILED", [run.artefact()])
     assert "how the run ended is left out: No space left" in capsys.readouterr().err
+
+
+def test_runs_below_it_are_sent_too_whoever_ends_them(run: Run, up: MlflowClient, tmp_path: Path) -> None:
+    children = [Run(run.folder / f"trial-{number}") for number in (1, 2)]
+    with run.mirror() as mirror:
+        for number, child in enumerate(children, start=1):
+            mirror.add(child.folder, f"trial-{number}", {"lr": number}, {"stage": "search"})
+            child.log(1, 2)
+        RunFolder(children[0].folder).end("FINISHED")
+    RunFolder(children[1].folder).end("FAILED")
+    mirror.finish("FINISHED")
+    sent = [up.get_run(RunFolder(child.folder).sent().run_id) for child in children]
+    assert [one.info.status for one in sent] == ["FINISHED", "FAILED"]
+    assert [one.data.params["lr"] for one in sent] == ["1", "2"]
+    assert {one.data.tags["mlflow.parentRunId"] for one in sent} == {mirror.run_id}
+    assert all(steps(up, one.info.run_id) == [1, 2] for one in sent)
