@@ -5,7 +5,7 @@ import os
 import secrets
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -56,6 +56,37 @@ def ray_cluster(address: str | None, *, num_cpus: int, num_gpus: int | None = No
         yield private
     finally:
         ray.shutdown()
+
+
+def watched(work: Callable[[], object], look: Callable[[], None], every_s: float) -> None:
+    """Do work of Ray's in a thread, and look now and then meanwhile.
+
+    In the main thread Ray would take Ctrl-C for itself, and end what runs where it is.
+
+    Args:
+        work: to its end.
+        look: may raise, which leaves the work alone.
+        every_s: seconds between looks.
+
+    Raises:
+        BaseException: whatever the work raises, or a look.
+    """
+    faults: list[BaseException] = []
+
+    def body() -> None:
+        try:
+            work()
+        except BaseException as error:  # handed to the thread that waits
+            faults.append(error)
+
+    thread = threading.Thread(target=body, name="ray-work", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(every_s)
+        if thread.is_alive():
+            look()
+    if faults:
+        raise faults[0]
 
 
 @contextmanager

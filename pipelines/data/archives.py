@@ -140,8 +140,7 @@ def _opened(archive: Path) -> Iterator[_Archive]:
         lzma.LZMAError,
         gzip.BadGzipFile,
         EOFError,
-        RuntimeError,
-        NotImplementedError,
+        RuntimeError,  # a password, or a compression that zipfile has not
     ) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise DataError(

@@ -28,7 +28,7 @@ _FINAL = (
     IsADirectoryError,
     NotADirectoryError,
     PermissionError,
-    NotImplementedError,
+    NotImplementedError,  # of fsspec, for what a kind of storage cannot do at all
     ImportError,
     ValueError,
 )

@@ -7,7 +7,6 @@ goes on hands the same points out again, which then tell what they know.
 import logging
 import os
 import shutil
-import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from ray.tune import Callback, PlacementGroupFactory, Stopper
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from pipelines.cluster import watched
 from pipelines.errors import TrainingError
 from pipelines.search.book import Book
 from pipelines.search.config import SearchConfig
@@ -167,21 +167,11 @@ def _scheduler(config: SearchConfig, objective: Objective) -> TrialScheduler:
 
 
 def _watch(tuner: tune.Tuner, stop: _Stop, over: Callable[[], bool]) -> None:
-    """Run it in a thread, for in the main one Tune takes Ctrl-C for itself."""
-    faults: list[BaseException] = []
-
-    def body() -> None:
-        try:
-            tuner.fit()
-        except BaseException as error:  # handed to the thread that waits
-            faults.append(error)
-
-    thread = threading.Thread(target=body, name="ray-tune", daemon=True)
-    thread.start()
-    while thread.is_alive():
-        thread.join(LOOK_EVERY_S)
+    def look() -> None:
         stop.asked = stop.asked or over()
-    if faults:
-        fault = faults[0]
+
+    try:
+        watched(tuner.fit, look, LOOK_EVERY_S)
+    except Exception as fault:
         cause = fault.__cause__ or fault
         raise TrainingError(f"Ray Tune failed: {' '.join(str(cause).split())[-300:]}") from fault

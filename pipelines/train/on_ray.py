@@ -22,7 +22,7 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer, get_device
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from pipelines.cluster import ray_cluster
+from pipelines.cluster import ray_cluster, watched
 from pipelines.errors import CheckpointError, ConfigError, DivergedError, LoaderError, TrainingError
 from pipelines.progress import tell
 from pipelines.records import read_json, write_json_atomic
@@ -123,29 +123,17 @@ def _trainer(compute: ComputeConfig, settings: dict[str, Any], folder: Path, nam
 
 
 def _watch(fit: Callable[[], object], flag: Any, stop: Callable[[], bool]) -> None:
-    """Run ``fit`` to its end in a thread, and hand a wish to stop on while it runs.
-
-    In the main thread Ray would take Ctrl-C for itself, and end the workers where they are.
+    """Run ``fit`` to its end, and hand a wish to stop on while it runs.
 
     Raises:
         Stopped: somebody asked to, and there is no worker that could.
     """
-    faults: list[BaseException] = []
 
-    def body() -> None:
-        try:
-            fit()
-        except BaseException as error:  # handed to the thread that waits
-            faults.append(error)
-
-    thread = threading.Thread(target=body, name="ray-train", daemon=True)
-    thread.start()
-    while thread.is_alive():
-        thread.join(ASK_EVERY_S)
-        if stop() and thread.is_alive() and _raise_flag(flag) > UNHEARD_S:
+    def look() -> None:
+        if stop() and _raise_flag(flag) > UNHEARD_S:
             raise Stopped(None)  # which ends what Ray has begun
-    if faults:
-        raise faults[0]
+
+    watched(fit, look, ASK_EVERY_S)
 
 
 def _raise_flag(flag: Any) -> float:

@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -105,12 +106,12 @@ def slow_server(real: str, delay_s: float) -> Iterator[str]:
         yield address
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler, ABC):
     """Says nothing about the requests it gets."""
 
+    @abstractmethod
     def answer(self) -> tuple[int, bytes]:
         """Status and body."""
-        raise NotImplementedError
 
     def do_GET(self) -> None:
         status, body = self.answer()
