@@ -26,7 +26,12 @@ def test_alpha_passes_a_profile_unchanged() -> None:
     assert converted.getpixel((0, 0))[3] == 77  # type: ignore[index]
 
 
-@pytest.mark.parametrize("profile", [None, b"", b"no profile at all", SRGB[:100]])
+# Named, because a profile holds the time it was made at, and the name of a test may not change.
+@pytest.mark.parametrize(
+    "profile",
+    [None, b"", b"no profile at all", SRGB[:100]],
+    ids=["none", "empty", "text", "cut short"],
+)
 def test_without_a_usable_profile_the_picture_is_as_it_was(profile: bytes | None) -> None:
     image = picture("RGB", (200, 100, 50), profile)
     assert to_srgb(image) is image
