@@ -158,7 +158,7 @@ def _cluster() -> Iterator[Cluster]:
     try:
         yield cluster
     finally:
-        cluster.shutdown()
+        cluster.shutdown()  # type: ignore[no-untyped-call]
 
 
 @contextmanager

@@ -1,10 +1,13 @@
-"""Parameters of a search that takes seconds."""
+"""A search that takes seconds, and what it leaves."""
 
 from typing import Any
 
+import mlflow
+import pandas as pd
 import yaml
 
 from pipelines.paths import Layout
+from pipelines.search.order import Order
 
 TRAIN: dict[str, Any] = {
     "network": {"architecture": "edsr", "config": {"width": 4, "blocks": 1}},
@@ -24,8 +27,28 @@ SEARCH: dict[str, Any] = {
     "measure": {"crop_px": 16, "grid": 2, "steps": 2},
 }
 
+DISTRIBUTIONS = [{"family": "uniform"}, {"family": "dirichlet", "alpha": 0.5}]
+
 
 def write_search(layout: Layout, train: dict[str, Any] | None = None, **search: Any) -> None:
     """Put them into the work tree, changed by option."""
     sections = {"train": TRAIN | (train or {}), "search": SEARCH | search}
     layout.params.write_text(yaml.safe_dump(sections))
+
+
+def trials(layout: Layout) -> list[Order]:
+    """Those begun so far, in order."""
+    notes = layout.state.glob("search-tiny/trial-*/trial.json")
+    return sorted((Order.read(note.parent) for note in notes), key=lambda order: order.number)
+
+
+def searched(layout: Layout) -> pd.DataFrame:
+    """The table of its trials."""
+    return pd.read_parquet(layout.search / "trials.parquet")
+
+
+def runs(layout: Layout) -> dict[str, Any]:
+    """What MLflow has, by name."""
+    client = mlflow.MlflowClient(f"sqlite:///{layout.root}/mlflow.db")
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    return {run.info.run_name: run for run in client.search_runs(experiments)}

@@ -1,14 +1,11 @@
 """Whole searches, as the processes that people start."""
 
 import os
-import shutil
 import signal
 import time
 from pathlib import Path
 from typing import Any
 
-import mlflow
-import pandas as pd
 import pytest
 
 from pipelines.config import load_section
@@ -18,29 +15,11 @@ from pipelines.paths import Layout
 from pipelines.records import read_json
 from pipelines.search.config import SearchConfig
 from pipelines.search.identity import claim, identity
-from pipelines.search.order import Order
 from pipelines.search.search import Search
 from pipelines.search.stage import run
 from pipelines.train.config import TrainConfig
 from stages import ended, start
-from tiny_search import write_search
-
-DISTRIBUTIONS = [{"family": "uniform"}, {"family": "dirichlet", "alpha": 0.5}]
-
-
-def trials(layout: Layout) -> list[Order]:
-    notes = layout.state.glob("search-tiny/trial-*/trial.json")
-    return sorted((Order.read(note.parent) for note in notes), key=lambda order: order.number)
-
-
-def searched(layout: Layout) -> pd.DataFrame:
-    return pd.read_parquet(layout.search / "trials.parquet")
-
-
-def runs(layout: Layout) -> dict[str, Any]:
-    client = mlflow.MlflowClient(f"sqlite:///{layout.root}/mlflow.db")
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    return {run.info.run_name: run for run in client.search_runs(experiments)}
+from tiny_search import DISTRIBUTIONS, runs, searched, trials, write_search
 
 
 def wait_for_a_score(layout: Layout, timeout_s: float = 120) -> None:
@@ -155,62 +134,3 @@ def test_the_best_is_adopted_and_what_was_there_is_kept(layout: Layout) -> None:
     kept = layout.state / "search-tiny" / "params-before-1.yaml"
     assert kept.read_text() == before
     claim(kept.parent, _identity(layout))  # it is the same search still
-
-
-def test_optuna_learns_from_several_objectives_and_time_is_a_budget(layout: Layout) -> None:
-    space = {
-        "distributions": [{"family": "uniform"}, {"family": "dirichlet", "alpha": {"low": 0.1, "high": 2.0}}],
-        "lr": {"low": 1e-4, "high": 1e-2, "log": True},
-        "group": ["sample", "batch"],
-    }
-    objectives = ["hypervolume", "grid_loss"]
-    options = {"space": space, "algorithm": "optuna", "sampler": "nsga2", "objectives": objectives}
-    write_search(layout, **options, trials=4)
-    ended(start(layout, stage="search"), 0)
-    table = searched(layout)
-    assert list(table["state"]) == ["completed"] * 4
-    assert table["lr"].between(1e-4, 1e-2).all()
-    assert table["lr"].nunique() == 4
-    dirichlet = table["distribution"] == "dirichlet"
-    assert list(table["dirichlet.alpha"].notna()) == list(dirichlet)
-    fronts = pd.read_csv(layout.search / "front.csv")
-    assert table["hypervolume"].max() in set(fronts["hypervolume"])
-
-    # The same search with another budget goes on: what is there is told again, and no time is left for more.
-    write_search(layout, **options, trials=9, minutes=0.001)
-    ended(start(layout, stage="search"), 0)
-    pd.testing.assert_frame_equal(searched(layout)[:4], table, check_dtype=False)
-    assert len(searched(layout)) < 9
-    assert "RUNNING" not in {run.info.status for run in runs(layout).values()}
-
-
-def test_weak_trials_are_stopped_early(layout: Layout) -> None:
-    space = {"lr": [0.003, 1e-9, 2e-9, 3e-9, 4e-9, 5e-9]}
-    write_search(
-        layout,
-        space=space,
-        steps=80,
-        objectives=["grid_loss"],
-        asha={"grace_steps": 10, "reduction": 2},
-        concurrent=1,
-    )
-    ended(start(layout, stage="search"), 0)
-    table = searched(layout)
-    assert table["state"][0] == "completed"
-    assert (table["state"] == "pruned").sum() >= 3
-    pruned = table[table["state"] == "pruned"]
-    assert (pruned["step"] < 80).all()
-    assert runs(layout)["trial-1"].info.status == "FINISHED"
-
-
-@pytest.mark.faults
-def test_trials_of_several_workers_score_like_those_of_one(layout: Layout) -> None:
-    write_search(layout, space={"distributions": DISTRIBUTIONS})
-    ended(start(layout, stage="search"), 0)
-    alone = searched(layout)
-    write_search(layout, space={"distributions": DISTRIBUTIONS}, workers=2)
-    shutil.rmtree(layout.state)
-    ended(start(layout, stage="search"), 0, timeout_s=280)
-    together = searched(layout)
-    assert list(together["state"]) == ["completed"] * 2
-    assert list(together["hypervolume"]) == pytest.approx(list(alone["hypervolume"]), rel=1e-3)

@@ -1,4 +1,5 @@
-from benchmarks.train import BARE, LOCAL, RAY, TWO, Measured, markdown, rows, startup, variants
+from benchmarks.train.report import markdown, rows, startup
+from benchmarks.train.variants import BARE, RAY, TWO, Measured
 
 FOUND = {
     BARE: [Measured(100.0, {}), Measured(80.0, {}), Measured(110.0, {})],
@@ -33,10 +34,3 @@ def test_the_page_says_which_limits_are_met() -> None:
     assert "0.97 met" in text
     assert "1.8 **not met**" in text
     assert "Ray Train, 1 worker: cluster 6.0; 6.0 in all." in text
-
-
-def test_a_gpu_has_variants_of_its_own() -> None:
-    gpu = variants(ray=True)
-    assert f"{LOCAL}, compile, channels_last" in gpu
-    assert TWO not in gpu
-    assert RAY not in variants(ray=False)

@@ -5,7 +5,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from benchmarks.turns import Contender, Point
+from benchmarks.train.turns import Contender, Point
 from pipelines.config import parse_section
 from pipelines.data.photos import PhotoSet
 from pipelines.paths import Layout
@@ -44,6 +44,11 @@ class Bench:
         values = self.config.model_dump(mode="json")
         own = {"use_gpu": self.device.type == "cuda"} | compute
         return parse_section(values | {"compute": values["compute"] | own}, "train", TrainConfig)
+
+    def with_batch(self, batch_size: int) -> "Bench":
+        """The same with batches of another size."""
+        values = self.config.model_dump(mode="json") | {"batch_size": batch_size}
+        return replace(self, config=parse_section(values, "train", TrainConfig))
 
     def run(self, config: TrainConfig, folder: Path) -> None:
         """A run of the pipeline's, without validation, to its last step."""
