@@ -54,6 +54,8 @@ class Distribution(Section):
 
     @model_validator(mode="after")
     def _belongs(self) -> Self:
+        if self.family == "fixed":
+            raise ValueError("family fixed trains one setting, which is no slider to search for")
         for name in self.options():
             if name not in OPTIONS[self.family]:
                 owners = [family for family, options in OPTIONS.items() if name in options]

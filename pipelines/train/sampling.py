@@ -10,6 +10,7 @@ from tunable_models import (
     ControlSpace,
     Corners,
     Dirichlet,
+    Fixed,
     Sampler,
     Schedule,
     Sobol,
@@ -17,7 +18,7 @@ from tunable_models import (
     Uniform,
 )
 
-Family = Literal["uniform", "dirichlet", "beta", "truncated-normal", "corners", "sobol", "schedule"]
+Family = Literal["uniform", "dirichlet", "beta", "truncated-normal", "corners", "sobol", "schedule", "fixed"]
 
 OPTIONS: dict[Family, tuple[str, ...]] = {
     "uniform": (),
@@ -27,6 +28,7 @@ OPTIONS: dict[Family, tuple[str, ...]] = {
     "corners": ("corner_weight", "inner", "alpha"),
     "sobol": (),
     "schedule": ("points",),
+    "fixed": ("at",),
 }
 """What each family reads; an option set for another one is a mistake."""
 
@@ -36,7 +38,8 @@ class SamplingConfig(Section):
 
     family: Family = "dirichlet"
     """Where omegas come from: uniform, dirichlet, beta, truncated-normal, corners (vertices mixed with
-    another family), sobol (even without gaps) or schedule (a grid, point after point)."""
+    another family), sobol (even without gaps), schedule (a grid, point after point) or fixed (one setting
+    alone: a specialist to measure a tunable network against)."""
     alpha: float = Field(default=0.5, ge=0.01, le=100)
     """Of dirichlet, the concentration: below 1 favours the vertices, on a box the ends of each slider."""
     a: float = Field(default=0.5, ge=0.01, le=100)
@@ -54,13 +57,16 @@ class SamplingConfig(Section):
     """Of corners, the family of all other omegas."""
     points: int = Field(default=11, ge=2)
     """Of schedule, the values of each slider."""
+    at: dict[str, float] = Field(default_factory=dict)
+    """Of fixed, the setting: native values by the control's name; unset controls take their defaults."""
     group: int = Field(default=4, ge=1)
     """How many samples of a batch share one omega: 1 is an omega a sample, batch_size an omega a batch."""
 
     @model_validator(mode="after")
     def _belongs(self) -> Self:
+        fields = type(self).model_fields
         for name in {option for options in OPTIONS.values() for option in options}:
-            changed = getattr(self, name) != type(self).model_fields[name].default
+            changed = getattr(self, name) != fields[name].get_default(call_default_factory=True)
             if changed and name not in self._read():
                 owners = [family for family, options in OPTIONS.items() if name in options]
                 raise ValueError(
@@ -98,6 +104,8 @@ class SamplingConfig(Section):
                 return Sobol(space, per_step)
             case "schedule":
                 return Schedule(space, self.points, per_step)
+            case "fixed":
+                return Fixed(space, space.omega(self.at))
 
     def _inner(self, space: ControlSpace) -> Sampler:
         return Uniform(space) if self.inner == "uniform" else Dirichlet(space, self.alpha)

@@ -76,7 +76,7 @@ def stream(seed: int, step: int, index: int, purpose: str = "omega") -> Generato
     Raises:
         OmegaError: a negative step.
     """
-    _check_step(step)
+    check_step(step)
     key = repr((int(seed), int(step), int(index), purpose))
     digest = hashlib.blake2b(key.encode(), digest_size=8).digest()
     return Generator().manual_seed(int.from_bytes(digest, "big") >> 1)
@@ -99,12 +99,17 @@ def visit(step: int, index: int, per_step: int) -> int:
     Raises:
         OmegaError: a negative step, or an index that is negative or not less than ``per_step``.
     """
-    _check_step(step)
+    check_step(step)
     if not 0 <= index < per_step:
         raise OmegaError(f"this sampler counts {per_step} omegas a step (per_step), got index {index}")
     return step * per_step + index
 
 
-def _check_step(step: int) -> None:
+def check_step(step: int) -> None:
+    """Whether it is counted from 0.
+
+    Raises:
+        OmegaError: it is negative.
+    """
     if step < 0:
         raise OmegaError(f"expected a step counted from 0, got {step}")

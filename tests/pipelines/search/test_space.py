@@ -101,6 +101,7 @@ def test_loss_scales_are_options_of_the_task() -> None:
     [
         ({}, "nothing is searched"),
         ({"distributions": [{"family": "uniform", "alpha": 0.5}]}, "family uniform has no option alpha"),
+        ({"distributions": [{"family": "fixed"}]}, "fixed trains one setting"),
         ({"distributions": [{"family": "unifrom"}]}, "'uniform'"),
         ({"distributions": [{"family": "uniform"}, {"family": "uniform"}]}, "give one of them a label"),
         ({"loss_scales": {"noise_sigma": [1.0, 2.0]}}, "ends in _scale"),

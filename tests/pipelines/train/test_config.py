@@ -98,7 +98,15 @@ def test_every_task_has_options_of_its_own() -> None:
     assert config.identity()["task"]["scale"] == 4
 
 
-def test_a_sampler_that_does_not_fit_the_space_is_refused_at_once() -> None:
-    sampling = {"family": "truncated-normal", "mean": [0.1, 0.2, 0.3]}
-    with pytest.raises(ConfigError, match="train"):
+@pytest.mark.parametrize(
+    ("sampling", "said"),
+    [
+        ({"family": "truncated-normal", "mean": [0.1, 0.2, 0.3]}, "shape"),
+        ({"family": "fixed", "at": {"denose": 1.0}}, "did you mean 'denoise'"),
+    ],
+)
+def test_a_sampler_that_does_not_fit_the_space_is_refused_at_once(
+    sampling: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
         parse_section({"sampling": sampling}, "train", TrainConfig)

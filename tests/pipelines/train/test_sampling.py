@@ -11,6 +11,7 @@ from tunable_models import (
     ControlSpace,
     Corners,
     Dirichlet,
+    Fixed,
     OmegaError,
     Sampler,
     Schedule,
@@ -38,6 +39,7 @@ EXAMPLES: list[tuple[dict[str, Any], Sampler]] = [
     ({"family": "corners", "inner": "dirichlet", "alpha": 2.0}, Corners(BOX, 0.5, Dirichlet(BOX, 2.0))),
     ({"family": "sobol"}, Sobol(BOX, 8)),
     ({"family": "schedule", "points": 5}, Schedule(BOX, 5, 8)),
+    ({"family": "fixed", "at": {"a": 1.0, "b": 0.5}}, Fixed(BOX, BOX.omega(a=1.0, b=0.5))),
 ]
 
 
@@ -65,6 +67,7 @@ def test_every_family_works_on_a_simplex_with_its_defaults(family: str) -> None:
     [
         ({"family": "uniform", "alpha": 0.2}, "uniform has no option alpha: .* dirichlet or corners"),
         ({"family": "sobol", "points": 5}, "sobol has no option points: .* schedule"),
+        ({"at": {"a": 1.0}}, "dirichlet has no option at: .* fixed"),
         ({"points": 5}, "dirichlet has no option points"),
         ({"family": "corners", "alpha": 0.2}, "corners has no option alpha"),
         ({"family": "beta", "mean": [0.5, 0.5]}, "beta has no option mean"),
