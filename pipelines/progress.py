@@ -63,11 +63,10 @@ def progress(items: Sequence[T], label: str, unit: str = "photograph") -> Iterat
         label: the words before the numbers.
         unit: what an item is, in the singular.
     """
-    started = time.monotonic()
     with Display(label, total=len(items), unit=unit, rated=f"{unit}s", quiet=not items) as display:
-        for done, item in enumerate(items, start=1):
+        for item in items:
             yield item
-            display.update(done, rate=done / max(time.monotonic() - started, 1e-6))
+            display.advance()
 
 
 @dataclass(frozen=True)
@@ -164,6 +163,13 @@ class Display:
             self._state = _State(done, rate, left_s, dict(facts or {}))
             if not self._quiet:
                 self._surface.show(self._state)
+
+    def advance(self) -> None:
+        """One unit more, at the mean speed so far."""
+        with self._lock:
+            done = self._state.done + 1
+            rate = (done - self._first) / max(time.monotonic() - self._started, 1e-6)
+            self.update(done, rate=rate)
 
     def say(self, line: str) -> None:
         """Print a line that stays, above the bar if there is one."""

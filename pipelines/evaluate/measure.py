@@ -1,7 +1,5 @@
 """Running the network at every setting on every test photograph."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pipelines.data.photos import PhotoSet
@@ -12,13 +10,12 @@ from pipelines.evaluate.matched import MatchedScores, faced, match
 from pipelines.evaluate.scores import Judge, Score, Scores
 from pipelines.evaluate.subject import Subject
 from pipelines.perceptual import LPIPS
+from pipelines.progress import Display
 from pipelines.sliders.settings import Setting, default_setting, grid, sweeps
 from pipelines.sliders.shown import enlarged
 from pipelines.tasks import Task
 from tunable_models import ControlSpace
 from tunable_models.metrics import NIQE
-
-PRINT_EVERY_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -63,17 +60,18 @@ def measure(
     inputs: list[Score] = []
     scores: dict[Setting, list[Score]] = {setting: [] for setting in settings}
     matched: MatchedScores = {face: [] for face in faces}
-    tick = _ticker(len(photos) * (len(settings) + sum(len(face.settings) for face in faces)))
-    for index in range(len(photos)):
-        example = degrade(photos, index, task, config, levels)
-        judge = Judge(task, example, lpips, niqe)
-        inputs.append(judge.compare(enlarged(example.inputs, judge.clean)))
-        for setting in settings:
-            scores[setting].append(judge.score(subject(example.inputs, setting), setting))
-            tick()
-        for face in faces:
-            at = degrade(photos, index, task, config, {**levels, **face.levels})
-            matched[face].append(match(subject, at, face, tick))
+    total = len(photos) * (len(settings) + sum(len(face.settings) for face in faces))
+    with Display("evaluate", total=total, unit="output", rated="outputs") as display:
+        for index in range(len(photos)):
+            example = degrade(photos, index, task, config, levels)
+            judge = Judge(task, example, lpips, niqe)
+            inputs.append(judge.compare(enlarged(example.inputs, judge.clean)))
+            for setting in settings:
+                scores[setting].append(judge.score(subject(example.inputs, setting), setting))
+                display.advance()
+            for face in faces:
+                at = degrade(photos, index, task, config, {**levels, **face.levels})
+                matched[face].append(match(subject, at, face, display.advance))
     return Measured(inputs, scores, matched)
 
 
@@ -81,20 +79,3 @@ def settings_of(space: ControlSpace, config: EvaluateConfig) -> list[Setting]:
     """The grid, the sweeps and the default, each setting once."""
     along = [setting for sweep in sweeps(space, config.steps) for setting in sweep.settings]
     return list(dict.fromkeys([*grid(space, config.grid), *along, default_setting(space)]))
-
-
-def _ticker(total: int) -> Callable[[], None]:
-    """To be called after each output; prints a line now and then, and at the end."""
-    done, began = 0, time.monotonic()
-    printed = began
-
-    def tick() -> None:
-        nonlocal done, printed
-        done, now = done + 1, time.monotonic()
-        if done == total or now - printed >= PRINT_EVERY_S:
-            printed = now
-            rate = done / max(now - began, 1e-6)
-            left_s = (total - done) / rate
-            print(f"evaluate  {done}/{total} outputs  {rate:.1f} images/s  {left_s:.0f} s left", flush=True)
-
-    return tick

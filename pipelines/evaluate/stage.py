@@ -80,9 +80,7 @@ def _materials(task: Task, record: dict[str, Any]) -> dict[str, str]:
     """What the task takes from outside its options, which must be what it was trained with."""
     now, then = dict(task.materials), record.get("materials", {})
     changed = [name for name in now if now[name] != then.get(name)]
-    if (
-        changed
-    ):  # the sliders would be judged by other styles, or by another trunk, than they were trained for
+    if changed:  # the sliders would be judged by another trunk, or other styles, than in training
         name = changed[0]
         raise DataError(f"expected {name!r} of training to be {then.get(name)}, got {now[name]}; {AGAIN}")
     return now

@@ -77,6 +77,19 @@ def test_slow_speeds_keep_their_digits(often: None, capsys: pytest.CaptureFixtur
     assert "0.13 images/s" in capsys.readouterr().out
 
 
+def test_one_more_at_the_mean_speed_since_the_beginning(
+    often: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("pipelines.progress.time.monotonic", lambda: now[0])
+    with Display("evaluate", total=12, done=2, unit="output", rated="outputs") as display:
+        for _ in range(2):
+            now[0] += 0.05
+            display.advance()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "evaluate  output 4/12  20 outputs/s  0:00:00 left"
+
+
 def test_quiet_says_only_what_it_is_told(often: None, capsys: pytest.CaptureFixture[str]) -> None:
     with Display("train", total=2, quiet=True) as display:
         display.update(1)
