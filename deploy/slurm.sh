@@ -17,17 +17,20 @@ set -euo pipefail
 
 root=${1:?usage: sbatch deploy/slurm.sh FOLDER_OF_THE_WORK_TREE}
 
+processes=${SLURM_GPUS_ON_NODE:-1} # of each node
+
 # What can be known to be wrong is told now, not when the first step has begun.
-tunable doctor --root "$root" --stage train
+tunable doctor --root "$root" --stage train --processes "$((SLURM_JOB_NUM_NODES * processes))"
 
 nodes=$(scontrol show hostnames "$SLURM_JOB_NODELIST")
 head=${nodes%%$'\n'*}
 port=$((29500 + SLURM_JOB_ID % 1000)) # two jobs may share a node
 
 # Asked to stop, the first node leaves last, behind the checkpoint; the others' exit codes must not end it.
-srun --kill-on-bad-exit=0 --wait=300 torchrun \
+# srun does not take over from sbatch how many CPUs a task has; with one, all processes of a node would share it.
+srun --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --kill-on-bad-exit=0 --wait=300 torchrun \
   --nnodes="$SLURM_JOB_NUM_NODES" \
-  --nproc-per-node="${SLURM_GPUS_ON_NODE:-1}" \
+  --nproc-per-node="$processes" \
   --max-restarts=0 \
   --shutdown-timeout=90 \
   --rdzv-id="$SLURM_JOB_ID" \

@@ -18,6 +18,10 @@ def doctor(
     stage: Annotated[
         str | None, typer.Option(help="Only what this stage needs: prepare, train, evaluate, publish, serve.")
     ] = None,
+    processes: Annotated[
+        int,
+        typer.Option(min=1, metavar="N", help="How many torchrun will start for a training, on all nodes."),
+    ] = 1,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check options, data, disk, cluster, GPUs and tracking of a work tree, in seconds.
@@ -30,5 +34,5 @@ def doctor(
 
     layout = Layout.at(root) if root else Layout.find()
     show = report_json if json else report
-    if not show(findings(layout, stage)):
+    if not show(findings(layout, stage, processes)):
         raise typer.Exit(1)

@@ -8,6 +8,7 @@ from pipelines.doctor.bounded import Check, examine
 from pipelines.doctor.finding import Finding
 from pipelines.doctor.network import network_size
 from pipelines.doctor.options import Options, read_options
+from pipelines.doctor.processes import processes
 from pipelines.doctor.streaming import streaming
 from pipelines.doctor.tracking import tracking
 from pipelines.doctor.versions import dvc, versions
@@ -21,12 +22,13 @@ CLUSTER_LIMIT_S = 60.0
 """To connect, and for every node to answer."""
 
 
-def findings(layout: Layout, stage: str | None = None) -> Iterator[Finding]:
+def findings(layout: Layout, stage: str | None = None, started: int = 1) -> Iterator[Finding]:
     """What can be said before a stage runs, each finding as soon as it is known.
 
     Args:
         layout: of the work tree.
         stage: one of ``STAGES``; None looks at all that concerns any of them.
+        started: processes that torchrun will start for a training, on all nodes; 1 is training without it.
 
     Raises:
         ConfigError: an unknown stage.
@@ -36,10 +38,10 @@ def findings(layout: Layout, stage: str | None = None) -> Iterator[Finding]:
     options, about_params = read_options(layout)
     yield from about_params
     # A search trains, so what training needs it needs.
-    yield from examine(checks(options, layout, "train" if stage == "search" else stage))
+    yield from examine(checks(options, layout, "train" if stage == "search" else stage, started))
 
 
-def checks(options: Options, layout: Layout, stage: str | None) -> list[Check]:
+def checks(options: Options, layout: Layout, stage: str | None, started: int = 1) -> list[Check]:
     """The checks of a stage, or all; those that need a section which does not parse are left out."""
     rows = [
         (("train",), Check("versions", versions)),
@@ -48,6 +50,7 @@ def checks(options: Options, layout: Layout, stage: str | None) -> list[Check]:
         (("train", "evaluate", "publish"), Check("data", lambda: _data(options, layout, stage))),
         (("train",), Check("streaming", lambda: _streaming(options, layout), 20.0)),
         (("prepare", "train", "evaluate", "publish"), Check("disk", lambda: _disk(options, layout, stage))),
+        (("train",), Check("processes", lambda: _processes(options, started))),
         (("train", "evaluate", "serve"), Check("threads", lambda: _threads(options, stage))),
         (("train", "evaluate", "serve"), Check("gpus", lambda: _gpus(options, stage), 20.0)),
         (("serve",), Check("ports", lambda: _ports(options, stage))),
@@ -84,6 +87,10 @@ def _disk(options: Options, layout: Layout, stage: str | None) -> list[Finding]:
         network = network_size(options.train, layout.root)
         needs |= disk.run_bytes(network, options.train.compute.keep_checkpoints)
     return disk.writable(layout) + disk.room(layout, needs)
+
+
+def _processes(options: Options, started: int) -> list[Finding]:
+    return processes(options.train, started) if options.train else []
 
 
 def _threads(options: Options, stage: str | None) -> list[Finding]:

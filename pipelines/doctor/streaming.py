@@ -1,6 +1,8 @@
-"""Photographs that lie at a URL: the place answers, and what of them is kept here has room."""
+"""Photographs that lie at a URL: the place answers, and what training needs of them at once is kept here."""
 
 import shutil
+from itertools import accumulate
+from math import ceil
 from pathlib import Path
 
 from pipelines.data.cache import CACHE_VARIABLE, cache_folder
@@ -21,7 +23,7 @@ def streaming(layout: Layout, config: TrainConfig) -> list[Finding]:
 
     Args:
         layout: of the work tree.
-        config: whose ``compute.cache_gb`` bounds what is kept.
+        config: whose ``compute.cache_gb`` bounds what is kept, and ``window`` what is needed at once.
     """
     limit = round(config.compute.cache_gb * 1e9)
     folder = layout.prepare / "train"
@@ -31,7 +33,9 @@ def streaming(layout: Layout, config: TrainConfig) -> list[Finding]:
         index = PhotoSet.open(folder, cache_bytes=limit).index
     except DataError as error:
         return [ABOUT.fault(str(error), "")]
-    return [] if index.base is None else [_answers(index, index.base), _room(index, limit)]
+    if index.base is None:
+        return []
+    return [_answers(index, index.base), _room(index, limit), *_at_once(index, config)]
 
 
 def _answers(index: Index, base: str) -> Finding:
@@ -59,6 +63,32 @@ def _room(index: Index, limit: int) -> Finding:
         remedy = f"make room, lower train.compute.cache_gb, or export {CACHE_VARIABLE}=/another/folder"
         return ABOUT.fault(message, remedy)
     return ABOUT.ok(message)
+
+
+def _at_once(index: Index, config: TrainConfig) -> list[Finding]:
+    """A fault if the cache cannot hold the shards that training needs at once.
+
+    With a window these are its own and those of the next, which are fetched meanwhile; without, all.
+    """
+    largest_first = sorted((shard.nbytes for shard in index.shards), reverse=True)
+    window, cache_gb = config.window, config.compute.cache_gb
+    needed = largest_first if window is None else largest_first[: 2 * window]
+    if sum(needed) <= round(cache_gb * 1e9):
+        return []
+    why = "samples come from all" if window is None else "two windows hold up to"
+    message = (
+        f"train.window {window or 'null'}: {why} {len(needed)} shards, {size(sum(needed))}, more than "
+        f"train.compute.cache_gb {cache_gb:g}; training would wait for shards again and again"
+    )
+    return [ABOUT.fault(message, _larger_or_fewer(largest_first, sum(needed), cache_gb))]
+
+
+def _larger_or_fewer(largest_first: list[int], needed: int, cache_gb: float) -> str:
+    fitting = sum(total <= round(cache_gb * 1e9) for total in accumulate(largest_first))
+    larger = f"train.compute.cache_gb to {ceil(needed / 1e6) / 1e3:g}"
+    if fitting < 2:
+        return f"set {larger}, or prepare with a smaller prepare.shard_mb"
+    return f"set train.window to {fitting // 2} at most, or {larger}"
 
 
 def _there(folder: Path) -> Path:

@@ -33,7 +33,13 @@ if [[ $2 == job ]]; then echo "   PreemptTime={} SuspendTime=None"; fi
 
 @pytest.fixture(autouse=True)
 def slurm(monkeypatch: pytest.MonkeyPatch, program: Callable[..., None], tmp_path: Path) -> None:
-    variables = {"JOB_ID": "4711", "JOB_NODELIST": "node[1-2]", "JOB_NUM_NODES": "2", "GPUS_ON_NODE": "4"}
+    variables = {
+        "JOB_ID": "4711",
+        "JOB_NODELIST": "node[1-2]",
+        "JOB_NUM_NODES": "2",
+        "GPUS_ON_NODE": "4",
+        "CPUS_PER_TASK": "16",
+    }
     for name, value in variables.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
     program("tunable")
@@ -67,9 +73,9 @@ def test_one_torchrun_a_node_trains_the_work_tree(calls: Callable[[], list[str]]
         "--rdzv-backend=c10d --rdzv-endpoint=node1:30211 -m pipelines train --root /shared/noise"
     )
     assert calls() == [
-        "tunable doctor --root /shared/noise --stage train",
+        "tunable doctor --root /shared/noise --stage train --processes 8",
         "scontrol show hostnames node[1-2]",
-        f"srun --kill-on-bad-exit=0 --wait=300 {torchrun}",
+        f"srun --cpus-per-task=16 --kill-on-bad-exit=0 --wait=300 {torchrun}",
         torchrun,
         torchrun,
     ]
@@ -92,6 +98,7 @@ def test_without_gpus_there_is_one_process_a_node(
     monkeypatch.delenv("SLURM_GPUS_ON_NODE")
     run("/shared/noise")
     assert "--nproc-per-node=1 " in calls()[-1]
+    assert calls()[0].endswith("--processes 2")
 
 
 def test_what_the_doctor_refuses_does_not_start(

@@ -30,6 +30,13 @@ def test_a_stage_that_cannot_run_yet(tunable: Callable[..., Result], work_tree: 
     assert "fault" in levels
 
 
+def test_more_processes_than_a_batch_has_groups(tunable: Callable[..., Result], work_tree: Path) -> None:
+    result = tunable("doctor", "--processes", "1000", "--json")
+    assert result.exit_code == 1
+    [fault] = [found for found in json.loads(result.stdout) if found["level"] == "fault"]
+    assert fault["check"] == "processes"
+
+
 def test_an_unknown_stage(tunable: Callable[..., Result], work_tree: Path) -> None:
     result = tunable("doctor", "--stage", "tarin")
     assert result.exit_code == 1

@@ -82,6 +82,17 @@ def test_options_that_do_not_parse_leave_the_other_checks(layout: Layout, levels
     assert found["disk"] == "ok"
 
 
+def test_processes_count_where_a_training_starts_them(prepared_layout: Layout) -> None:
+    def level(stage: str, started: int) -> list[str]:
+        return [
+            found.level for found in findings(prepared_layout, stage, started) if found.check == "processes"
+        ]
+
+    assert [level("train", started) for started in (1, 2, 3)] == [[], ["ok"], ["fault"]]
+    assert level("search", 3) == ["fault"]
+    assert level("evaluate", 3) == []
+
+
 def test_a_cluster_that_is_named_is_asked(
     prepared_layout: Layout, levels: Levels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
