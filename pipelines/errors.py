@@ -4,7 +4,7 @@ PipelineError
 ├── ConfigError (ValueError)         params.yaml says something we do not understand
 ├── DataError (ValueError)           the photographs or a stage's artefact are not what the stage needs
 ├── CheckpointError (RuntimeError)   no checkpoint of this run can be read
-└── TrainingError (RuntimeError)     the run itself failed (a loss that is not a number, a dead worker)
+└── TrainingError (RuntimeError)     the run failed (a loss that is no number, a dead worker, a full disk)
     ├── LoaderError                  a process that cut patches died or hangs; another try may do better
     └── DivergedError                numbers are not finite; another try would meet them again
 

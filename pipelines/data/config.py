@@ -2,6 +2,7 @@
 
 import re
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -29,11 +30,22 @@ def _refuse_keys(place: str) -> str:
     return place
 
 
+def _refuse_other_than_web(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(
+            "expected a URL that begins with http:// or https://, over which public sets are downloaded; a "
+            "copy in other storage is a source like any other: name its folder as prepare.source"
+        )
+    return url
+
+
 _WITHOUT_KEYS = (AfterValidator(_refuse_keys), BeforeValidator(_hide_keys))
 
 PhotoName = Annotated[str, Field(min_length=1)]
 Place = Annotated[str, Field(min_length=1), *_WITHOUT_KEYS]
 Url = Annotated[str, Field(pattern="^[a-z][a-z0-9+.-]*://."), *_WITHOUT_KEYS]
+WebUrl = Annotated[str, *_WITHOUT_KEYS, AfterValidator(_refuse_other_than_web)]
 
 
 class PrepareConfig(Section):
@@ -84,8 +96,9 @@ class PrepareConfig(Section):
     """URL of a folder for the decoded training photographs, such as ``s3://bucket/prepared``, for sets larger
     than this disk: one shard at a time lies here. Null: they stay in ``artifacts/prepare``."""
 
-    mirror: Url | None = None
-    """URL of a folder with a copy of the public sets, each in a folder of its name; null: their makers'."""
+    mirror: WebUrl | None = None
+    """``http://`` or ``https://`` URL of a folder with a copy of the public sets, each in a folder of its
+    name; null: their makers'."""
 
     license: str | None = None
     """Under which terms the training photographs may be used; trained weights carry this sentence

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipelines.errors import DataError
+from pipelines.errors import DataError, PipelineError
 
 
 def check_room(folder: Path, nbytes: int, what: str) -> None:
@@ -28,11 +28,31 @@ def check_room(folder: Path, nbytes: int, what: str) -> None:
 
 
 @contextmanager
-def full_disk_told(folder: Path, remedy: str) -> Iterator[None]:
-    """A block that writes into ``folder``: a full disk becomes a DataError that ends with ``remedy``."""
+def full_disk_told(
+    folder: Path, remedy: str, *, room: str = "room to write", kind: type[PipelineError] = DataError
+) -> Iterator[None]:
+    """A block that writes into ``folder``: a full disk becomes an error of ours.
+
+    Args:
+        folder: that is written into, or made.
+        remedy: ends the message.
+        room: begins it: for what there was none, and how much of it, where that is known.
+        kind: of the error.
+
+    Raises:
+        PipelineError: of that kind: the disk is full, or what one may have of it.
+    """
     try:
         yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise DataError(f"expected room to write in {folder}, got: {error.strerror}; {remedy}") from error
+        free = _free(folder) if error.errno == errno.ENOSPC else ""  # a quota is smaller than the disk
+        raise kind(f"expected {room} in {folder}, got: {error.strerror}{free}; {remedy}") from error
+
+
+def _free(folder: Path) -> str:
+    try:
+        return f" ({shutil.disk_usage(folder).free / 1e6:.2f} MB free now)"
+    except OSError:  # there was no room for the folder itself
+        return ""

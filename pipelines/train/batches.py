@@ -20,8 +20,8 @@ from pipelines.tasks import Example, Key, Task
 from pipelines.train.config import TrainConfig
 from tunable_models import ControlSpace
 
-GRACE_S = 10
-"""How long a loader goes on after SIGTERM; what is left of it then, SIGALRM ends."""
+GRACE_S = 60
+"""How long a loader goes on after SIGTERM, by when the training has closed it; else SIGALRM ends it."""
 
 LOADER_TIMEOUT_S = 300
 """A loader that gives nothing for this long is taken for dead."""

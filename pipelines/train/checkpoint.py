@@ -6,6 +6,7 @@ ones are written beside the old before the oldest are removed.
 """
 
 import io
+import re
 import shutil
 import uuid
 from collections.abc import Callable
@@ -14,11 +15,14 @@ from typing import Any
 
 import torch
 
-from pipelines.errors import CheckpointError
+from pipelines.data.disk import full_disk_told
+from pipelines.errors import CheckpointError, TrainingError
 from pipelines.records import read_json, sha256_file, write_atomic, write_json_atomic
 from zoo.durable import sync_folder
 
 STATE, MARKER = "state.pt", "complete.json"
+
+_NAME = re.compile(r"step-([0-9]{8}|[1-9][0-9]{8,})")
 
 
 class CheckpointStore:
@@ -34,24 +38,36 @@ class CheckpointStore:
         self._folder, self._fingerprint, self._keep = folder, fingerprint, keep
 
     def save(self, step: int, state: dict[str, Any]) -> None:
-        """Write the state of ``step`` durably, then drop the oldest."""
-        final = self._path(step)
+        """Write the state of ``step`` durably, then drop the oldest.
+
+        Raises:
+            TrainingError: the disk is full; the checkpoints before this one are as they were.
+        """
         for leftover in self._folder.glob(".writing-*"):
             shutil.rmtree(leftover, ignore_errors=True)
-        temporary = self._folder / f".writing-{uuid.uuid4().hex}"
         buffer = io.BytesIO()
         torch.save(state, buffer)
-        write_atomic(temporary / STATE, buffer.getvalue())
-        digest = sha256_file(temporary / STATE)
-        marker = {"step": step, "fingerprint": self._fingerprint, "sha256": digest}
-        write_json_atomic(temporary / MARKER, marker)
-        shutil.rmtree(final, ignore_errors=True)  # a damaged one of the same step
-        temporary.rename(final)
-        sync_folder(self._folder)
+        self._write(step, buffer.getvalue())
         for damaged in [other for other in self._steps() if other > step]:
             shutil.rmtree(self._path(damaged), ignore_errors=True)  # or the run would have gone on from it
         for old in self._steps()[: -self._keep]:
             shutil.rmtree(self._path(old), ignore_errors=True)
+
+    def _write(self, step: int, data: bytes) -> None:
+        room = f"{len(data) / 1e6:.2f} MB for the checkpoint of step {step}"
+        remedy = "free some and run again: the checkpoints before it are whole"
+        temporary = self._folder / f".writing-{uuid.uuid4().hex}"
+        with full_disk_told(self._folder, remedy, room=room, kind=TrainingError):
+            try:
+                write_atomic(temporary / STATE, data)
+                digest = sha256_file(temporary / STATE)
+                marker = {"step": step, "fingerprint": self._fingerprint, "sha256": digest}
+                write_json_atomic(temporary / MARKER, marker)
+                shutil.rmtree(self._path(step), ignore_errors=True)  # a damaged one of the same step
+                temporary.rename(self._path(step))
+                sync_folder(self._folder)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
 
     def newest(self, tell: Callable[[str], None] = lambda sentence: None) -> int | None:
         """Step of the newest whole checkpoint; None if the run never wrote one.
@@ -90,7 +106,9 @@ class CheckpointStore:
         return self._folder / f"step-{step:08d}"
 
     def _steps(self) -> list[int]:
-        return sorted(int(path.name.removeprefix("step-")) for path in self._folder.glob("step-*"))
+        # Whatever else somebody put there, such as a copy of a checkpoint, is none of ours.
+        names = (_NAME.fullmatch(path.name) for path in self._folder.glob("step-*"))
+        return sorted(int(name[1]) for name in names if name)
 
     def _whole(self, step: int) -> bool:
         folder = self._path(step)

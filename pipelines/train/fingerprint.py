@@ -32,6 +32,7 @@ TRAINING_CODE = (
     "pipelines/train/loop.py",
     "pipelines/train/meter.py",
     "pipelines/train/network.py",
+    "pipelines/train/reduction.py",
     "pipelines/train/sampling.py",
     "pipelines/train/start.py",
     "pipelines/train/worker.py",

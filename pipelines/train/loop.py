@@ -131,6 +131,7 @@ class _Training:
                 if self._due(config.checkpoint_every):
                     self._save({})
                 if stop and learner.done < config.steps:
+                    batches.close()  # or its processes, which may be told to end too, fail during a save
                     self._stop()
         self._agreed.close()
         return learner.result

@@ -8,11 +8,11 @@ from typing import Any
 
 import psutil
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
 from pipelines.errors import DivergedError
 from pipelines.train.learner import Step
+from pipelines.train.reduction import add_up
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +100,7 @@ class Meter:
         """What each objective added at each step, (steps, objectives)."""
         rows = torch.stack(self._rows)
         if self._workers > 1:
-            dist.all_reduce(rows)
+            add_up(rows)
         return rows
 
     def _check(self, loss: float, done: int) -> None:

@@ -2,7 +2,7 @@
 
 In ``.state/train-<16 digits>``::
 
-    run.json      what the run is: options, photographs, code
+    run.json      what the run is: options, photographs, code; and under which versions it goes on
     log.jsonl     the loss curve and more, see runlog.py
     checkpoints/  see checkpoint.py
     samples/      pictures
@@ -10,11 +10,14 @@ In ``.state/train-<16 digits>``::
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipelines.data.disk import full_disk_told
 from pipelines.data.photos import PhotoSet
+from pipelines.errors import TrainingError
 from pipelines.paths import Layout
 from pipelines.records import read_json, write_json_atomic
 from pipelines.tasks import make_task
@@ -22,6 +25,7 @@ from pipelines.train.checkpoint import CheckpointStore
 from pipelines.train.config import TrainConfig
 from pipelines.train.fingerprint import code_digests, fingerprint
 from pipelines.train.runlog import RunLog
+from pipelines.train.versions import installed_versions
 
 NOTE = "run.json"
 
@@ -39,6 +43,8 @@ class Run:
         options: everything that defines its numbers but photographs and code, as JSON values.
         photos_sha256: of the photographs.
         keep: how many checkpoints stay.
+        code: digests of the training code, by file.
+        versions: of what else computes its numbers; they may change while it is under way.
     """
 
     identity: str
@@ -48,6 +54,7 @@ class Run:
     photos_sha256: str
     keep: int
     code: dict[str, str] = field(default_factory=code_digests)
+    versions: dict[str, str] = field(default_factory=installed_versions)
 
     @classmethod
     def of(cls, config: TrainConfig, photos: PhotoSet, layout: Layout) -> "Run":
@@ -81,7 +88,7 @@ class Run:
 
     @property
     def lineage(self) -> list[dict[str, Any]]:
-        """Which other runs it went on from, see :meth:`accept`; most runs none."""
+        """Where it went on with other code, see :meth:`accept`, or versions, see :meth:`begin`."""
         note = _note(self.folder)
         return list(note.get("lineage", [])) if note else []
 
@@ -89,20 +96,23 @@ class Run:
         """Write down what the run is; the step it goes on from, 0 for a start.
 
         Args:
-            tell: gets a sentence: where it goes on, or why it starts clean though other runs are there.
+            tell: gets a sentence: where it goes on, and under which other versions than before; or why it
+                starts clean though other runs are there.
 
         Raises:
             CheckpointError: there are checkpoints of this run, and all are damaged.
+            TrainingError: the disk is full.
         """
         step = self.store.newest(tell)
-        other = None if step else self._latest_other()
         if step:
-            tell(f"going on from step {step}, in {self.folder}")
-        elif other is not None:
+            self._go_on(step, tell)
+            return step
+        other = self._latest_other()
+        if other is not None:
             changes = "; ".join(self._differences(other))
             tell(f"starting clean, in {self.folder}; since the last run {changes}")
-        self._write(self.lineage if step else [])  # without a checkpoint it goes on from nothing
-        return step or 0
+        self._write([], self.versions)
+        return 0
 
     def accept(self, tell: Tell) -> None:
         """Take over the newest checkpoint of the last run that differs in code alone, and write that down.
@@ -114,6 +124,7 @@ class Run:
 
         Raises:
             CheckpointError: all checkpoints of this or of the other run are damaged.
+            TrainingError: the disk is full.
         """
         if self.store.newest() is not None:
             return
@@ -122,30 +133,44 @@ class Run:
             step = store.newest() if self._same_but_code(note) else None
             if step is not None:
                 self._take_over(folder, note, step, store)
-                changed = ", ".join(_changed(note["code"], self.code))
-                tell(f"accepted from step {step} on: changed code ({changed})")
+                tell(f"accepted from step {step} on: {'; '.join(self._code_differences(note))}")
                 return
         tell("no checkpoint of a run that differs in its code alone; nothing to accept")
+
+    def _go_on(self, step: int, tell: Tell) -> None:
+        before = _versions(_note(self.folder))
+        ended = step >= self.options["steps"]  # then nothing is computed under the versions of now
+        now = before if ended else self.versions
+        changed = _changed_versions(before, now)
+        tell(f"going on from step {step}, in {self.folder}{_under(changed)}")
+        event = {"fingerprint": self.identity, "step": step, "versions": changed}
+        self._write([*self.lineage, event] if changed else self.lineage, now)
 
     def _take_over(self, folder: Path, note: Mapping[str, Any], step: int, store: CheckpointStore) -> None:
         changed = _changed(note["code"], self.code)
         event = {"fingerprint": note["fingerprint"], "step": step, "code": changed}
-        self._write([*note.get("lineage", []), event])
+        self._write([*note.get("lineage", []), event], _versions(note))
         if (folder / "log.jsonl").exists():
-            shutil.copyfile(folder / "log.jsonl", self.folder / "log.jsonl")
+            with self._full_disk_told():
+                shutil.copyfile(folder / "log.jsonl", self.folder / "log.jsonl")
         self.store.save(step, store.load(step))
 
-    def _write(self, lineage: list[dict[str, Any]]) -> None:
+    def _full_disk_told(self) -> AbstractContextManager[None]:
+        return full_disk_told(self.folder, "free some and run again", kind=TrainingError)
+
+    def _write(self, lineage: list[dict[str, Any]], versions: Mapping[str, str]) -> None:
         note = {
             "schema": 1,
             "fingerprint": self.identity,
             "options": self.options,
             "photos": self.photos_sha256,
             "code": self.code,
+            "versions": versions,
             "lineage": lineage,
         }
         if _note(self.folder) != note:
-            write_json_atomic(self.folder / NOTE, note)
+            with self._full_disk_told():
+                write_json_atomic(self.folder / NOTE, note)
 
     def _others(self) -> Iterator[tuple[Path, dict[str, Any]]]:
         """Other runs of the work tree, the last one first."""
@@ -170,13 +195,38 @@ class Run:
             if before.get(name) != now.get(name)
         ]
         photos = ["the training photographs changed"] if note["photos"] != self.photos_sha256 else []
+        return options + photos + self._code_differences(note)
+
+    def _code_differences(self, note: Mapping[str, Any]) -> list[str]:
         files = _changed(note["code"], self.code)
-        code = [f"training code changed ({', '.join(files)})"] if files else []
-        return options + photos + code
+        python = _changed_versions(_versions(note), self.versions).get("Python")
+        if files and python:  # whose minor versions make other syntax trees of the same code
+            return [
+                f"Python was {python['was']}, is {python['is']}, under which training code counts as changed "
+                f"even where it is the same ({len(files)} of {len(self.code)} files)"
+            ]
+        return [f"training code changed ({', '.join(files)})"] if files else []
 
 
 def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     return sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+
+
+def _versions(note: Mapping[str, Any] | None) -> dict[str, str]:
+    """Under which a run last went on; none where it was written down before versions were."""
+    return dict(note.get("versions", {})) if note else {}
+
+
+def _changed_versions(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    known = sorted(before.keys() & now.keys())
+    return {name: {"was": before[name], "is": now[name]} for name in known if before[name] != now[name]}
+
+
+def _under(changed: Mapping[str, Mapping[str, str]]) -> str:
+    if not changed:
+        return ""
+    versions = "; ".join(f"{name} {v['is']}, formerly {v['was']}" for name, v in changed.items())
+    return f", with {versions}: numbers may differ from there on"
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

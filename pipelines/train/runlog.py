@@ -7,11 +7,14 @@ that resumes writes some steps again; the last line of a step counts.
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
+from pipelines.data.disk import full_disk_told
+from pipelines.errors import TrainingError
 from pipelines.train.meter import Progress
 
 
@@ -22,7 +25,11 @@ class RunLog:
         self._path = folder / "log.jsonl"
 
     def append(self, progress: Progress) -> None:
-        """Add a point; it is on the disk when this returns, as the checkpoint is that may follow."""
+        """Add a point; it is on the disk when this returns, as the checkpoint is that may follow.
+
+        Raises:
+            TrainingError: the disk is full; the points before this one are as they were.
+        """
         append_line(self._path, asdict(progress))
 
     def size(self) -> int:
@@ -91,16 +98,34 @@ class Follower:
 
 
 def append_line(path: Path, values: Mapping[str, Any]) -> None:
-    """Add JSON to a log as one line, durably."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    line = json.dumps(values) + "\n"
+    """Add JSON to a log as one line, durably.
+
+    Raises:
+        TrainingError: the disk is full; the lines before this one are as they were.
+    """
     # A leading newline ends what a killed writer may have left half written.
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    data = ("\n" + json.dumps(values) + "\n").encode()
+    room = f"room for a line of {path.name}"
+    with full_disk_told(path.parent, "free some and run again", room=room, kind=TrainingError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            _append_whole(descriptor, data)
+        finally:
+            os.close(descriptor)
+
+
+def _append_whole(descriptor: int, data: bytes) -> None:
+    before = os.fstat(descriptor).st_size
     try:
-        os.write(descriptor, ("\n" + line).encode())
+        rest = data
+        while rest:  # a disk that is nearly full takes a part, and says so the next time
+            rest = rest[os.write(descriptor, rest) :]
         os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    except OSError:
+        with suppress(OSError):  # readers pass over a half line
+            os.ftruncate(descriptor, before)
+        raise
 
 
 def _parse(line: bytes) -> Progress | None:

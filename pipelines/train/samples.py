@@ -6,7 +6,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from pipelines.data.disk import full_disk_told
 from pipelines.data.photos import PhotoSet
+from pipelines.errors import TrainingError
 from pipelines.pictures import Tile, contact_sheet
 from pipelines.records import write_atomic
 from pipelines.tasks import Example, Task
@@ -35,7 +37,11 @@ class Samples:
         self._clean = centre_crop(photos, 0, CROP_PX, task.scale * config.network.contract().multiple)
 
     def __call__(self, step: int, network: TunableNetwork) -> None:
-        """Write the picture of this step."""
+        """Write the picture of this step.
+
+        Raises:
+            TrainingError: the disk is full.
+        """
         clean = self._clean.to(network.device)
         example = self._task.degrade(clean, self._task.levels, (self._seed, "sample picture"))
         omegas = ends_and_default(network.space).to(network.device)
@@ -50,7 +56,9 @@ class Samples:
         ]
         buffer = io.BytesIO()
         contact_sheet([row for row in rows if row]).save(buffer, format="PNG")
-        write_atomic(self._folder / f"step-{step:08d}.png", buffer.getvalue())
+        room = f"room for the sample picture of step {step}"
+        with full_disk_told(self._folder, "free some and run again", room=room, kind=TrainingError):
+            write_atomic(self._folder / f"step-{step:08d}.png", buffer.getvalue())
 
     def _aims(self, example: Example, omegas: Tensor, titles: list[str]) -> list[Tile]:
         aims = [self._task.aim(example, omega.unsqueeze(0)) for omega in omegas]

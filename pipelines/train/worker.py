@@ -2,13 +2,10 @@
 
 import platform
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from pipelines.config import parse_section
 from pipelines.data.photos import PhotoSet
@@ -20,12 +17,11 @@ from pipelines.train.config import TrainConfig
 from pipelines.train.fingerprint import code_digest
 from pipelines.train.loop import Hooks, Job, train
 from pipelines.train.meter import Progress
+from pipelines.train.reduction import together
 from pipelines.train.runlog import RunLog
 from pipelines.train.samples import Samples
+from pipelines.train.versions import installed_versions
 from tunable_models import TunableNetwork
-
-NUMBERS = ("torch", "numpy", "albumentations")
-"""Packages on whose versions the numbers of a run depend."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +61,7 @@ class Assignment:
             fingerprint=fingerprint,
             root=str(root),
             code=code_digest(),
-            versions=_versions(),
+            versions=installed_versions(),
         )
 
     def plain(self) -> dict[str, Any]:
@@ -79,18 +75,13 @@ class Assignment:
             ConfigError: the node has another version of the package, or of what its numbers depend on.
         """
         wants = {**self.versions, "training code": self.code[:16]}
-        has = {**_versions(), "training code": code_digest()[:16]}
+        has = {**installed_versions(), "training code": code_digest()[:16]}
         for what, wanted in wants.items():  # versions first: other trees of code may be another Python's
             if wanted != (got := has.get(what, "none")):
                 raise ConfigError(
                     f"expected the driver's {what} ({wanted}) on node {platform.node()}, got {got}; install "
                     "the same version of tunable-zoo and its dependencies on every node"
                 )
-
-
-def _versions() -> dict[str, str]:
-    major, minor, _ = platform.python_version_tuple()
-    return {"Python": f"{major}.{minor}", **{name: version(name) for name in NUMBERS}}
 
 
 def work(assignment: Assignment, share: Share, device: torch.device, hooks: Hooks) -> None:
@@ -122,7 +113,7 @@ def work(assignment: Assignment, share: Share, device: torch.device, hooks: Hook
         validation=PhotoSet.open(held_out, cache_bytes) if held_out.is_dir() else None,
         root=root,
     )
-    more = replace(hooks, wrap=lambda module: _together(module, device, share.count))
+    more = replace(hooks, wrap=lambda module: together(module, device, share.count))
     train(job, _leading(more, job, folder) if job.leads else more)
 
 
@@ -141,10 +132,3 @@ def _leading(hooks: Hooks, job: Job, folder: Path) -> Hooks:
         hooks.at_checkpoint(step, network)
 
     return replace(hooks, report=report, at_checkpoint=at_checkpoint)
-
-
-def _together(module: nn.Module, device: torch.device, workers: int) -> nn.Module:
-    """The module whose gradients are averaged over the workers."""
-    if workers == 1:
-        return module
-    return DistributedDataParallel(module, device_ids=[device] if device.type == "cuda" else None)

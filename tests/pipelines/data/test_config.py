@@ -76,7 +76,20 @@ def test_keys_are_not_repeated_whatever_else_is_wrong() -> None:
     ],
 )
 def test_an_at_sign_elsewhere_is_none(url: str) -> None:
-    assert parse(source=url, mirror=url).source == url
+    assert parse(source=url, destination=url).source == url
+    if url.startswith("http"):
+        assert parse(mirror=url).mirror == url
+
+
+@pytest.mark.parametrize(
+    "url", ["s3://bucket/sets", "file:///data/sets", "elsewhere", "http://", "https:/host/a"]
+)
+def test_a_mirror_is_reached_over_http_alone(url: str) -> None:
+    with pytest.raises(
+        ConfigError,
+        match=rf"prepare.mirror: expected a URL .*http:// or https://.*prepare.source, got '{url}'",
+    ):
+        parse(mirror=url)
 
 
 def test_every_option_is_described() -> None:

@@ -1,11 +1,12 @@
 import errno
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from pipelines.data.disk import check_room, full_disk_told
-from pipelines.errors import DataError
+from pipelines.errors import DataError, TrainingError
 
 
 def test_what_fits_passes(tmp_path: Path) -> None:
@@ -24,6 +25,32 @@ def test_a_full_disk_is_told(tmp_path: Path, number: int) -> None:
         full_disk_told(tmp_path, "free some"),
     ):
         raise OSError(number, os.strerror(number))
+
+
+def test_how_much_was_wanted_and_is_free_is_told_where_it_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = SimpleNamespace(total=10**9, used=10**9, free=3 * 10**5)
+    monkeypatch.setattr("pipelines.data.disk.shutil.disk_usage", lambda folder: usage)
+    for number, got in (
+        (errno.ENOSPC, "No space left on device (0.30 MB free now)"),
+        (errno.EDQUOT, "quota"),
+    ):
+        with (
+            pytest.raises(TrainingError, match=r"^expected 5 MB in .*, got: .*; free some$") as told,
+            full_disk_told(tmp_path, "free some", room="5 MB", kind=TrainingError),
+        ):
+            raise OSError(number, os.strerror(number))
+        assert got in str(told.value)
+        assert ("free now" in str(told.value)) == (number == errno.ENOSPC)
+
+
+def test_a_folder_that_could_not_be_made_is_told_too(tmp_path: Path) -> None:
+    with (
+        pytest.raises(DataError, match=r"not-there, got: No space left on device; free some$"),
+        full_disk_told(tmp_path / "not-there", "free some"),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_other_errors_pass(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
+import errno
 import os
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from pipelines.errors import CheckpointError
+from pipelines.errors import CheckpointError, TrainingError
 from pipelines.train.checkpoint import MARKER, STATE, CheckpointStore
 
 
@@ -75,6 +78,54 @@ def test_damaged_ones_ahead_make_room(store: CheckpointStore, tmp_path: Path) ->
 def test_another_runs_checkpoint_does_not_count(store: CheckpointStore, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError):
         CheckpointStore(tmp_path / "run", "other").newest()
+
+
+def test_what_else_lies_among_them_is_passed_over(store: CheckpointStore, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder(tmp_path, 6), tmp_path / "run" / "step-00000006-good")
+    strays = [
+        "step-7",
+        "step-00000008~",
+        ".step-00000008.swp",
+        "step-000000009",
+        "step-best",
+        "step-٠٠٠٠٠٠٠٩",
+    ]
+    for stray in strays:
+        (tmp_path / "run" / stray).touch()
+    assert store.newest() == 6
+    store.save(10, state(10))
+    left = {path.name for path in (tmp_path / "run").iterdir()}
+    assert left == {copy.name, *strays, "step-00000006", "step-00000010"}
+
+
+def test_a_step_of_more_digits_is_one(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path / "run", "print")
+    for step in (99_999_999, 100_000_000):
+        store.save(step, state(step))
+    assert store.newest() == 100_000_000
+
+
+@pytest.mark.parametrize(
+    "step", ["pathlib.Path.mkdir", "pathlib.Path.open", "os.fsync", "pathlib.Path.rename"]
+)
+def test_a_full_disk_is_told_and_nothing_half_written_is_left(
+    store: CheckpointStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def full(*arguments: Any, **options: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(step, full)
+        with pytest.raises(
+            TrainingError,
+            match=rf"^expected 0\.\d\d MB for the checkpoint of step 8 in {tmp_path / 'run'}, got: No space "
+            r"left on device \(.* MB free now\); free some and run again",
+        ):
+            store.save(8, state(8))
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["step-00000004", "step-00000006"]
+    assert torch.equal(store.load(6)["x"], state(6)["x"])
+    store.save(8, state(8))
+    assert store.newest() == 8
 
 
 def test_a_crash_at_any_write_leaves_the_old_or_the_new(

@@ -1,3 +1,5 @@
+import errno
+import os
 import shutil
 from dataclasses import replace
 from typing import Any
@@ -6,9 +8,9 @@ import pytest
 
 from pipelines.config import parse_section
 from pipelines.data.photos import PhotoSet
-from pipelines.errors import CheckpointError
+from pipelines.errors import CheckpointError, TrainingError
 from pipelines.paths import Layout
-from pipelines.records import read_json
+from pipelines.records import read_json, write_json_atomic
 from pipelines.train.config import TrainConfig
 from pipelines.train.run import Run
 
@@ -81,7 +83,7 @@ def test_changed_code_is_accepted_on_request_and_recorded(config: TrainConfig, l
     after = with_code(before, layout, **{"pipelines/train/loop.py": "0"})
     told: list[str] = []
     after.accept(told.append)
-    assert "from step 4 on: changed code (pipelines/train/loop.py)" in told[0]
+    assert "from step 4 on: training code changed (pipelines/train/loop.py)" in told[0]
     assert after.store.load(4) == {"x": 1}
     assert begin(after)[0] == 4
     assert after.lineage == [{"fingerprint": before.identity, "step": 4, "code": ["pipelines/train/loop.py"]}]
@@ -92,6 +94,83 @@ def test_changed_code_is_accepted_on_request_and_recorded(config: TrainConfig, l
     after.store.save(2, {})
     after.accept(told.append)  # it has a checkpoint of its own by now
     assert len(told) == 1
+
+
+def under(run: Run, **versions: str) -> Run:
+    """The same run, under other versions."""
+    return replace(run, versions={**run.versions, **versions})
+
+
+def test_a_run_that_goes_on_under_other_versions_says_so_once_and_keeps_both(
+    config: TrainConfig, layout: Layout
+) -> None:
+    run = under(run_of(config, layout), torch="2.14.1", numpy="2.3")
+    begin(run)
+    run.store.save(4, {})
+    after = under(run, torch="2.15.0", numpy="2.4")
+    said = (
+        f"going on from step 4, in {run.folder}, with numpy 2.4, formerly 2.3; torch 2.15.0, formerly "
+        "2.14.1: numbers may differ from there on"
+    )
+    assert begin(after) == (4, [said])
+    assert begin(after) == (4, [f"going on from step 4, in {run.folder}"])
+    changed = {"numpy": {"was": "2.3", "is": "2.4"}, "torch": {"was": "2.14.1", "is": "2.15.0"}}
+    assert after.lineage == [{"fingerprint": run.identity, "step": 4, "versions": changed}]
+    assert read_json(run.folder / "run.json")["versions"] == after.versions
+
+
+def test_a_run_that_has_ended_keeps_the_versions_it_had(config: TrainConfig, layout: Layout) -> None:
+    run = run_of(config, layout)
+    begin(run)
+    run.store.save(config.steps, {})
+    after = under(run, torch="2.15.0")
+    assert begin(after) == (config.steps, [f"going on from step {config.steps}, in {run.folder}"])
+    assert after.lineage == []
+    assert read_json(run.folder / "run.json")["versions"] == run.versions
+
+
+def test_a_run_that_was_written_down_without_versions_goes_on(config: TrainConfig, layout: Layout) -> None:
+    run = run_of(config, layout)
+    begin(run)
+    run.store.save(4, {})
+    note = read_json(run.folder / "run.json")
+    del note["versions"]
+    write_json_atomic(run.folder / "run.json", note)
+    assert begin(run) == (4, [f"going on from step 4, in {run.folder}"])
+    assert read_json(run.folder / "run.json")["versions"] == run.versions
+
+
+def test_another_python_is_named_where_it_may_be_all_that_changed_the_code(
+    config: TrainConfig, layout: Layout
+) -> None:
+    before = under(run_of(config, layout), Python="3.10")
+    begin(before)
+    before.store.save(4, {})
+    after = under(with_code(before, layout, **{"pipelines/train/loop.py": "0"}), Python="3.11")
+    reason = (
+        "Python was 3.10, is 3.11, under which training code counts as changed even where it is the same "
+        f"(1 of {len(after.code)} files)"
+    )
+    assert begin(after)[1][0].endswith(f"since the last run {reason}")
+    told: list[str] = []
+    after.accept(told.append)
+    assert told == [f"accepted from step 4 on: {reason}"]
+    begin(after)
+    assert [list(event) for event in after.lineage] == [
+        ["code", "fingerprint", "step"],
+        ["fingerprint", "step", "versions"],
+    ]
+
+
+def test_a_full_disk_is_told(config: TrainConfig, layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    run = run_of(config, layout)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(TrainingError, match=rf"^expected room to write in {run.folder}, got: No space"):
+        begin(run)
+    assert list(run.folder.iterdir()) == []
 
 
 def test_only_code_may_differ(config: TrainConfig, layout: Layout) -> None:

@@ -1,7 +1,11 @@
+import errno
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from pipelines.errors import TrainingError
 from pipelines.train.meter import Progress
 from pipelines.train.runlog import Follower, RunLog
 
@@ -36,6 +40,52 @@ def test_a_half_written_line_does_not_spoil_the_next(tmp_path: Path) -> None:
         file.write('{"step": 3, "los')
     log.append(point(4))
     assert log.curve(until=9) == [point(2), point(4)]
+
+
+def takes(room: int) -> Callable[[int, bytes], int]:
+    """What writes on a disk that has room for so many bytes."""
+    real, left = os.write, [room]
+
+    def write(descriptor: int, data: bytes) -> int:
+        if not left[0]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written = real(descriptor, data[: left[0]])
+        left[0] -= written
+        return written
+
+    return write
+
+
+def full(descriptor: int) -> None:
+    raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+
+@pytest.mark.parametrize(("call", "put"), [("write", takes(0)), ("write", takes(50)), ("fsync", full)])
+def test_a_full_disk_is_told_and_no_half_line_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, put: Callable[..., int]
+) -> None:
+    log = RunLog(tmp_path)
+    log.append(point(2))
+    before = (tmp_path / "log.jsonl").read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, put)
+        with pytest.raises(
+            TrainingError, match=rf"^expected room for a line of log.jsonl in {tmp_path}, got: .*; free some"
+        ):
+            log.append(point(4))
+    assert (tmp_path / "log.jsonl").read_bytes() == before
+    log.append(point(4))
+    assert log.curve(until=9) == [point(2), point(4)]
+
+
+def test_a_line_that_is_taken_piece_by_piece_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: real(descriptor, data[:7]))
+    log = RunLog(tmp_path)
+    log.append(point(2))
+    assert log.read()[0] == [point(2)]
 
 
 def test_reading_goes_on_where_it_ended(tmp_path: Path) -> None:

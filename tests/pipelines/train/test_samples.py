@@ -1,3 +1,5 @@
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +8,10 @@ from PIL import Image
 
 from pipelines.config import parse_section
 from pipelines.data.photos import write_photos
+from pipelines.errors import TrainingError
+from pipelines.tasks import make_task
 from pipelines.train.config import TrainConfig
+from pipelines.train.loop import Job
 from pipelines.train.samples import Samples
 from pipelines.train.validation import ends_and_default
 from tiny_tasks import NAMES, tiny_config, tiny_task
@@ -32,3 +37,18 @@ def test_every_task_has_a_picture_of_its_settings(name: str, tmp_path: Path) -> 
         columns = len(ends_and_default(network.space))
         assert picture.width >= columns * 44
         assert picture.height >= 2 * 30
+
+
+def test_a_full_disk_is_told(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    task = make_task(job.config.task, tmp_path)
+    samples = Samples(tmp_path, job.photos, task, job.config)
+    network = job.config.network.make(task.space, 0).eval()
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(
+        TrainingError, match=r"^expected room for the sample picture of step 4 in .*; free some"
+    ):
+        samples(4, network)
+    assert list((tmp_path / "samples").iterdir()) == []
