@@ -55,7 +55,9 @@ class ComputeConfig(Section):
     address: str | None = None
     """A Ray cluster to join, as RAY_ADDRESS would say; none starts a private one for this stage."""
     max_failures: int = Field(default=2, ge=0)
-    """How often Ray restarts the workers from the last checkpoint."""
+    """How often Ray restarts the workers from the last checkpoint after one failed or was lost, counted over
+    the whole launch and never anew. Not counted are a node of which the cluster says that it is taken back
+    (a preemption), and workers that do not come to start."""
     resize_every_s: float = Field(default=60.0, gt=0)
     """With elastic workers, seconds between looks for nodes that came."""
     keep_checkpoints: int = Field(default=2, ge=1)

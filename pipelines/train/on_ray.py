@@ -8,8 +8,7 @@ whole.
 
 import os
 import shutil
-import threading
-import time
+import traceback
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -20,18 +19,28 @@ import ray.exceptions
 import ray.train
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer, get_device
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+from torch.distributed import DistError
 
 from pipelines.cluster import ray_cluster, watched
-from pipelines.errors import CheckpointError, ConfigError, DivergedError, LoaderError, TrainingError
+from pipelines.errors import (
+    CheckpointError,
+    ConfigError,
+    DivergedError,
+    LoaderError,
+    TrainingError,
+    is_expected,
+)
 from pipelines.progress import tell
 from pipelines.records import read_json, write_json_atomic
 from pipelines.train.batches import Share
 from pipelines.train.config import ComputeConfig
+from pipelines.train.flag import ASK_EVERY_S, Flag, Poll, refuse
 from pipelines.train.gauges import show
 from pipelines.train.loop import Hooks, Stopped
+from pipelines.train.mark import Mark
 from pipelines.train.meter import Progress
 from pipelines.train.room import Room
+from pipelines.train.silence import Silence
 from pipelines.train.startup import Startup
 from pipelines.train.worker import Assignment, work
 from tunable_models import TunableError
@@ -40,9 +49,12 @@ OUTCOME = "outcome.json"
 """What workers leave when they end before the last step: ``{"fault": sentence}`` or ``{"stopped": step}``."""
 
 LASTING = (ConfigError, CheckpointError, TrainingError, TunableError)
-"""Errors that another try would meet again."""
+"""Errors that another try would meet again.
 
-ASK_EVERY_S = 0.5
+No DataError, though a damaged file stays damaged: it is also what a server that is away and a file system
+that hesitates become, and those pass. One that is truly damaged costs the restarts, and is told after them.
+"""
+
 UNHEARD_S = 30.0
 """When no worker has asked the flag for so long, none is there to stop."""
 
@@ -60,7 +72,7 @@ def run_on_ray(assignment: Assignment, compute: ComputeConfig, hooks: Hooks) -> 
         ConfigError: there is no cluster at the address, it is too small, or a node has other code.
         Stopped: ``hooks.stop`` asked to.
         TrainingError: a worker failed more often than ``compute.max_failures`` allows, or the loop itself
-            refuses to go on.
+            refuses to go on, or a worker's node does not see the folder.
     """
     folder = Path(assignment.folder)
     # A fresh name each time: Ray resumes whatever stands under an old one, whatever the params say now.
@@ -72,20 +84,21 @@ def run_on_ray(assignment: Assignment, compute: ComputeConfig, hooks: Hooks) -> 
     try:
         with ray_cluster(compute.address, num_cpus=compute.most_workers * compute.threads) as private:
             _check_room(compute, private=private)
-            flag = _flag_here()
+            flag = Flag()
             settings = {
                 "assignment": assignment.plain(),
-                "flag": flag,
+                "mark": Mark.leave(folder / "ray" / name).plain(),
+                "flag": flag.handle,
                 "startup": startup.mark("cluster").plain(),
                 "at_checkpoint": hooks.at_checkpoint,
             }
             trainer = _trainer(compute, settings, folder, name)
-            _watch(trainer.fit, flag, hooks.stop)
+            _watch(trainer.fit, flag, Silence(compute, flag), hooks.stop)
     except (ray.train.TrainingFailedError, ray.exceptions.RayError) as error:
         _look_at_outcome(folder / OUTCOME)
         raise TrainingError(f"training failed on Ray: {_cause(error)}") from error
     finally:
-        shutil.rmtree(folder / "ray" / name, ignore_errors=True)
+        shutil.rmtree(folder / "ray" / name, ignore_errors=True)  # with the mark
     _look_at_outcome(folder / OUTCOME)
 
 
@@ -122,70 +135,31 @@ def _trainer(compute: ComputeConfig, settings: dict[str, Any], folder: Path, nam
     )
 
 
-def _watch(fit: Callable[[], object], flag: Any, stop: Callable[[], bool]) -> None:
-    """Run ``fit`` to its end, and hand a wish to stop on while it runs.
+def _watch(fit: Callable[[], object], flag: Flag, silence: Silence, stop: Callable[[], bool]) -> None:
+    """Run ``fit`` to its end, hand a wish to stop on while it runs, and say when nobody is there.
 
     Raises:
         Stopped: somebody asked to, and there is no worker that could.
+        TrainingError: a worker cannot reach the run's folder.
     """
 
     def look() -> None:
-        if stop() and _raise_flag(flag) > UNHEARD_S:
-            raise Stopped(None)  # which ends what Ray has begun
+        wished = stop()
+        news = flag.news(up=wished)
+        if news is None:
+            return
+        # What is raised here ends what Ray has begun.
+        if news.refusal is not None:
+            raise TrainingError(news.refusal)
+        if wished and news.silent_s > UNHEARD_S:
+            raise Stopped(None)
+        silence(news.silent_s)
 
     watched(fit, look, ASK_EVERY_S)
 
 
-def _raise_flag(flag: Any) -> float:
-    """Tell the workers to stop; seconds since the last of them asked."""
-    try:
-        return float(ray.get(flag.set.remote()))
-    except ray.exceptions.RayError:  # Ray is ending, and with it what would have to be told
-        return 0.0
-
-
-@ray.remote(num_cpus=0)
-class _Flag:
-    """Whether somebody asked the driver to stop, for workers on other machines."""
-
-    def __init__(self) -> None:
-        self._up, self._asked = False, time.monotonic()
-
-    def set(self) -> float:
-        self._up = True
-        return time.monotonic() - self._asked
-
-    def is_up(self) -> bool:
-        self._asked = time.monotonic()
-        return self._up
-
-
-def _flag_here() -> Any:
-    """A flag on the driver's node, so that it lives as long as the driver."""
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    return _Flag.options(scheduling_strategy=here).remote()  # type: ignore[attr-defined]
-
-
-class _Poll:
-    """Asks the flag now and then, in a thread; called, it gives the last answer."""
-
-    def __init__(self, flag: Any) -> None:
-        self._flag, self._up = flag, False
-        threading.Thread(target=self._ask, name="stop-flag", daemon=True).start()
-
-    def __call__(self) -> bool:
-        return self._up
-
-    def _ask(self) -> None:
-        while True:  # also when it is up, so that the driver knows that somebody still stops
-            try:
-                self._up = ray.get(self._flag.is_up.remote())
-            except ray.exceptions.RayError:
-                return  # the driver is gone, and Ray ends this worker too
-            time.sleep(ASK_EVERY_S)
-
-
 def _worker(settings: dict[str, Any]) -> None:
+    _require_mark(settings)
     assignment = Assignment(**settings["assignment"])
     if (Path(assignment.folder) / OUTCOME).exists():
         return  # one of the workers before this one said why the run is over
@@ -202,7 +176,7 @@ def _worker(settings: dict[str, Any]) -> None:
 
     leading = Hooks(
         report=report,
-        stop=_Poll(settings["flag"]),
+        stop=Poll(settings["flag"]),
         at_checkpoint=settings["at_checkpoint"],
         ready=lambda: startup.mark("network").write(Path(assignment.folder)),
     )
@@ -218,6 +192,20 @@ def _worker(settings: dict[str, Any]) -> None:
         _leave(assignment, {"fault": str(error), "diverged": isinstance(error, DivergedError)})
         if share.count > 1:
             raise  # the others may be waiting for this one
+
+
+def _require_mark(settings: dict[str, Any]) -> None:
+    """Refuse to begin on a node that does not see the driver's folder.
+
+    Raises:
+        TrainingError: it does not.
+    """
+    try:
+        Mark(**settings["mark"]).require()
+    except TrainingError as error:
+        # Not by the outcome, which nobody would find; and Ray alone would try again before it tells.
+        refuse(settings["flag"], str(error))
+        raise
 
 
 def _report(progress: Progress) -> None:
@@ -240,10 +228,29 @@ def _look_at_outcome(path: Path) -> None:
 
 def _cause(error: BaseException) -> str:
     """The last line of what a worker said, not Ray's whole traceback; and what helps, if it is known."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    last = lines[-1] if lines else type(error).__name__
+    last = _last_line(error)
     if isinstance(error, ray.exceptions.RayActorError):
         return f"Ray's controller of the run died ({last}); run again to go on from the last checkpoint"
+    if isinstance(error, ray.train.WorkerGroupError) and (failure := _culprit(error)):
+        last = str(failure) if is_expected(failure) else _last_line(failure, named=True)
     if "ModuleNotFoundError" in last:
         return f"{last}; install tunable-zoo[pipelines] on every node of the cluster"
     return last
+
+
+def _culprit(error: ray.train.WorkerGroupError) -> Exception | None:
+    """The failure that the others follow from, if it can be told: when a worker ends, its peers lose it."""
+    failures = [error.worker_failures[rank] for rank in sorted(error.worker_failures)]
+    causes = [failure for failure in failures if not _lost_peer(failure)]
+    return next((failure for failure in causes if is_expected(failure)), causes[0] if causes else None)
+
+
+def _lost_peer(error: Exception) -> bool:
+    """Whether the process group says that another worker is gone; of gloo it is a plain RuntimeError."""
+    return isinstance(error, DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error))
+
+
+def _last_line(error: BaseException, *, named: bool = False) -> str:
+    text = "".join(traceback.format_exception_only(error)) if named else str(error)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

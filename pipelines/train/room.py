@@ -40,13 +40,20 @@ class Room:
         return self.fit >= self.compute.most_workers
 
     def __str__(self) -> str:
-        compute = self.compute
-        one = f"{compute.threads} CPUs" + " and 1 GPU" * compute.use_gpu
-        totals = (f"{sum(node.get(kind, 0) for node in self.nodes):g} {kind}s" for kind in ("CPU", "GPU"))
-        least, most = compute.least_workers, compute.most_workers
-        asked = f"{least}" if least == most else f"{least} to {most}"
-        have = f"{len(self.nodes)} nodes with {', '.join(totals)}"
-        return f"{asked} workers with {one} each; {have} have room for {self.fit}"
+        have = f"{len(self.nodes)} nodes with {amounts(self.nodes)}"
+        return f"{asked(self.compute)}; {have} have room for {self.fit}"
+
+
+def asked(compute: ComputeConfig) -> str:
+    """The workers of a run, in words."""
+    least, most = compute.least_workers, compute.most_workers
+    count = f"{least}" if least == most else f"{least} to {most}"
+    return f"{count} workers with {compute.threads} CPUs{' and 1 GPU' * compute.use_gpu} each"
+
+
+def amounts(nodes: Sequence[Resources]) -> str:
+    """What all of them have together, in words."""
+    return ", ".join(f"{sum(node.get(kind, 0) for node in nodes):g} {kind}s" for kind in ("CPU", "GPU"))
 
 
 def _fit(node: Resources, compute: ComputeConfig) -> int:

@@ -1,5 +1,6 @@
 """Real runs on Ray Train: workers are killed on the way, asked to stop, and found to have other code."""
 
+import pickle
 import signal
 import threading
 import time
@@ -14,18 +15,23 @@ import psutil
 import pytest
 import ray
 import torch
+from torch.distributed import DistBackendError
 
+from pipelines.cluster import ray_cluster
 from pipelines.config import parse_section
-from pipelines.errors import ConfigError, TrainingError
+from pipelines.errors import ConfigError, DataError, TrainingError
 from pipelines.paths import Layout
+from pipelines.train import on_ray, silence
 from pipelines.train.checkpoint import CheckpointStore
 from pipelines.train.config import TrainConfig
 from pipelines.train.local import run_local
 from pipelines.train.loop import Hooks, Stopped
+from pipelines.train.mark import Mark
 from pipelines.train.on_ray import _cause, run_on_ray
 from pipelines.train.runlog import RunLog
 from pipelines.train.startup import read_startup
 from pipelines.train.worker import Assignment
+from tunable_models import TunableError
 
 STEPS = 300
 
@@ -146,6 +152,41 @@ def test_a_node_with_other_code_is_told(config: TrainConfig, layout: Layout) -> 
         run_on_ray(other, two.compute, Hooks())
 
 
+def test_a_node_that_does_not_see_the_folder_is_told_before_it_trains_on_its_own(
+    config: TrainConfig, layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = options(config, {"workers": 1, "threads": 1, "max_failures": 3})
+    elsewhere = Mark(str(layout.root / "elsewhere"), "word")
+    monkeypatch.setattr(Mark, "leave", lambda folder: elsewhere)
+    # From its beginning: by the worker itself, and not by Ray after three more tries.
+    with pytest.raises(TrainingError, match=r"^expected node .* to see the driver's folder .*elsewhere"):
+        run_on_ray(assign(one, layout, "run"), one.compute, Hooks())
+    assert not (layout.state / "run" / "checkpoints").exists()
+
+
+def test_a_cluster_without_room_is_told_and_a_wish_to_stop_ends_the_wait(
+    config: TrainConfig,
+    layout: Layout,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(silence, "SILENT_S", 2.0)
+    monkeypatch.setattr(on_ray, "UNHEARD_S", 3.0)
+    one, said = options(config, {"workers": 1, "threads": 1}), list[str]()
+
+    def stop() -> bool:
+        said.append(capsys.readouterr().out)
+        return "no worker is running: 1 workers with 1 CPUs each asked for, free now: 0 CPUs" in "".join(said)
+
+    with ray_cluster(None, num_cpus=1):
+        holder = ray.remote(num_cpus=1)(dict).remote()
+        ray.get(holder.__ray_ready__.remote())
+        with pytest.raises(Stopped) as stopped:
+            run_on_ray(assign(one, layout, "run"), one.compute, Hooks(stop=stop))
+    assert stopped.value.step is None
+    assert "".join(said).count("no worker is running") == 1
+
+
 def test_a_gpu_that_is_not_there_is_told(config: TrainConfig, layout: Layout) -> None:
     one = options(config, {"workers": 1, "use_gpu": True})
     with pytest.raises(
@@ -179,3 +220,26 @@ def test_causes_are_one_sentence_with_what_helps() -> None:
     missing = RuntimeError("Traceback\n  ...\nModuleNotFoundError: No module named 'pipelines'")
     assert _cause(missing).endswith("install tunable-zoo[pipelines] on every node of the cluster")
     assert _cause(RuntimeError("a\nb\n")) == "b"
+
+
+LOST = RuntimeError("[gloo/transport/tcp/pair.cc:561] Connection closed by peer [127.0.0.1]:18150. GLHF!")
+
+
+@pytest.mark.parametrize(
+    ("failures", "cause"),
+    [
+        (
+            [LOST, ValueError("odd"), DataError("a shard is damaged; prepare again")],
+            "a shard is damaged; prepare again",
+        ),
+        ([LOST, TunableError("expected 2 controls, got 3")], "expected 2 controls, got 3"),
+        ([LOST, ValueError("odd\nsize")], "size"),
+        ([DistBackendError("NCCL error"), MemoryError("no more")], "MemoryError: no more"),
+        ([LOST, DistBackendError("NCCL error")], "of rank 1"),
+    ],
+)
+def test_the_worker_that_failed_first_is_named_and_not_those_that_lost_it(
+    failures: list[Exception], cause: str
+) -> None:
+    error = ray.train.WorkerGroupError("of rank 0\nof rank 1", dict(enumerate(failures)))
+    assert _cause(pickle.loads(pickle.dumps(error))) == cause
