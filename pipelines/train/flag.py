@@ -26,7 +26,7 @@ class News:
 
     Attributes:
         silent_s: seconds since a worker last asked, or since the flag was made.
-        refusal: why a worker will not begin, in a sentence.
+        refusal: why a worker cannot begin, or go on, in a sentence.
     """
 
     silent_s: float
@@ -85,7 +85,7 @@ class _Flag:
 
 
 def refuse(handle: Any, sentence: str) -> None:
-    """On a worker: tell the driver why this one will not begin."""
+    """On a worker: tell the driver why this one cannot begin, or go on."""
     ray.get(handle.refuse.remote(sentence))
 
 

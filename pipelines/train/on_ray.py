@@ -189,7 +189,11 @@ def _worker(settings: dict[str, Any]) -> None:
         raise  # and be started again, as after everything that may pass, such as a server that is away
     except LASTING as error:
         # The same steps would fail in the same way, so whoever is started again only finds this.
-        _leave(assignment, {"fault": str(error), "diverged": isinstance(error, DivergedError)})
+        try:
+            _leave(assignment, {"fault": str(error), "diverged": isinstance(error, DivergedError)})
+        except OSError:  # the fault may be that very disk
+            refuse(settings["flag"], str(error))
+            raise error from None
         if share.count > 1:
             raise  # the others may be waiting for this one
 
