@@ -18,7 +18,14 @@ from types import TracebackType
 from typing import Protocol, Self, TextIO, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TextColumn,
+)
 from rich.table import Column
 from rich.text import Text
 
@@ -94,10 +101,11 @@ class Display:
 
     Args:
         label: the words before the numbers.
-        total: units of the whole work.
+        total: units of the whole work; None for work that has no end by itself.
         done: units that were there already, of a run that goes on.
         unit: in the singular.
         rated: what is counted a second, in the plural.
+        limit_s: seconds from the beginning after which the work ends, whatever is done by then.
         quiet: show nothing but what :meth:`say` is given.
         stream: to show it on; standard output by default.
 
@@ -111,16 +119,17 @@ class Display:
         self,
         label: str,
         *,
-        total: int,
+        total: int | None,
         done: int = 0,
         unit: str = "step",
         rated: str = "images",
+        limit_s: float | None = None,
         quiet: bool = False,
         stream: TextIO | None = None,
     ) -> None:
         self._words = _Words(label, total, unit, rated)
         self._first, self._state, self._quiet = done, _State(done), quiet
-        self._stream = stream
+        self._stream, self._limit_s = stream, limit_s
         # Of the thread that holds it, so that a signal handler may say something at any moment.
         self._lock = threading.RLock()
 
@@ -154,7 +163,7 @@ class Display:
         Args:
             done: units so far, those of the beginning included.
             rate: how many of what is rated a second.
-            left_s: seconds to the end; by default from the mean speed so far.
+            left_s: seconds to the end; by default from the mean speed so far and the limit.
             facts: texts by name: the first one, in brackets after it those that it is made of, and
                 ``memory``, which stands behind the speed.
         """
@@ -176,9 +185,13 @@ class Display:
         with self._lock:
             self._surface.say(line)
 
-    def _left_s(self, done: int) -> float:
-        elapsed_s = time.monotonic() - self._started
-        return elapsed_s / max(done - self._first, 1) * (self._words.total - done)
+    def _left_s(self, done: int) -> float | None:
+        elapsed_s, total, ends = time.monotonic() - self._started, self._words.total, list[float]()
+        if total is not None:
+            ends.append(elapsed_s / max(done - self._first, 1) * (total - done))
+        if self._limit_s is not None:
+            ends.append(self._limit_s - elapsed_s)
+        return min(ends, default=None)
 
 
 @dataclass(frozen=True)
@@ -186,7 +199,7 @@ class _Words:
     """How a state reads."""
 
     label: str
-    total: int
+    total: int | None
     unit: str
     rated: str
 
@@ -210,7 +223,8 @@ class _Words:
         return parts + ([f"{_clock(state.left_s)} left"] if state.left_s is not None else [])
 
     def _head(self, state: _State) -> str:
-        return f"{self.label}  {self.unit} {state.done}/{self.total}"
+        of = "" if self.total is None else f"/{self.total}"
+        return f"{self.label}  {self.unit} {state.done}{of}"
 
 
 class _Lines:
@@ -242,7 +256,7 @@ class _Bar:
             SpinnerColumn("line"),  # turns though nothing is done yet; in characters that every terminal has
             TextColumn("{task.description}", markup=False, table_column=_never_cut(words.label)),
             BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=4)),
-            MofNCompleteColumn(table_column=_never_cut(f"{words.total}/{words.total}")),
+            _count(words.total),
             TextColumn(
                 "{task.fields[numbers]}",
                 markup=False,
@@ -265,6 +279,12 @@ class _Bar:
 
     def close(self) -> None:
         self._bar.stop()
+
+
+def _count(total: int | None) -> ProgressColumn:
+    if total is None:  # rich would write 3/?
+        return TextColumn("{task.completed}", table_column=_never_cut(""))
+    return MofNCompleteColumn(table_column=_never_cut(f"{total}/{total}"))
 
 
 def _never_cut(text: str) -> Column:

@@ -6,6 +6,7 @@ from pipelines.doctor.examine import findings
 from pipelines.doctor.finding import About, Finding
 from pipelines.doctor.options import read_options
 from pipelines.doctor.plan import plan
+from pipelines.doctor.ports import cluster_address
 from pipelines.doctor.report import report
 from pipelines.errors import is_expected
 from pipelines.paths import Layout
@@ -35,7 +36,8 @@ def dry_run(stage: str, layout: Layout) -> bool:
     if options.train is not None and stage in ("train", ALL):
         found += _planned(plan(options.train, layout))
     if options.train is not None and options.search is not None and stage == "search":
-        found += _planned(search_plan(Search(config=options.search, base=options.train, layout=layout)))
+        search = Search(config=options.search, base=options.train, layout=layout)
+        found += _planned(search_plan(search, cluster_address(options.train.compute.address)))
     return report([*found, *findings(layout, None if stage == ALL else stage)])
 
 

@@ -5,11 +5,19 @@ In ``params.yaml``::
     alpha: 0.5                                # a value
     alpha: [0.25, 0.5, 1.0]                   # one of these
     alpha: {low: 0.1, high: 2.0, log: true}   # anything in between
+
+Where a vector may stand, such as the ``mean`` of truncated-normal, it has brackets of its own::
+
+    mean: 0.5                                 # a number
+    mean: [0.2, 0.9]                          # one of these numbers
+    mean: [[0.2, 0.9]]                        # a vector
+    mean: [[0.2, 0.9], [0.9, 0.2]]            # one of these vectors
 """
 
-from typing import Any, Generic, Literal, Self, TypeVar
+import math
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import model_validator
+from pydantic import BeforeValidator, model_validator
 
 from pipelines.config import Section
 from tunable_models.bases import BasisName
@@ -39,6 +47,11 @@ class Choice(Section, Generic[V]):
         if not self.values and type(self).model_fields.keys() == {"values"}:
             raise ValueError("an empty list leaves nothing to choose from")
         return self
+
+    @property
+    def size(self) -> float:
+        """How many values there are; infinite for a range of real numbers."""
+        return len(self.values)
 
 
 class Numbers(Choice[N], Generic[N]):
@@ -80,10 +93,34 @@ class Numbers(Choice[N], Generic[N]):
             raise ValueError(f"expected a range, got the list {list(self.values)}")
         return self.low, self.high
 
+    @property
+    def size(self) -> float:
+        """How many values there are; infinite for a range of real numbers."""
+        if self.values:
+            return len(self.values)
+        low, high = self.ends
+        return high - low + 1 if isinstance(low, int) else math.inf
+
+
+class Vectors(Choice[tuple[float, ...]]):
+    """A list of vectors."""
+
+
+def vector_text(vector: tuple[float, ...]) -> str:
+    """A vector as points of a search name it, which are read back from JSON and put into tables."""
+    return str(list(vector))
+
+
+def _numbers_or_vectors(given: Any) -> Any:
+    if given is None or isinstance(given, Choice):
+        return given
+    nested = isinstance(given, (tuple, list)) and any(isinstance(item, (tuple, list)) for item in given)
+    return (Vectors if nested else Floats).model_validate(given)
+
 
 Floats = Numbers[float]
 Ints = Numbers[int]
 Groups = Choice[int | Literal["sample", "batch"]]
 Bases = Choice[BasisName]
 Ranks = Choice[int | None]
-AnyAxis = Choice[Any] | Floats | Ints
+FloatsOrVectors = Annotated[Floats | Vectors, BeforeValidator(_numbers_or_vectors)]

@@ -68,10 +68,16 @@ class Book:
         return order
 
     def started(self, folder: Path) -> None:
-        """A trial begins, or begins again."""
-        if folder in self._tracked or _over(folder):
+        """A trial begins, or begins again; one that is over only tells again what it knows."""
+        if folder in self._tracked:
             return
         self._tracked.add(folder)
+        if self._over(folder):
+            self._mirror.follow(folder)
+        else:
+            self._track(folder)
+
+    def _track(self, folder: Path) -> None:
         order = self._orders[folder]
         tags = {
             "stage": "search",
@@ -103,13 +109,21 @@ class Book:
             self._show()
 
     def close(self) -> None:
-        """Whatever still is under way is not any more."""
+        """Whatever still is under way is not any more; trials that did not begin again are tracked too."""
         for folder, order in self._orders.items():
             self._end(folder, order.record())
+            if folder not in self._tracked:
+                self._mirror.follow(folder)
 
     def _end(self, folder: Path, record: TrialRecord) -> None:
-        if not _over(folder):
-            RunFolder(folder).end(STATUS.get(record.state, "KILLED"))
+        status = STATUS.get(record.state, "KILLED")
+        if _told(folder) != status:  # or it would seem to have ended just now
+            RunFolder(folder).end(status)
+
+    def _over(self, folder: Path) -> bool:
+        """Whether a trial's MLflow run was told an end that another try will not change."""
+        status, lasting = _told(folder), self._orders[folder].outcome().get("lasting", False)
+        return status == "FINISHED" or (status == "FAILED" and lasting)
 
     def _show(self) -> None:
         name = self._objective.name
@@ -122,7 +136,7 @@ class Book:
         append_line(self._search.folder / "log.jsonl", line)
 
 
-def _over(folder: Path) -> bool:
-    """Whether a trial's MLflow run was told its end, and will not have another one."""
+def _told(folder: Path) -> Status | None:
+    """What a trial's MLflow run was told last of how it stands; None if there is none."""
     plan = RunFolder(folder).plan()
-    return plan is not None and plan.status in ("FINISHED", "FAILED")
+    return plan.status if plan else None

@@ -34,9 +34,14 @@ class Clock:
         """So far."""
         return self._before + time.monotonic() - self._began
 
+    @property
+    def left_s(self) -> float | None:
+        """Of the budget; None without an end."""
+        return None if self.minutes is None else 60 * self.minutes - self.spent_s
+
     def up(self) -> bool:
         """Whether the budget is spent; asked now and then, it also writes down what is."""
         if self.spent_s - self._saved >= SAVE_EVERY_S:
             self._saved = self.spent_s
             write_json_atomic(self.folder / SPENT, {"seconds": round(self.spent_s, 1)})
-        return self.minutes is not None and self.spent_s >= 60 * self.minutes
+        return self.left_s is not None and self.left_s <= 0

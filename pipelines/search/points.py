@@ -1,4 +1,4 @@
-"""Points of a search space: all of a grid, or drawn at random."""
+"""Points of a search space: how many there are, all of a grid, or drawn at random."""
 
 import itertools
 import math
@@ -8,8 +8,20 @@ import numpy as np
 
 from pipelines.errors import ConfigError
 from pipelines.search.axes import Numbers, Value
-from pipelines.search.space import Axis
+from pipelines.search.space import DISTRIBUTION, Axis
 from pipelines.search.trial_record import Point
+
+
+def size(axes: Sequence[Axis]) -> float:
+    """How many points there are; infinite with a range of real numbers."""
+    titles = next((axis.domain.values for axis in axes if axis.name == DISTRIBUTION), ("",))
+    return sum(_size(axes, {DISTRIBUTION: title}) for title in titles)
+
+
+def _size(axes: Sequence[Axis], point: Point) -> float:
+    """How many there are of one distribution."""
+    applying = (axis for axis in axes if axis.name != DISTRIBUTION and axis.applies(point))
+    return math.prod(axis.domain.size for axis in applying)
 
 
 def grid(axes: Sequence[Axis]) -> list[Point]:
@@ -36,11 +48,11 @@ def _with(point: Point, axis: Axis) -> list[Point]:
 
 
 def drawn(axes: Sequence[Axis], seed: int) -> Iterator[Point]:
-    """Random points, each once: without end, or until a space of lists has no other.
+    """Random points, each once: without end, or until a space of lists and whole numbers has no other.
 
     The same ones for the same seed, however many are taken.
     """
-    count = len(grid(axes)) if all(axis.domain.values for axis in axes) else math.inf
+    count = size(axes)
     seen: set[frozenset[tuple[str, Value]]] = set()
     for index in itertools.count():
         if len(seen) == count:

@@ -7,6 +7,7 @@ from ray.tune.search import Searcher
 
 from pipelines.errors import ConfigError
 from pipelines.search.order import Order
+from pipelines.search.trainable import ATTEMPTS, passed_over, too_many
 from pipelines.search.trial import FOLDER
 from pipelines.search.trial_record import Point
 
@@ -14,7 +15,6 @@ Place = Callable[[Point, int], Order]
 """Makes the order of a point and a seed, and writes it down."""
 
 SEED = "seed"
-ATTEMPTS = 50
 
 
 class Listed(Searcher):
@@ -60,8 +60,9 @@ class Orders(Searcher):
         Raises:
             ConfigError: one point after the other cannot be trained.
         """
-        for attempt in range(ATTEMPTS):
-            name = self._names[trial_id] = f"{trial_id}-{attempt}"
+        refused = 0
+        while True:
+            name = self._names[trial_id] = f"{trial_id}-{refused}"
             proposed: Any = self._searcher.suggest(name)
             if proposed is None or proposed == Searcher.FINISHED:
                 return proposed
@@ -70,8 +71,10 @@ class Orders(Searcher):
                 return {FOLDER: str(self._place(point, point.pop(SEED, self._seed)).folder)}
             except ConfigError as error:
                 self._searcher.on_trial_complete(name, error=True)
-                self._tell(str(error))
-        raise ConfigError(f"search.space: {ATTEMPTS} points in a row cannot be trained; narrow the space")
+                refused += 1
+                if refused == ATTEMPTS:
+                    raise too_many(error) from error
+                self._tell(passed_over(error))
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """A score."""

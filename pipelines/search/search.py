@@ -1,21 +1,32 @@
 """A search: its options, what every trial starts from, and where its state lies."""
 
-import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from pipelines.paths import Layout
 from pipelines.search.config import SearchConfig
-from pipelines.search.points import drawn, grid
+from pipelines.search.points import drawn, grid, size
 from pipelines.search.scoring.measures import MEASURES, check_objectives
 from pipelines.search.scoring.scorer import Scorer
+from pipelines.search.space import Axis
+from pipelines.search.trainable import all_of, some_of
 from pipelines.search.trial_record import Objective, Point
 from pipelines.tasks import make_task
 from pipelines.train.config import ComputeConfig, TrainConfig
 from pipelines.trained import load_folder
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """Points that are known beforehand, and a sentence about each that was passed over."""
+
+    points: list[Point]
+    notes: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +57,18 @@ class Search:
 
     @property
     def count(self) -> int | None:
-        """How many trials there will be, every seed counted; None without an end."""
-        config, axes = self.config, list(self.config.space.axes())
-        ends = config.algorithm == "grid" or all(axis.domain.values for axis in axes)
-        # Optuna may propose a point again.
-        whole = len(grid(axes)) if ends and config.algorithm != "optuna" else math.inf
-        count = min(whole, config.trials or math.inf)
-        return None if count == math.inf else int(count) * len(config.seeds)
+        """How many trials there will be at most, every seed counted; None without an end.
+
+        Raises:
+            ConfigError: as for :meth:`points`.
+        """
+        if self._listed is not None:
+            count: float = len(self._listed.points)
+        elif self.config.algorithm == "random":
+            count = size(self._axes)
+        else:  # Optuna may propose a point again
+            count = self.config.trials or math.inf
+        return None if count == math.inf else int(count) * len(self.config.seeds)
 
     def objectives(self) -> list[Objective]:
         """What is optimised.
@@ -69,21 +85,45 @@ class Search:
         """Of every trial."""
         return Scorer.of(self.base, self.config.measure, self.layout)
 
-    def points(self) -> Iterator[Point]:
-        """Of a grid, or drawn; where they have an end, all of them can be trained. Optuna has its own.
+    def points(self, tell: Callable[[str], None]) -> Iterator[Point]:
+        """Of a grid, or drawn: each can be trained, and no two are the same run. Optuna has its own.
+
+        A search that goes on gets the same ones in the same order, and more for a larger budget.
+
+        Args:
+            tell: gets a sentence about each drawn point that is passed over.
 
         Raises:
-            ConfigError: one cannot.
+            ConfigError: a point of a grid cannot be trained, or is the same run as another; so many drawn
+                ones cannot be that nothing is found; or the space does not fit the task.
         """
+        self.config.space.check(make_task(self.base.task, self.layout.root).space)
+        if self._listed is None:
+            return self._drawn(tell) if self.config.algorithm == "random" else iter(())
+        for sentence in self._listed.notes:
+            tell(sentence)
+        return iter(self._listed.points)
+
+    @cached_property
+    def _listed(self) -> _Listed | None:
+        """The points that are known before any is trained; None where there may be no end, and of Optuna."""
         config = self.config
-        axes = list(config.space.axes())
-        points = iter(grid(axes)) if config.algorithm == "grid" else drawn(axes, config.seed)
-        if self.count is None or config.algorithm == "optuna":
-            return points
-        listed = list(itertools.islice(points, config.trials))
-        for point in listed:
-            self.trial(point, config.seeds[0])
-        return iter(listed)
+        if config.algorithm == "grid":
+            return _Listed([*all_of(grid(self._axes)[: config.trials], self._with_first_seed)], [])
+        if config.algorithm == "random" and config.trials is not None:
+            notes: list[str] = []
+            return _Listed([*islice(self._drawn(notes.append), config.trials)], notes)
+        return None
+
+    def _drawn(self, tell: Callable[[str], None]) -> Iterator[Point]:
+        return some_of(drawn(self._axes, self.config.seed), self._with_first_seed, tell)
+
+    @property
+    def _axes(self) -> list[Axis]:
+        return list(self.config.space.axes())
+
+    def _with_first_seed(self, point: Point) -> TrainConfig:
+        return self.trial(point, self.config.seeds[0])
 
     def trial(self, point: Point, seed: int) -> TrainConfig:
         """Section ``train`` of one trial.
@@ -114,7 +154,7 @@ class Search:
 
         The best configuration may be put into the section, and this stays the same.
         """
-        point = next(drawn(list(self.config.space.axes()), 0))
+        point = next(drawn(self._axes, 0))
         values = self.config.space.values(point, self.base, seed=0, **self._own)
         return {name: value for name, value in values.items() if name in self.base.identity()}
 

@@ -13,10 +13,22 @@ from pydantic import Field, model_validator
 
 from pipelines.config import Section, parse_section
 from pipelines.errors import ConfigError
-from pipelines.search.axes import Bases, Choice, Floats, Groups, Ints, Numbers, Ranks
+from pipelines.search.axes import (
+    Bases,
+    Choice,
+    Floats,
+    FloatsOrVectors,
+    Groups,
+    Ints,
+    Numbers,
+    Ranks,
+    Vectors,
+    vector_text,
+)
 from pipelines.search.trial_record import Point
 from pipelines.train.config import TrainConfig
 from pipelines.train.sampling import OPTIONS, Family
+from tunable_models import ControlSpace
 
 DISTRIBUTION = "distribution"
 SCALE = "_scale"
@@ -46,7 +58,9 @@ class Distribution(Section):
     alpha: Floats | None = None
     a: Floats | None = None
     b: Floats | None = None
-    mean: Floats | None = None
+    mean: FloatsOrVectors | None = None
+    """A flat list is a choice of numbers, each for all sliders; a list of lists is a choice of vectors, a
+    number for each control. On a simplex it takes a list of lists."""
     std: Floats | None = None
     corner_weight: Floats | None = None
     inner: Literal["uniform", "dirichlet"] | None = None
@@ -72,7 +86,7 @@ class Distribution(Section):
         plain = {name: _only(value) for name, value in self.options().items()}
         return {name: value for name, value in plain.items() if value is not None}
 
-    def open(self) -> dict[str, Numbers[Any]]:
+    def open(self) -> dict[str, Choice[Any]]:
         """Options that are searched."""
         fixed = self.fixed()
         return {name: value for name, value in self.options().items() if name not in fixed}
@@ -80,7 +94,7 @@ class Distribution(Section):
     @property
     def title(self) -> str:
         """The label."""
-        words = [self.family, *(f"{name} {value}" for name, value in self.fixed().items())]
+        words = [self.family, *(f"{name} {_in_points(value)}" for name, value in self.fixed().items())]
         return self.label or " ".join(words)
 
 
@@ -89,6 +103,11 @@ def _only(value: Any) -> Any:
     if not isinstance(value, Choice):
         return value
     return value.values[0] if len(value.values) == 1 else None
+
+
+def _in_points(value: Any) -> Any:
+    """A value as points have it."""
+    return vector_text(value) if isinstance(value, tuple) else value
 
 
 @dataclass(frozen=True)
@@ -145,7 +164,7 @@ class SpaceConfig(Section):
             yield Axis(DISTRIBUTION, Choice(values=tuple(self._by_title())))
         for title, distribution in self._by_title().items():
             for name, domain in distribution.open().items():
-                yield Axis(f"{title}.{name}", domain, of=title)
+                yield Axis(f"{title}.{name}", _named(domain), of=title)
         for name in PLACES:
             domain = getattr(self, name)
             if domain is not None:
@@ -179,7 +198,9 @@ class SpaceConfig(Section):
     def _sampling(self, point: Point, base: TrainConfig) -> dict[str, Any]:
         title = str(point[DISTRIBUTION])
         distribution = self._by_title()[title]
-        searched = {name: point[f"{title}.{name}"] for name in distribution.open()}
+        searched = {
+            name: _meant(domain, point[f"{title}.{name}"]) for name, domain in distribution.open().items()
+        }
         return {
             "family": distribution.family,
             **distribution.fixed(),
@@ -212,8 +233,52 @@ class SpaceConfig(Section):
         try:
             return parse_section(self.values(point, base, **more), "train", TrainConfig)
         except ConfigError as error:
-            said = ", ".join(f"{name} {value}" for name, value in point.items())
-            raise ConfigError(f"search.space: the point {said} cannot be trained: {error}") from error
+            raise ConfigError(
+                f"search.space: the point {point_text(point)} cannot be trained: {error}"
+            ) from error
+
+    def check(self, controls: ControlSpace) -> None:
+        """Refuse what no point could mend.
+
+        Args:
+            controls: of the task.
+
+        Raises:
+            ConfigError: a mean of single numbers on a simplex.
+        """
+        for distribution in self.distributions:
+            if controls.kind == "simplex" and isinstance(distribution.mean, Numbers):
+                vector = [round(1 / len(controls), 2)] * len(controls)
+                raise ConfigError(
+                    f"search.space: {distribution.title}: on a simplex mean takes a number for each of "
+                    f"{', '.join(controls.names)}, in brackets of its own, such as mean: [{vector}]; got "
+                    f"{_given(distribution.mean)}"
+                )
+
+
+def point_text(point: Point) -> str:
+    """A point in a sentence."""
+    return ", ".join(f"{name} {value}" for name, value in point.items())
+
+
+def _given(numbers: Numbers[Any]) -> str:
+    if numbers.values:
+        return f"{list(numbers.values)}, which is a choice of numbers"
+    return f"the range from {numbers.low} to {numbers.high}"
+
+
+def _named(domain: Choice[Any]) -> Choice[Any]:
+    """The domain with vectors as points have them."""
+    if not isinstance(domain, Vectors):
+        return domain
+    return Choice(values=tuple(vector_text(vector) for vector in domain.values))
+
+
+def _meant(domain: Choice[Any], value: Any) -> Any:
+    """What stands in section ``train`` for a point's value."""
+    if not isinstance(domain, Vectors):
+        return value
+    return next(vector for vector in domain.values if vector_text(vector) == value)
 
 
 def _group(group: Any, batch_size: int) -> Any:

@@ -2,7 +2,8 @@
 
 Its state lies in ``.state/search-<name>``: a folder a trial (see :mod:`pipelines.search.order`), what the
 search is (``search.json``) and the time it has had. So it goes on after any interruption. Its artefacts
-(``artifacts/search``) are written at the end, see :mod:`pipelines.search.results.writing`.
+(``artifacts/search``) are written at the end, and when somebody asks to stop; see
+:mod:`pipelines.search.results.writing`.
 """
 
 import os
@@ -15,7 +16,7 @@ from ray.tune.search import Searcher
 from pipelines.cluster import ray_cluster
 from pipelines.config import load_section
 from pipelines.data.photos import PhotoSet
-from pipelines.errors import ConfigError, DataError
+from pipelines.errors import ConfigError, DataError, TrainingError
 from pipelines.paths import Layout
 from pipelines.progress import Display, tell
 from pipelines.records import write_atomic
@@ -49,30 +50,24 @@ def run(config: SearchConfig, layout: Layout, *, adopt: bool = False) -> None:
         ConfigError: the space, the objectives or the cluster do not fit; or a search of this name had others.
         DataError: no photographs, or none to score on.
         TrainingError: no configuration was trained with every seed.
-        Interrupted: somebody asked to stop; the trials go on from their last checkpoints.
+        Interrupted: somebody asked to stop; the trials go on from their last checkpoints, and the results of
+            those that have finished are written.
     """
     if world_size() > 1:
         raise ConfigError(f"torchrun started {world_size()} processes; a search starts its own, run it alone")
     base = load_section(layout.params, "train", TrainConfig)
     search = Search(config=config, base=base, layout=layout)
-    objectives, points = search.objectives(), search.points()
+    objectives, points = search.objectives(), search.points(tell)
     photos, held_out = _photos(layout, "train"), _photos(layout, "validation")
     search.scorer.prepare()  # a mistake is told before anything is trained
     claim(search.folder, identity(search, photos, held_out))
     with _mirrored(search) as mirror:
         book = Book(search, objectives[0], mirror)
-        _search(search, book, points, objectives)
-        best = write_results(
-            layout.search,
-            book.records(),
-            objectives,
-            source_params=layout.params,
-            changes_of=lambda point: {
-                f"train.{name}": value for name, value in config.space.changes(point, base).items()
-            },
-            vertices=search.scorer.vertices,
-            seeds=config.seeds,
-        )
+        signum = _search(search, book, points, objectives)
+        if signum is not None:
+            tell(f"search: stopped; {_so_far(search, book, objectives)}")
+            raise Interrupted(signum)
+        best = _results(search, book, objectives)
         mirror.finish("FINISHED", sorted(layout.search.iterdir()))
     tell(_receipt(best, objectives, layout))
     if adopt:
@@ -108,11 +103,41 @@ def _photos(layout: Layout, split: str) -> PhotoSet:
     return photos
 
 
-def _search(search: Search, book: Book, points: Iterator[Point], objectives: list[Objective]) -> None:
-    """Run all trials.
+def _results(search: Search, book: Book, objectives: list[Objective]) -> Configuration:
+    """Write them; the best configuration. Raises TrainingError if there is none."""
+    config, base, layout = search.config, search.base, search.layout
+    return write_results(
+        layout.search,
+        book.records(),
+        objectives,
+        source_params=layout.params,
+        changes_of=lambda point: {
+            f"train.{name}": value for name, value in config.space.changes(point, base).items()
+        },
+        vertices=search.scorer.vertices,
+        seeds=config.seeds,
+    )
+
+
+def _so_far(search: Search, book: Book, objectives: list[Objective]) -> str:
+    """Write the results of the trials that have finished, if any has; a sentence about it."""
+    folder, again = search.layout.search, "the same command goes on"
+    records = book.records()
+    finished = sum(record.state != "unfinished" for record in records)
+    if not finished:  # an earlier search's results are worth more than an empty table
+        return f"no trial has finished, and {folder} is as it was; {again}"
+    try:
+        _results(search, book, objectives)
+    except TrainingError as error:
+        return f"{error}; the table of trials is {folder / 'trials.csv'}"
+    return f"the results of {finished} of {len(records)} trials are in {folder}; {again}"
+
+
+def _search(search: Search, book: Book, points: Iterator[Point], objectives: list[Objective]) -> int | None:
+    """Run all trials; the signal that asked to stop, if one did.
 
     Raises:
-        Interrupted: somebody asked to stop.
+        Interrupted: it was asked twice, and stops at once.
     """
     known, clock = book.points, Clock(search.folder, search.config.minutes)
     if known:
@@ -120,7 +145,7 @@ def _search(search: Search, book: Book, points: Iterator[Point], objectives: lis
     searcher = _searcher(search, points, objectives, known)
     with (
         _cluster(search) as concurrent,
-        Display("search", total=search.count or len(known), unit="trial", rated="trials") as display,
+        _display(search, clock) as display,
         stop_politely(lambda _: display.say("search: stopping; trials go on from their last scores")) as stop,
     ):
         book.display = display
@@ -135,8 +160,11 @@ def _search(search: Search, book: Book, points: Iterator[Point], objectives: lis
             )
         finally:
             book.close()
-    if stop.signum is not None:
-        raise Interrupted(stop.signum)
+    return stop.signum
+
+
+def _display(search: Search, clock: Clock) -> Display:
+    return Display("search", total=search.count, unit="trial", rated="trials", limit_s=clock.left_s)
 
 
 def _searcher(

@@ -99,15 +99,28 @@ class _Told:
 
 def _train(order: Order, scorer: Scorer, told: _Told) -> None:
     config = order.config
+    _make_up(order, scorer, told)
+    if told.step == config.steps:
+        return
     if config.compute.runner == "local":
         launch(order.assignment, config.compute, Hooks(at_checkpoint=Scoring(order, scorer, told)))
     else:
         _train_with_workers(order, scorer, told)
-    if told.step < config.steps:  # whoever trained it was killed before this score
-        store = CheckpointStore(order.folder / "checkpoints", order.assignment.fingerprint)
-        network = trained_network(config, store, Path(order.assignment.root)).eval()
-        # On the CPU: the GPUs of a trial are its workers', and they are gone.
-        Scoring(order, replace(scorer, device="cpu"), told)(config.steps, network)
+        _make_up(order, scorer, told)
+
+
+def _make_up(order: Order, scorer: Scorer, told: _Told) -> None:
+    """Score the newest checkpoint, if whoever wrote it was killed before its score.
+
+    Nobody would later: training goes on behind it, and a scheduler would take the next score for this one.
+    """
+    store = CheckpointStore(order.folder / "checkpoints", order.assignment.fingerprint)
+    step = store.newest()
+    if step is None or step in dict(order.scores()):
+        return
+    network = trained_network(order.config, store, Path(order.assignment.root), step).eval()
+    # On the CPU: the process of a trial of several workers has no GPU.
+    Scoring(order, replace(scorer, device="cpu"), told)(step, network)
 
 
 def _train_with_workers(order: Order, scorer: Scorer, told: _Told) -> None:

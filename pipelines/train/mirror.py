@@ -86,9 +86,18 @@ class Mirror:
         Raises:
             OSError: the folder cannot be written.
         """
+        RunFolder(folder).begin(name, tags, params, self.folder)
+        self.follow(folder)
+
+    def follow(self, folder: Path) -> None:
+        """Keep another folder's run as well, as it was planned before, until the server has all of it.
+
+        Args:
+            folder: of the other run; without a plan it has no copy.
+        """
         files = RunFolder(folder)
-        files.begin(name, tags, params, self.folder)
-        self._couriers.append(self._courier(files))
+        if files.plan() is not None:
+            self._couriers.append(self._courier(files))
 
     @property
     def run_id(self) -> str:

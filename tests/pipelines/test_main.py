@@ -125,6 +125,20 @@ def test_only_training_is_told_to_accept_changed_code(
     assert {name for name, flags in asked.items() if flags} == {"train"}
 
 
+def test_only_a_search_that_publishes_is_told_to_adopt(
+    work_tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pipelines.__main__ as entry
+
+    asked: list[tuple[str, dict[str, bool]]] = []
+    monkeypatch.setattr(entry, "run_stage", lambda name, layout, **flags: asked.append((name, flags)))
+    assert main(["search", "--publish"]) == 0
+    assert asked == [("search", {"adopt": True}), ("train", {}), ("evaluate", {}), ("publish", {})]
+    asked.clear()
+    assert main(["search"]) == 0
+    assert asked == [("search", {})]
+
+
 def test_nothing_to_track_is_fine(work_tree: Path) -> None:
     assert main(["track"]) == 0
 

@@ -61,6 +61,39 @@ def test_the_time_left_is_worked_out(often: None, capsys: pytest.CaptureFixture[
     assert 49 <= int(seconds[1]) <= 59  # 499 units of a tenth of a second or little more
 
 
+def test_without_an_end_the_count_stands_alone(often: None, capsys: pytest.CaptureFixture[str]) -> None:
+    with Display("search", total=None, unit="trial") as display:
+        display.update(3)
+        display.update(4, left_s=5)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["search  trial 3", "search  trial 4  0:00:05 left", "search  trial 4  0:00:00 in all"]
+
+
+@pytest.mark.parametrize(
+    ("total", "limit_s", "told"),
+    [
+        (None, 100.0, "search  trial 2  0:01:20 left"),
+        (4, 100.0, "search  trial 2/4  0:00:20 left"),  # by the mean speed so far
+        (40, 100.0, "search  trial 2/40  0:01:20 left"),
+        (None, 5.0, "search  trial 2  0:00:00 left"),
+    ],
+)
+def test_the_work_ends_at_its_limit(
+    often: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    total: int | None,
+    limit_s: float,
+    told: str,
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("pipelines.progress.time.monotonic", lambda: now[0])
+    with Display("search", total=total, unit="trial", limit_s=limit_s) as display:
+        now[0] += 20
+        display.update(2)
+    assert capsys.readouterr().out.splitlines()[0] == told
+
+
 @pytest.mark.parametrize(
     ("left_s", "told"),
     [(0.4, "0:00:00 left"), (90_000, "1 day, 1:00:00 left"), (float("inf"), "? left"), (-1, "0:00:00 left")],
@@ -136,6 +169,16 @@ def test_a_bar_on_a_terminal(terminal: Terminal) -> None:
         "train  step 1100/2200  loss 0.0341 (rmse 0.0341)  83 images/s  1.2 GB  0:00:00 in all"
     )
     assert "\x1b[38" in out  # in colour
+
+
+def test_a_bar_without_an_end_pulses(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    with Display("search", total=None, unit="trial", stream=terminal) as display:
+        display.update(3, left_s=65, facts={"best hypervolume": "0.7"})
+        time.sleep(0.3)
+    bar = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.getvalue())
+    assert re.search(r"search ━+ 3 best hypervolume 0\.7  0:01:05 left", bar)
+    assert len(set(re.findall(r"\x1b\[38;[0-9;]+m(?=━)", terminal.getvalue()))) > 4  # shades of a pulse
 
 
 def test_no_colour_for_who_wants_none(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,12 @@ import mlflow
 import pandas as pd
 import yaml
 
+from pipelines.config import load_section
 from pipelines.paths import Layout
+from pipelines.search.config import SearchConfig
 from pipelines.search.order import Order
+from pipelines.search.search import Search
+from pipelines.train.config import TrainConfig
 
 TRAIN: dict[str, Any] = {
     "network": {"architecture": "edsr", "config": {"width": 4, "blocks": 1}},
@@ -34,6 +38,12 @@ def write_search(layout: Layout, train: dict[str, Any] | None = None, **search: 
     """Put them into the work tree, changed by option."""
     sections = {"train": TRAIN | (train or {}), "search": SEARCH | search}
     layout.params.write_text(yaml.safe_dump(sections))
+
+
+def search_of(layout: Layout) -> Search:
+    """The one that the parameters say now."""
+    config = load_section(layout.params, "search", SearchConfig)
+    return Search(config=config, base=load_section(layout.params, "train", TrainConfig), layout=layout)
 
 
 def trials(layout: Layout) -> list[Order]:

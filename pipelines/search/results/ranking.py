@@ -13,7 +13,7 @@ import numpy as np
 from pipelines.errors import TrainingError
 from pipelines.search.results.configurations import Configuration
 from pipelines.search.scoring.hypervolume import non_dominated
-from pipelines.search.trial_record import Objective
+from pipelines.search.trial_record import Objective, TrialRecord
 
 
 def ranked(
@@ -42,16 +42,25 @@ def front(
     return tuple(order[index] for index, kept in zip(first, mask, strict=True) if kept)
 
 
-def best(configurations: Sequence[Configuration], objectives: Sequence[Objective]) -> Configuration:
+def best(
+    configurations: Sequence[Configuration],
+    objectives: Sequence[Objective],
+    seeds: Sequence[int] | None = None,
+) -> Configuration:
     """The one that is best in the first objective, which the front always holds.
+
+    Args:
+        configurations: of the search.
+        objectives: of the search.
+        seeds: that each point was to be trained with; by default all that any was.
 
     Raises:
         TrainingError: no configuration completed with every seed. The message counts what became of the
-            trials and repeats the first reason of a failure.
+            trials, repeats the first reason of a failure and says what helps.
     """
     order = ranked(configurations, objectives)
     if not order:
-        raise TrainingError(_nothing_to_rank(configurations))
+        raise TrainingError(_nothing_to_rank(configurations, seeds))
     return order[0]
 
 
@@ -67,16 +76,27 @@ def _value(configuration: Configuration, name: str) -> float:
     return fmean(configuration.values(name))
 
 
-def _nothing_to_rank(configurations: Sequence[Configuration]) -> str:
+def _nothing_to_rank(configurations: Sequence[Configuration], seeds: Sequence[int] | None) -> str:
     trials = [trial for configuration in configurations for trial in configuration.trials]
+    wanted = {trial.seed for trial in trials} if seeds is None else set(seeds)
     failed = sorted((t for t in trials if t.state == "failed"), key=lambda trial: trial.number)
-    completed = sum(trial.state == "completed" for trial in trials)
-    seeds = len({trial.seed for trial in trials})
-    head = f"no trial of {len(trials)} completed" if not completed else _too_few_seeds(completed, seeds)
     reason = f", {len(failed)} failed; the first: {failed[0].reason}" if failed else ", and none failed"
     remedy = "" if failed else "; raise the number of trials, or prune fewer of them"
-    return f"{head}{reason}{remedy}"
+    if _cut_short(configurations, wanted):
+        remedy = "; raise search.minutes, or run again to go on"
+    return f"{_completed(trials, len(wanted))}{reason}{remedy}"
 
 
-def _too_few_seeds(completed: int, seeds: int) -> str:
-    return f"{completed} trials completed, but no configuration did with all {seeds} seeds"
+def _completed(trials: Sequence[TrialRecord], seeds: int) -> str:
+    completed = sum(trial.state == "completed" for trial in trials)
+    if not completed:
+        return f"no trial of {len(trials)} completed" if trials else "no trial was begun"
+    done = f"{completed} trial{'s' if completed > 1 else ''} completed"
+    return f"{done}, but no configuration did with all {seeds} seeds"
+
+
+def _cut_short(configurations: Sequence[Configuration], seeds: set[int]) -> bool:
+    """Whether the search was over before the trials were: one is unfinished, or was to begin still."""
+    trials = [trial for configuration in configurations for trial in configuration.trials]
+    unfinished = any(trial.state == "unfinished" for trial in trials)
+    return not trials or unfinished or any(seeds - {t.seed for t in c.trials} for c in configurations)

@@ -3,6 +3,7 @@
 trials.parquet, trials.csv   a row a trial
 configurations.csv           a row a configuration, the best first
 front.csv                    of these, the ones that none dominates
+settings.csv                 the losses of every trial at each setting of the sliders
 importance.csv               how much each axis matters for the first objective
 front.png, parallel.png      figures
 plots/                       CSV files for ``dvc plots``
@@ -27,10 +28,24 @@ from pipelines.search.results.labels import labels
 from pipelines.search.results.parallel_figure import draw_parallel
 from pipelines.search.results.plot_tables import parallel_plot, trials_plot
 from pipelines.search.results.ranking import best, front, ranked
+from pipelines.search.results.settings_table import settings_frame
 from pipelines.search.results.table import configurations_frame, trials_frame, write_csv, write_parquet
 from pipelines.search.trial_record import Objective, Point, State, TrialRecord
 
 SCHEMA = 1
+
+OUTPUTS = (
+    *("record.json", "params.yaml", "trials.parquet", "trials.csv", "configurations.csv", "front.csv"),
+    *(
+        "settings.csv",
+        "importance.csv",
+        "front.png",
+        "parallel.png",
+        "plots/trials.csv",
+        "plots/parallel.csv",
+    ),
+)
+"""All files, the verdict first."""
 
 
 def write_results(
@@ -59,14 +74,14 @@ def write_results(
 
     Raises:
         TrainingError: no configuration completed with every seed. The table of trials, which says what
-            became of each, is written all the same.
+            became of each, is written all the same, and alone.
     """
-    for stale in ("record.json", "params.yaml", "front.png", "parallel.png"):  # of an older search
-        (folder / stale).unlink(missing_ok=True)
+    for name in OUTPUTS:  # of an older search, beside whose files these would stand
+        (folder / name).unlink(missing_ok=True)
     _write_trials(folder, records)
     groups = configurations(records, seeds)
-    winner = best(groups, objectives)
-    _write_tables(folder, records, objectives, seeds)
+    winner = best(groups, objectives, seeds)
+    _write_tables(folder, records, objectives, seeds, vertices)
     _write_plots(folder, records, groups, objectives, vertices)
     write_params(source_params, folder / "params.yaml", changes_of(winner.point))
     write_json_atomic(folder / "record.json", _record(records, groups, objectives))
@@ -84,9 +99,11 @@ def _write_tables(
     records: Sequence[TrialRecord],
     objectives: Sequence[Objective],
     seeds: Sequence[int] | None,
+    vertices: Sequence[str],
 ) -> None:
     write_csv(configurations_frame(records, objectives, seeds), folder / "configurations.csv")
     write_csv(configurations_frame(records, objectives, seeds, front_only=True), folder / "front.csv")
+    write_csv(settings_frame(records, vertices), folder / "settings.csv")
     write_csv(importance_frame(importance(records, objectives[0])), folder / "importance.csv")
 
 

@@ -1,9 +1,10 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipelines.__main__ import main
-from pipelines.data.photos import PhotoSet
+from pipelines.data.photos import PhotoSet, write_photos
 from pipelines.paths import Layout
 from pipelines.train.config import TrainConfig
 from pipelines.train.run import Run
@@ -13,15 +14,32 @@ def files(root: Path) -> dict[str, bytes]:
     return {path.as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("stage", ["prepare", "train", "evaluate", "publish", "all"])
+def hold_out(layout: Layout) -> None:
+    """A photograph for a search to score on."""
+    photo = np.random.default_rng(1).integers(0, 256, (96, 96, 3), dtype=np.uint8)
+    write_photos(layout.prepare / "validation", [("held-out.png", photo)])
+
+
+@pytest.mark.parametrize("stage", ["prepare", "train", "search", "evaluate", "publish", "all"])
 def test_nothing_is_done(prepared_layout: Layout, capsys: pytest.CaptureFixture[str], stage: str) -> None:
+    hold_out(prepared_layout)
     before = files(prepared_layout.root)
     code = main([stage, "--dry-run", "--root", str(prepared_layout.root)])
     out = capsys.readouterr().out
     assert code == (1 if stage in ("evaluate", "publish") else 0)  # nothing is trained yet
     assert ("begins      at the start" in out) == (stage in ("train", "all"))
+    assert ("at a time " in out) == (stage == "search")
     assert "params" in out
     assert files(prepared_layout.root) == before
+
+
+def test_a_search_joins_the_cluster_of_the_environment(
+    prepared_layout: Layout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hold_out(prepared_layout)
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    assert main(["search", "--dry-run", "--root", str(prepared_layout.root)]) == 0
+    assert "in 10.0.0.1:6379, whose room is checked when the search starts" in capsys.readouterr().out
 
 
 def test_damaged_checkpoints_are_a_fault_among_the_findings(

@@ -1,10 +1,11 @@
+import math
 from typing import Any
 
 import pytest
 
 from pipelines.config import Section, parse_section
 from pipelines.errors import ConfigError
-from pipelines.search.axes import Bases, Floats, Groups, Ints, Ranks
+from pipelines.search.axes import Bases, Floats, FloatsOrVectors, Groups, Ints, Ranks
 
 
 class Space(Section):
@@ -13,6 +14,7 @@ class Space(Section):
     group: Groups | None = None
     rank: Ranks | None = None
     basis: Bases | None = None
+    mean: FloatsOrVectors | None = None
 
 
 @pytest.mark.parametrize(
@@ -24,6 +26,9 @@ class Space(Section):
         ("group", ["sample", 4, "batch"], ("sample", 4, "batch")),
         ("rank", [None, 2], (None, 2)),
         ("basis", ["delta", "affine"], ("delta", "affine")),
+        ("mean", [0.2, 0.9], (0.2, 0.9)),
+        ("mean", [[0.2, 1]], ((0.2, 1.0),)),
+        ("mean", [[0.2, 0.9], [0.9, 0.2]], ((0.2, 0.9), (0.9, 0.2))),
     ],
 )
 def test_a_value_or_a_list_is_a_choice(name: str, given: Any, values: tuple[Any, ...]) -> None:
@@ -34,6 +39,22 @@ def test_two_ends_are_a_range() -> None:
     lr = parse_section({"lr": {"low": 0.001, "high": 1, "log": True}}, "space", Space).lr
     assert lr is not None
     assert (lr.values, lr.low, lr.high, lr.log) == ((), 0.001, 1.0, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "size"),
+    [
+        ("lr", [0.1, 0.2, 0.3], 3),
+        ("lr", {"low": 0.001, "high": 1}, math.inf),
+        ("patch", {"low": 8, "high": 11}, 4),
+        ("patch", {"low": 1, "high": 64, "log": True}, 64),
+        ("group", ["sample", 4], 2),
+        ("mean", {"low": 0.1, "high": 0.2}, math.inf),
+        ("mean", [[0.2, 0.9], [0.9, 0.2]], 2),
+    ],
+)
+def test_values_are_counted(name: str, given: Any, size: float) -> None:
+    assert getattr(parse_section({name: given}, "space", Space), name).size == size
 
 
 @pytest.mark.parametrize(
@@ -51,6 +72,9 @@ def test_two_ends_are_a_range() -> None:
         ({"patch": [1.5]}, "valid integer"),
         ({"lr": {"values": [0.1, 0.2], "log": True}}, "log belongs to a range"),
         ({"lr": float("nan")}, "finite"),
+        ({"mean": "half"}, "valid number"),
+        ({"mean": [0.5, [0.2, 0.9]]}, "mean.values.0: .*got 0.5"),
+        ({"mean": [[0.2, "0.9"]]}, "mean.values.0.1: .*valid number"),
     ],
 )
 def test_what_is_neither_is_told(given: dict[str, Any], said: str) -> None:

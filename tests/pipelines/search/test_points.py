@@ -1,14 +1,19 @@
+import math
+import signal
+from collections.abc import Iterator
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import pytest
 
 from pipelines.config import parse_section
 from pipelines.errors import ConfigError
-from pipelines.search.points import drawn, grid
+from pipelines.search.points import drawn, grid, size
 from pipelines.search.space import SpaceConfig
 
 DISTRIBUTIONS = [{"family": "uniform"}, {"family": "dirichlet", "alpha": [0.5, 2.0]}]
+SCHEDULE = {"family": "schedule", "points": {"low": 3, "high": 7}}
 SPACE = parse_section(
     {
         "distributions": DISTRIBUTIONS,
@@ -63,9 +68,37 @@ def test_draws_follow_their_ranges() -> None:
     assert 0.46 < np.mean(with_alpha) < 0.54
 
 
-def test_a_space_of_lists_ends() -> None:
-    space = parse_section({"distributions": DISTRIBUTIONS, "lr": [0.1, 0.2]}, "space", SpaceConfig)
-    axes = list(space.axes())
+@pytest.fixture
+def ten_seconds() -> Iterator[None]:
+    """Fails what would go on for ever."""
+
+    def end(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.alarm(10)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.usefixtures("ten_seconds")
+@pytest.mark.parametrize(
+    ("values", "count"),
+    [
+        ({"distributions": DISTRIBUTIONS, "lr": [0.1, 0.2]}, 6),
+        ({"distributions": [{"family": "uniform"}, SCHEDULE]}, 6),
+        ({"batch_size": {"low": 1, "high": 16, "log": True}, "patch_px": [8, 16]}, 32),
+    ],
+)
+def test_a_space_of_lists_and_whole_numbers_ends(values: dict[str, Any], count: int) -> None:
+    axes = list(parse_section(values, "space", SpaceConfig).axes())
+    assert size(axes) == count
     points = list(drawn(axes, 1))
-    assert len(points) == 6
-    assert all(point in grid(axes) for point in points)
+    assert len(points) == len({frozenset(point.items()) for point in points}) == count
+    if all(axis.domain.values for axis in axes):
+        assert all(point in grid(axes) for point in points)
+
+
+def test_a_space_with_real_numbers_does_not_end() -> None:
+    assert size(list(SPACE.axes())) == math.inf

@@ -6,6 +6,7 @@ from pipelines.config import parse_section
 from pipelines.errors import ConfigError
 from pipelines.search.points import grid
 from pipelines.search.space import SpaceConfig
+from pipelines.tasks import make_task
 from pipelines.train.config import TrainConfig
 
 BASE = parse_section(
@@ -94,6 +95,48 @@ def test_loss_scales_are_options_of_the_task() -> None:
     assert weights.changes(point, base) == {"task.smoothness_scale": 0.1}
     with pytest.raises(ConfigError, match=r"train\.task\.smoothness_scale is no option of this task"):
         weights.config(point, BASE)
+
+
+def test_a_mean_of_several_controls_is_a_vector() -> None:
+    one = {"family": "truncated-normal", "mean": [[0.2, 0.9]]}
+    two = {"family": "truncated-normal", "mean": [[0.2, 0.9], [0.9, 0.2]], "std": 0.1, "label": "off centre"}
+    whole = space(distributions=[one, two])
+    points = grid(list(whole.axes()))
+    assert points == [
+        {"distribution": "truncated-normal mean [0.2, 0.9]"},
+        {"distribution": "off centre", "off centre.mean": "[0.2, 0.9]"},
+        {"distribution": "off centre", "off centre.mean": "[0.9, 0.2]"},
+    ]
+    means = [whole.config(point, BASE).sampling.mean for point in points]
+    assert means == [(0.2, 0.9), (0.2, 0.9), (0.9, 0.2)]
+
+
+def test_a_flat_list_of_means_is_a_choice_of_numbers() -> None:
+    whole = space(distributions=[{"family": "truncated-normal", "mean": [0.2, 0.9]}])
+    configs = [whole.config(point, BASE) for point in grid(list(whole.axes()))]
+    assert [config.sampling.mean for config in configs] == [0.2, 0.9]
+
+
+@pytest.mark.parametrize(
+    ("mean", "got"),
+    [
+        (0.5, r"got \[0\.5\], which is a choice of numbers"),
+        ([0.2, 0.3, 0.5], r"got \[0\.2, 0\.3, 0\.5\], which is"),
+        ({"low": 0.1, "high": 0.2}, r"got the range from 0\.1 to 0\.2"),
+    ],
+)
+def test_on_a_simplex_a_mean_is_a_vector(mean: Any, got: str) -> None:
+    base = parse_section(
+        {"task": {"name": "three-objectives"}, "network": {"basis": "linear"}}, "train", TrainConfig
+    )
+    controls = make_task(base.task).space
+    wrong = space(distributions=[{"family": "truncated-normal", "mean": mean}])
+    with pytest.raises(ConfigError, match=rf"mean: \[\[0\.33, 0\.33, 0\.33\]\]; {got}"):
+        wrong.check(controls)
+    right = space(distributions=[{"family": "truncated-normal", "mean": [[0.2, 0.3, 0.5]]}])
+    right.check(controls)
+    [point] = grid(list(right.axes()))
+    assert right.config(point, base).sampling.mean == (0.2, 0.3, 0.5)
 
 
 @pytest.mark.parametrize(

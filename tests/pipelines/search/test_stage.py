@@ -2,10 +2,12 @@
 
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from pipelines.config import load_section
@@ -15,30 +17,45 @@ from pipelines.paths import Layout
 from pipelines.records import read_json
 from pipelines.search.config import SearchConfig
 from pipelines.search.identity import claim, identity
-from pipelines.search.search import Search
 from pipelines.search.stage import run
 from pipelines.train.config import TrainConfig
 from stages import ended, start
-from tiny_search import DISTRIBUTIONS, runs, searched, trials, write_search
+from tiny_search import DISTRIBUTIONS, runs, search_of, searched, trials, write_search
 
 
-def wait_for_a_score(layout: Layout, timeout_s: float = 120) -> None:
+def wait_for_scores(
+    layout: Layout, search: subprocess.Popen[str], count: int, timeout_s: float = 200
+) -> None:
+    """Wait until the first trial has so many."""
     end = time.monotonic() + timeout_s
-    while time.monotonic() < end:
-        if any(order.scores() for order in trials(layout)):
+    while time.monotonic() < end and search.poll() is None:
+        if any(len(order.scores()) >= count for order in trials(layout)[:1]):
             return
-        time.sleep(0.1)
-    raise AssertionError("no trial was scored")
+        time.sleep(0.05)
+    search.kill()
+    raise AssertionError(f"the first trial did not get {count} scores: {search.communicate()[0]}")
+
+
+def kill_trial(search: subprocess.Popen[str]) -> None:
+    """End the process that trains, as a machine without memory does."""
+    processes = psutil.Process(search.pid).children(recursive=True)
+    (trial,) = [process for process in processes if process.cmdline()[:1] == ["ray::ImplicitFunc.train"]]
+    os.kill(trial.pid, signal.SIGKILL)
 
 
 def test_a_killed_search_goes_on_and_a_diverging_trial_is_a_row(layout: Layout) -> None:
     space = {"distributions": DISTRIBUTIONS, "lr": [0.001, 1.0e9]}
-    write_search(layout, space=space, steps=60, concurrent=1, max_failures=0)
+    write_search(layout, space=space, steps=120, concurrent=1, max_failures=1)
     search = start(layout, stage="search")
-    wait_for_a_score(layout)
+    wait_for_scores(layout, search, 1)
+    kill_trial(search)
+    before = len(trials(layout)[0].scores())
+    assert before < 12
+    wait_for_scores(layout, search, before + 1)  # in another process, from the last checkpoint
     os.kill(search.pid, signal.SIGKILL)
     search.communicate()
     scored = {order.number: order.scores() for order in trials(layout) if order.scores()}
+    write_search(layout, space=space, steps=120, concurrent=1, max_failures=0)
 
     said = ended(start(layout, stage="search"), 0)
 
@@ -52,7 +69,7 @@ def test_a_killed_search_goes_on_and_a_diverging_trial_is_a_row(layout: Layout) 
     for order in trials(layout):  # what was there was told again, not made again
         assert order.scores()[: len(scored.get(order.number, []))] == scored.get(order.number, [])
     later = (trials(layout)[2].folder / "log.jsonl").read_text()
-    assert later.count('"grad_norm"') == 6  # it began after the kill, and every point of it is there once
+    assert later.count('"grad_norm"') == 12  # it began after the kill, and every point of it is there once
     _assert_tracked(layout)
     _assert_best_can_be_trained(layout)
 
@@ -93,10 +110,8 @@ def test_another_search_of_the_name_is_refused(layout: Layout) -> None:
 
 def _identity(layout: Layout) -> dict[str, Any]:
     """That of the search that the parameters say now."""
-    config = load_section(layout.params, "search", SearchConfig)
-    base = load_section(layout.params, "train", TrainConfig)
     photos, held_out = (PhotoSet.open(layout.prepare / split) for split in ("train", "validation"))
-    return identity(Search(config=config, base=base, layout=layout), photos, held_out)
+    return identity(search_of(layout), photos, held_out)
 
 
 def test_nothing_to_score_on_is_told(layout: Layout, tmp_path: Path) -> None:
@@ -125,11 +140,19 @@ def test_a_plan_that_cannot_work_is_told_before_anything_runs(
     assert not layout.state.exists()
 
 
-def test_the_best_is_adopted_and_what_was_there_is_kept(layout: Layout) -> None:
-    write_search(layout, space={"lr": [0.001, 1e-9]}, objectives=["grid_loss"], steps=80)
+def test_a_stopped_search_leaves_what_has_finished_goes_on_and_its_best_is_adopted(layout: Layout) -> None:
+    options: dict[str, Any] = {"space": {"lr": [0.001, 1e-9]}, "objectives": ["grid_loss"], "steps": 200}
+    write_search(layout, **options, concurrent=1)
+    search = start(layout, stage="search")
+    wait_for_scores(layout, search, 20)
+    os.kill(search.pid, signal.SIGINT)
+    assert "search: stopped; the results of 1 of " in ended(search, 130)
+    assert set(searched(layout)["state"][1:]) <= {"unfinished"}
+    assert read_json(layout.search / "record.json")["best"]["point"] == {"lr": 0.001}
+
     before = layout.params.read_text()
-    config = load_section(layout.params, "search", SearchConfig)
-    run(config, layout, adopt=True)
+    run(load_section(layout.params, "search", SearchConfig), layout, adopt=True)
+    assert list(searched(layout)["state"]) == ["completed"] * 2
     assert load_section(layout.params, "train", TrainConfig).optimizer.lr == 0.001
     kept = layout.state / "search-tiny" / "params-before-1.yaml"
     assert kept.read_text() == before

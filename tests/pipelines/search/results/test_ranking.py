@@ -63,6 +63,31 @@ def test_without_a_complete_configuration_the_seeds_are_told() -> None:
         best(configurations(records), [VOLUME])
 
 
+@pytest.mark.parametrize(
+    ("records", "said"),
+    [
+        ([], "no trial was begun, and none failed; raise search.minutes, or run again to go on"),
+        (
+            [trial(0, {"lr": 0.1}, seed=0)],
+            "1 trial completed, but no configuration did with all 3 seeds, .*; raise search.minutes",
+        ),
+        (
+            [trial(0, {"lr": 0.1}, seed=0), trial(1, {"lr": 0.1}, None, seed=1, state="unfinished")],
+            "1 trial completed, .* all 3 seeds, and none failed; raise search.minutes, or run again to go on",
+        ),
+        (
+            [trial(n, {"lr": 0.1}, seed=n, state="pruned" if n == 2 else "completed") for n in range(3)],
+            "2 trials completed, .* all 3 seeds, and none failed; raise the number of trials, or prune fewer",
+        ),
+    ],
+    ids=["none begun", "seeds to begin", "unfinished", "pruned"],
+)
+def test_what_helps_depends_on_what_became_of_the_trials(records: list[TrialRecord], said: str) -> None:
+    seeds = (0, 1, 2)
+    with pytest.raises(TrainingError, match=f"^{said}"):
+        best(configurations(records, seeds), [VOLUME], seeds)
+
+
 def test_an_objective_that_was_not_measured_is_named() -> None:
     groups = configurations([trial(0, {"lr": 0.1}, 0.5)])
     with pytest.raises(TrainingError, match=r"trial 0 has no measure 'specialist_gap_mean'; .*hypervolume"):

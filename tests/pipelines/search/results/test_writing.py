@@ -14,7 +14,7 @@ from pipelines.search.trial_record import Point
 from search_trials import GAP, VOLUME, search, trial
 
 FILES = {
-    *("trials.parquet", "trials.csv", "configurations.csv", "front.csv", "importance.csv"),
+    *("trials.parquet", "trials.csv", "configurations.csv", "front.csv", "settings.csv", "importance.csv"),
     *("front.png", "parallel.png", "plots/trials.csv", "plots/parallel.csv", "params.yaml", "record.json"),
 }
 
@@ -58,11 +58,32 @@ def test_times_change_the_table_of_trials_alone(params: Path, tmp_path: Path) ->
     assert {name for name in first if first[name] != second[name]} == {"trials.parquet", "trials.csv"}
 
 
-def test_without_a_winner_the_trials_are_told_and_no_verdict_stays(params: Path, tmp_path: Path) -> None:
+def test_without_a_winner_the_trials_are_told_and_nothing_of_an_older_search_stays(
+    params: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "out"
     write_results(folder, search(4), [VOLUME], source_params=params, changes_of=changes)
     failed = [trial(0, {"lr": 0.1}, None, state="failed", reason="no space left")]
     with pytest.raises(TrainingError, match="1 failed; the first: no space left"):
         write_results(folder, failed, [VOLUME], source_params=params, changes_of=changes)
-    assert not (folder / "record.json").exists()
+    assert set(files(folder)) == {"trials.parquet", "trials.csv"}
     assert list(pd.read_csv(folder / "trials.csv")["reason"]) == ["no space left"]
+
+
+def test_seeds_that_nobody_has_begun_with_are_counted(params: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="1 trial completed, but no configuration did with all 3 seeds"):
+        write_results(
+            tmp_path / "out",
+            [trial(0, {"lr": 0.1})],
+            [VOLUME],
+            source_params=params,
+            changes_of=changes,
+            seeds=(0, 1, 2),
+        )
+
+
+def test_trials_that_are_unfinished_keep_no_verdict_back(params: Path, tmp_path: Path) -> None:
+    records = [*search(2), trial(6, {"lr": 0.1}, None, state="unfinished")]
+    write_results(tmp_path / "out", records, [VOLUME], source_params=params, changes_of=changes)
+    assert set(files(tmp_path / "out")) == FILES
+    assert read_json(tmp_path / "out" / "record.json")["trials"]["unfinished"] == 1

@@ -1,0 +1,128 @@
+"""What MLflow says of trials when a search has gone on."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+
+from pipelines.paths import Layout
+from pipelines.search.book import Book
+from pipelines.search.order import Order
+from pipelines.search.scoring.score import Score
+from pipelines.search.search import Search
+from pipelines.tracking.folder import RunFolder
+from pipelines.train.mirror import Mirror
+from tiny_search import runs, search_of, write_search
+
+POINT = {"lr": 0.001}
+
+
+@pytest.fixture
+def search(layout: Layout, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> Search:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    shutil.copy(migrated, layout.root / "mlflow.db")
+    write_search(layout, space={"lr": [POINT["lr"]]})
+    return search_of(layout)
+
+
+def opened(search: Search, mirror: Mirror) -> Book:
+    return Book(search, search.objectives()[0], mirror)
+
+
+def mirror_of(search: Search) -> Mirror:
+    return Mirror(search.folder, search.layout.root, search.folder.name, every_s=0.05)
+
+
+@contextmanager
+def ending(search: Search) -> Iterator[Book]:
+    """A time of the search that ends as it should."""
+    mirror = mirror_of(search)
+    with mirror:
+        book = opened(search, mirror)
+        yield book
+        book.close()
+    mirror.finish("FINISHED")
+
+
+def killed(search: Search) -> Book:
+    """That of a search that is killed before anything reaches the server."""
+    return opened(search, mirror_of(search))
+
+
+def score(order: Order, *steps: int) -> None:
+    for step in steps:
+        order.note_score(step, Score(measures={"hypervolume": step / 100}, settings=()))
+
+
+def tracked(search: Search) -> tuple[Any, list[int]]:
+    """The MLflow run of the only trial, and the steps of its scores."""
+    run = runs(search.layout)["trial-1"]
+    client = mlflow.MlflowClient(f"sqlite:///{search.layout.root}/mlflow.db")
+    return run.info, [point.step for point in client.get_metric_history(run.info.run_id, "score.hypervolume")]
+
+
+def test_a_failure_that_another_try_gets_over_does_not_stay_one(search: Search) -> None:
+    with ending(search) as book:
+        order = book.place(POINT, 0)
+        book.started(order.folder)
+        score(order, 10)
+        book.ended(order.folder, "its process died", pruned=False)
+    info, steps = tracked(search)
+    assert (info.status, steps) == ("FAILED", [10])
+
+    with ending(search) as book:
+        book.started(order.folder)
+        order.begin()
+        score(order, 20)
+        book.ended(order.folder, "", pruned=False)
+    info, steps = tracked(search)
+    assert (info.status, steps) == ("FINISHED", [10, 20])
+
+
+def test_a_failure_that_would_come_again_stays_as_it_was(search: Search) -> None:
+    with ending(search) as book:
+        order = book.place(POINT, 0)
+        book.started(order.folder)
+        order.end("failed", "the loss is nan", lasting=True)
+        book.ended(order.folder, "the loss is nan", pruned=False)
+    before, _ = tracked(search)
+    with ending(search) as book:
+        book.started(order.folder)
+        book.ended(order.folder, "the loss is nan", pruned=False)
+    after, _ = tracked(search)
+    assert (after.status, after.end_time) == ("FAILED", before.end_time)
+
+
+@pytest.mark.parametrize("began_again", [True, False], ids=["told again", "no time left"])
+def test_what_ended_before_a_kill_arrives_afterwards_as_it_ended(search: Search, began_again: bool) -> None:
+    book = killed(search)
+    order = book.place(POINT, 0)
+    book.started(order.folder)
+    score(order, 10, 20)
+    book.ended(order.folder, "", pruned=False)
+    plan = RunFolder(order.folder).plan()
+    time.sleep(0.01)  # an end that is written down again would be another one
+
+    with ending(search) as book:
+        if began_again:
+            book.started(order.folder)
+            book.ended(order.folder, "", pruned=False)
+    info, steps = tracked(search)
+    assert plan is not None
+    assert (info.status, info.end_time, steps) == ("FINISHED", plan.ended_ms, [10, 20])
+
+
+def test_what_was_under_way_at_a_kill_and_does_not_begin_again_is_not_running(search: Search) -> None:
+    book = killed(search)
+    order = book.place(POINT, 0)
+    book.started(order.folder)
+    score(order, 10)
+    with ending(search):
+        pass
+    info, steps = tracked(search)
+    assert (info.status, steps) == ("KILLED", [10])
