@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pipelines.errors import DivergedError
 from pipelines.train.learner import Step
-from pipelines.train.reduction import add_up
+from pipelines.train.reduction import total
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,9 +99,7 @@ class Meter:
     def _over_all_workers(self) -> Tensor:
         """What each objective added at each step, (steps, objectives)."""
         rows = torch.stack(self._rows)
-        if self._workers > 1:
-            add_up(rows)
-        return rows
+        return total(rows) if self._workers > 1 else rows
 
     def _check(self, loss: float, done: int) -> None:
         # All workers see the same numbers, so none is left waiting for another.

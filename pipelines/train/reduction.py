@@ -25,11 +25,11 @@ def together(module: nn.Module, device: torch.device, workers: int) -> nn.Module
     return model
 
 
-def add_up(tensor: Tensor) -> None:
-    """Replace a tensor by its sum over all workers, in place; called on every worker."""
+def total(tensor: Tensor) -> Tensor:
+    """The sum of all workers' tensors; called on every worker."""
     parts = _room(tensor)
     dist.all_gather(parts, tensor)
-    tensor.copy_(_sum(parts))
+    return _sum(parts)
 
 
 def _mean_in_order(_: None, bucket: GradBucket) -> Future[Tensor]:
@@ -45,7 +45,7 @@ def _room(tensor: Tensor) -> list[Tensor]:
 
 
 def _sum(parts: list[Tensor]) -> Tensor:
-    total = parts[0]
-    for part in parts[1:]:
-        total += part
-    return total
+    first, *rest = parts
+    for part in rest:
+        first += part
+    return first

@@ -10,7 +10,7 @@ from torch import Tensor
 from pipelines.data.photos import PhotoSet
 from pipelines.tasks import Example, Task
 from pipelines.train.batches import Share
-from pipelines.train.reduction import add_up
+from pipelines.train.reduction import total
 from tunable_models import ControlSpace, TunableNetwork, psnr
 
 MAX_DB = 100.0
@@ -53,7 +53,7 @@ class Validation:
         with evaluating(network), torch.inference_mode():
             sums = self._sums(network, omegas.to(self._device))
         if self._share.count > 1:
-            add_up(sums)
+            sums = total(sums)
         means = (sums / len(self._photos)).tolist()
         at = {setting_name(network.space, w): _numbers(*m) for w, m in zip(omegas, means, strict=True)}
         names = next(iter(at.values()))

@@ -1,4 +1,3 @@
-import os
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pipelines.stopping import Interrupted, end_with_dvc, stop_politely, termina
 
 
 def send(signum: int) -> None:
-    os.kill(os.getpid(), signum)
+    signal.raise_signal(signum)
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -17,7 +17,7 @@ from pipelines.train.checkpoint import CheckpointStore
 from pipelines.train.config import TrainConfig
 from pipelines.train.loop import Hooks, Job, Stopped, train
 from pipelines.train.meter import Progress
-from pipelines.train.reduction import add_up, together
+from pipelines.train.reduction import together, total
 
 WORKERS = 3
 SIZES = {"batch_size": 12, "patch_px": 20, "steps": 12, "log_every": 3, "checkpoint_every": 6}
@@ -55,9 +55,7 @@ def numbers(rank: int) -> Tensor:
 def sum_anywhere(rank: int) -> None:
     wanted = (numbers(0) + numbers(1)) + numbers(2)
     for start in (0, 7, 500):  # wherever a number stands in the buffer
-        got = numbers(rank).roll(start)
-        add_up(got)
-        assert torch.equal(got.roll(-start), wanted)
+        assert torch.equal(total(numbers(rank).roll(start)).roll(-start), wanted)
 
 
 def run(job: Job, folder: Path) -> None:

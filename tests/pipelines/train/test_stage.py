@@ -1,5 +1,4 @@
 import json
-import os
 import signal
 from pathlib import Path
 
@@ -134,7 +133,7 @@ def test_an_interrupted_run_is_marked_and_goes_on(
     def interrupt(self: Samples, step: int, network: TunableNetwork) -> None:
         real(self, step, network)
         if step == 2:
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
 
     monkeypatch.setattr(Samples, "__call__", interrupt)
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
