@@ -15,7 +15,9 @@ from pipelines.errors import ConfigError
 
 
 @contextmanager
-def ray_cluster(address: str | None, *, num_cpus: int, num_gpus: int | None = None) -> Iterator[bool]:
+def ray_cluster(
+    address: str | None, *, num_cpus: int, num_gpus: int | None = None, dashboard: bool = False
+) -> Iterator[bool]:
     """Connect to Ray, and leave nothing running that was not running before.
 
     A process that is connected stays so: a trial of a search, whose workers belong to the search's cluster.
@@ -24,6 +26,8 @@ def ray_cluster(address: str | None, *, num_cpus: int, num_gpus: int | None = No
         address: of a cluster; ``RAY_ADDRESS`` otherwise; with neither a private one starts.
         num_cpus: of a private cluster.
         num_gpus: of a private cluster; those of the machine by default.
+        dashboard: of a private cluster. Ray Train asks it whether the driver of a training lives; without
+            one, the CPUs of a training whose driver was killed stay taken as long as the cluster lives.
 
     Yields:
         Whether the cluster is private.
@@ -40,7 +44,7 @@ def ray_cluster(address: str | None, *, num_cpus: int, num_gpus: int | None = No
         # Without a token at hand Ray leaves one in ~/.ray, readable by everyone; and it reports usage.
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    own: dict[str, Any] = {"num_cpus": num_cpus, "num_gpus": num_gpus, "include_dashboard": False}
+    own: dict[str, Any] = {"num_cpus": num_cpus, "num_gpus": num_gpus, "include_dashboard": dashboard}
     # "local" and never "auto": that joins whatever cluster, even a dead one, this machine knew last.
     try:
         with _own_sigterm():

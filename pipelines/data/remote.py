@@ -28,7 +28,7 @@ _FINAL = (
     IsADirectoryError,
     NotADirectoryError,
     PermissionError,
-    NotImplementedError,  # of fsspec, for what a kind of storage cannot do at all
+    NotImplementedError,  # raised by fsspec where a kind of storage has no such operation; ours all exist
     ImportError,
     ValueError,
 )

@@ -62,7 +62,7 @@ class SearchConfig(Section):
     max_failures: int = Field(default=1, ge=0)
     """How often a trial whose process died starts again from its last checkpoint."""
     asha: AshaConfig | None = None
-    """Stops weak trials early, those of one worker; null trains all to the end."""
+    """Stops weak trials early; null trains all to the end."""
     measure: MeasureConfig = MeasureConfig()
     """How a slider is scored."""
 
@@ -83,12 +83,6 @@ class SearchConfig(Section):
             raise ValueError(
                 "asha stops each seed by itself, and points are ranked by all of seeds; give one, and "
                 "compare the best points with several seeds by a grid without asha"
-            )
-        if self.asha is not None and self.workers > 1:
-            # Tune ends a trial's process before Ray Train gives back what its workers held, and the next
-            # trial would wait for that without end.
-            raise ValueError(
-                f"asha stops trials of one worker; set workers to 1, not {self.workers}, or leave asha out"
             )
         if self.asha is not None and self.asha.grace_steps > self.steps:
             raise ValueError(f"asha.grace_steps {self.asha.grace_steps} is more than steps {self.steps}")

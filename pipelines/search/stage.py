@@ -182,7 +182,8 @@ def _cluster(search: Search) -> Iterator[int]:
     """Ray, for the length of the block; how many trials it trains at a time."""
     compute = search.compute
     cores = len(os.sched_getaffinity(0))
-    with ray_cluster(compute.address, num_cpus=cores) as private:
+    several = search.config.workers > 1  # trainings of their own within the cluster, which outlives them
+    with ray_cluster(compute.address, num_cpus=cores, dashboard=several) as private:
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
         concurrent = trials_at_a_time(nodes, compute, search.config.concurrent)
         where = "this machine" if private else f"a cluster of {len(nodes)} nodes"

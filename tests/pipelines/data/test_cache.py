@@ -1,14 +1,13 @@
-import errno
 import fcntl
 import hashlib
 import multiprocessing
 import os
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from full_disk import full
 
 from pipelines.data.cache import ShardCache, cache_folder
 from pipelines.data.index import Shard
@@ -159,9 +158,6 @@ def test_a_missing_shard_is_an_error(
 def test_a_full_disk_is_told(
     cache: ShardCache, shards: list[Shard], remote: Remote, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    def full(*arguments: Any, **options: Any) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     with monkeypatch.context() as patch:
         patch.setattr(step, full)
         with pytest.raises(

@@ -1,4 +1,3 @@
-import errno
 import hashlib
 import os
 import threading
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from full_disk import full
 
 from file_server import Fault, FileServer, serving, tag
 from pipelines.data.download import CHUNK_BYTES, Patience, download
@@ -240,9 +240,6 @@ def test_a_disk_that_is_too_small_is_told_before(
 def test_a_disk_that_fills_up_is_told(
     server: FileServer, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*arguments: Any, **options: Any) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     monkeypatch.setattr("pipelines.data.download.Display.update", full)
     with pytest.raises(DataError, match="No space left on device"):
         fetch(f"{server.url}/set.zip", target)

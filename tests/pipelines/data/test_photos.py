@@ -1,4 +1,3 @@
-import errno
 import json
 import os
 import pickle
@@ -8,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from full_disk import full
 
 from pipelines.data.photos import PhotoSet, write_photos
 from pipelines.errors import DataError
@@ -243,9 +243,6 @@ def test_an_empty_set_is_one_where_it_may_be(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_an_error(paint: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     monkeypatch.setattr("pipelines.data.shards.os.fsync", full)
     with pytest.raises(DataError, match=r"expected room .*No space left on device.*; free some"):
         write_photos(tmp_path / "set", [("x", paint(0))])

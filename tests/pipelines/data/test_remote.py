@@ -8,6 +8,7 @@ import fsspec
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
+from full_disk import full
 
 from pipelines.data.remote import Remote, is_url
 from pipelines.errors import DataError
@@ -104,9 +105,6 @@ def test_a_full_disk_here_is_not_taken_for_the_network(
 
 
 def test_a_full_disk_under_a_url_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def full(*arguments: Any, **options: Any) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     monkeypatch.setattr(LocalFileSystem, "put_file", full)
     (tmp_path / "up").write_bytes(b"shard")
     with pytest.raises(

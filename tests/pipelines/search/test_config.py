@@ -21,7 +21,6 @@ def test_without_a_section_there_is_a_search() -> None:
         ({"asha": {"grace_steps": 100}}, r"asha\.grace_steps 100 must be a multiple of report_every 200"),
         ({"asha": {"grace_steps": 800}}, r"asha\.grace_steps 800 is more than steps 600"),
         ({"asha": {"grace_steps": 200}, "seeds": [0, 1]}, "asha stops each seed by itself"),
-        ({"asha": {"grace_steps": 200}, "workers": 2}, "asha stops trials of one worker"),
         ({"name": "../elsewhere"}, "pattern"),
         ({"space": {"distributions": [{"family": "uniform", "label": "a/b"}]}}, "pattern"),
         ({"measure": {"grids": 3}}, r"unknown key 'search\.measure\.grids'; did you mean 'grid'"),

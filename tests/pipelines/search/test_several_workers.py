@@ -6,7 +6,7 @@ import pytest
 
 from pipelines.paths import Layout
 from stages import ended, start
-from tiny_search import DISTRIBUTIONS, searched, write_search
+from tiny_search import DISTRIBUTIONS, runs, searched, write_search
 
 
 @pytest.mark.faults
@@ -20,3 +20,23 @@ def test_trials_of_several_workers_score_like_those_of_one(layout: Layout) -> No
     together = searched(layout)
     assert list(together["state"]) == ["completed"] * 2
     assert list(together["hypervolume"]) == pytest.approx(list(alone["hypervolume"]), rel=1e-3)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.faults
+def test_weak_ones_are_stopped_and_make_room(layout: Layout) -> None:
+    # One of two cores a worker: a trial at a time has room, and three want it.
+    write_search(
+        layout,
+        space={"lr": [0.003, 1e-9, 2e-9]},
+        steps=40,
+        workers=2,
+        objectives=["grid_loss"],
+        asha={"grace_steps": 10, "reduction": 2},
+    )
+    ended(start(layout, stage="search"), 0, timeout_s=500)
+    table = searched(layout)
+    assert table["state"][0] == "completed"
+    assert (table["state"] == "pruned").sum() >= 1
+    assert (table[table["state"] == "pruned"]["step"] < 40).all()
+    assert runs(layout)["trial-1"].info.status == "FINISHED"

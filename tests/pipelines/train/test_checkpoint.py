@@ -1,11 +1,10 @@
-import errno
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
+from full_disk import full
 
 from pipelines.errors import CheckpointError, TrainingError
 from pipelines.train.checkpoint import MARKER, STATE, CheckpointStore
@@ -111,9 +110,6 @@ def test_a_step_of_more_digits_is_one(tmp_path: Path) -> None:
 def test_a_full_disk_is_told_and_nothing_half_written_is_left(
     store: CheckpointStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    def full(*arguments: Any, **options: Any) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     with monkeypatch.context() as patch:
         patch.setattr(step, full)
         with pytest.raises(

@@ -1,10 +1,10 @@
-import errno
 import os
 import shutil
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from full_disk import full
 
 from pipelines.config import parse_section
 from pipelines.data.photos import PhotoSet
@@ -163,9 +163,6 @@ def test_another_python_is_named_where_it_may_be_all_that_changed_the_code(
 
 
 def test_a_full_disk_is_told(config: TrainConfig, layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     run = run_of(config, layout)
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(TrainingError, match=rf"^expected room to write in {run.folder}, got: No space"):

@@ -1,9 +1,9 @@
-import errno
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from full_disk import full
 from PIL import Image
 
 from pipelines.config import parse_section
@@ -40,9 +40,6 @@ def test_every_task_has_a_picture_of_its_settings(name: str, tmp_path: Path) -> 
 
 
 def test_a_full_disk_is_told(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     task = make_task(job.config.task, tmp_path)
     samples = Samples(tmp_path, job.photos, task, job.config)
     network = job.config.network.make(task.space, 0).eval()
