@@ -1,5 +1,6 @@
 """A Ray cluster for the length of a block: one that is named, or a private one that ends with it."""
 
+import gc
 import logging
 import os
 import secrets
@@ -7,11 +8,13 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import ray
 
 from pipelines.errors import ConfigError
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -59,27 +62,32 @@ def ray_cluster(
     try:
         yield private
     finally:
-        ray.shutdown()
+        with _nothing_collected():
+            ray.shutdown()
 
 
-def watched(work: Callable[[], object], look: Callable[[], None], every_s: float) -> None:
+def watched(work: Callable[[], T], look: Callable[[], None], every_s: float) -> T:
     """Do work of Ray's in a thread, and look now and then meanwhile.
 
     In the main thread Ray would take Ctrl-C for itself, and end what runs where it is.
 
     Args:
         work: to its end.
-        look: may raise, which leaves the work alone.
+        look: not to raise: the work would go on, and Ray's end under it may abort the process.
         every_s: seconds between looks.
 
+    Returns:
+        What the work does.
+
     Raises:
-        BaseException: whatever the work raises, or a look.
+        BaseException: whatever the work raises.
     """
     faults: list[BaseException] = []
+    results: list[T] = []
 
     def body() -> None:
         try:
-            work()
+            results.append(work())
         except BaseException as error:  # handed to the thread that waits
             faults.append(error)
 
@@ -91,6 +99,24 @@ def watched(work: Callable[[], object], look: Callable[[], None], every_s: float
             look()
     if faults:
         raise faults[0]
+    return results[0]
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """Collect garbage now and not before the end of the block, in no thread.
+
+    Ray ends the process, with no word on any stream, if a reference of its own is collected between the end
+    of its core and the end of ``ray.shutdown``; and any thread that makes objects may be the one to collect.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    gc.collect()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @contextmanager

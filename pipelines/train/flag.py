@@ -1,12 +1,11 @@
 """What driver and workers of a run on Ray tell each other while it goes on, whatever disks they share.
 
 The driver raises a flag when somebody asks it to stop. Workers ask for it now and then, by which the driver
-knows that they are there; and a worker that cannot reach the run's folder says so here.
+knows that they are there. Ray's controller of the run leaves its handle, by which a run without workers ends.
 """
 
 import threading
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -20,39 +19,33 @@ ANSWER_WITHIN_S = 2.0
 """A driver that waited longer for Ray would not hear Ctrl-C."""
 
 
-@dataclass(frozen=True)
-class News:
-    """What the driver does not know by itself.
-
-    Attributes:
-        silent_s: seconds since a worker last asked, or since the flag was made.
-        refusal: why a worker cannot begin, or go on, in a sentence.
-    """
-
-    silent_s: float
-    refusal: str | None
-
-
 class Flag:
     """The driver's end; it lives on the driver's node, so that it lives as long as the driver.
 
     Attributes:
-        handle: for workers, see :class:`Poll` and :func:`refuse`.
+        handle: for workers, see :class:`Poll`; and for the controller, which tells ``controlled_by`` itself.
     """
 
     def __init__(self) -> None:
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         self.handle: Any = _Flag.options(scheduling_strategy=here).remote()  # type: ignore[attr-defined]
 
-    def news(self, *, up: bool) -> News | None:
-        """What is new; raises the flag with ``up``. None if Ray is busy, or ending."""
-        answer = _answer(self.handle.news, up)
-        return None if answer is None else News(*answer)
+    def silent_s(self, *, up: bool) -> float | None:
+        """Seconds since a worker last asked, or since the flag was made; raises the flag with ``up``.
+
+        None if Ray is busy, or ending.
+        """
+        silent_s: float | None = _answer(self.handle.silent_s, up)
+        return silent_s
 
     def free(self) -> Resources | None:
         """What the cluster has left, by Ray's names. None if Ray is busy, or ending."""
         free: Resources | None = _answer(self.handle.free)
         return free
+
+    def end(self) -> bool:
+        """End the run's controller, and with it what waits for it. False if none is known."""
+        return bool(_answer(self.handle.end))
 
 
 def _answer(method: Any, *values: object) -> Any:
@@ -66,11 +59,20 @@ def _answer(method: Any, *values: object) -> Any:
 class _Flag:
     def __init__(self) -> None:
         self._up, self._asked = False, time.monotonic()
-        self._refusal: str | None = None
+        self._controller: Any = None
 
-    def news(self, up: bool) -> tuple[float, str | None]:
+    def controlled_by(self, controller: Any) -> None:
+        self._controller = controller
+
+    def end(self) -> bool:
+        if self._controller is None:
+            return False
+        ray.kill(self._controller)
+        return True
+
+    def silent_s(self, up: bool) -> float:
         self._up = self._up or up
-        return time.monotonic() - self._asked, self._refusal
+        return time.monotonic() - self._asked
 
     def free(self) -> Resources:
         # Here and not in the driver, where nothing bounds how long it takes.
@@ -79,14 +81,6 @@ class _Flag:
     def is_up(self) -> bool:
         self._asked = time.monotonic()
         return self._up
-
-    def refuse(self, sentence: str) -> None:
-        self._refusal = sentence
-
-
-def refuse(handle: Any, sentence: str) -> None:
-    """On a worker: tell the driver why this one cannot begin, or go on."""
-    ray.get(handle.refuse.remote(sentence))
 
 
 class Poll:

@@ -17,24 +17,23 @@ from typing import Any
 import ray
 import ray.exceptions
 import ray.train
-from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train import FailureConfig, Result, RunConfig, ScalingConfig, UserCallback
 from ray.train.torch import TorchTrainer, get_device
+from ray.train.v2._internal.execution.callback import ControllerCallback
 from torch.distributed import DistError
 
 from pipelines.cluster import ray_cluster, watched
 from pipelines.errors import (
     CheckpointError,
     ConfigError,
-    DivergedError,
     LoaderError,
     TrainingError,
     is_expected,
 )
 from pipelines.progress import tell
-from pipelines.records import read_json, write_json_atomic
 from pipelines.train.batches import Share
 from pipelines.train.config import ComputeConfig
-from pipelines.train.flag import ASK_EVERY_S, Flag, Poll, refuse
+from pipelines.train.flag import ASK_EVERY_S, Flag, Poll
 from pipelines.train.gauges import show
 from pipelines.train.loop import Hooks, Stopped
 from pipelines.train.mark import Mark
@@ -44,9 +43,6 @@ from pipelines.train.silence import Silence
 from pipelines.train.startup import Startup
 from pipelines.train.worker import Assignment, work
 from tunable_models import TunableError
-
-OUTCOME = "outcome.json"
-"""What workers leave when they end before the last step: ``{"fault": sentence}`` or ``{"stopped": step}``."""
 
 LASTING = (ConfigError, CheckpointError, TrainingError, TunableError)
 """Errors that another try would meet again.
@@ -77,7 +73,6 @@ def run_on_ray(assignment: Assignment, compute: ComputeConfig, hooks: Hooks) -> 
     folder = Path(assignment.folder)
     # A fresh name each time: Ray resumes whatever stands under an old one, whatever the params say now.
     name = f"train-{uuid.uuid4().hex[:12]}"
-    (folder / OUTCOME).unlink(missing_ok=True)
     # Nobody watches Ray's dashboard here, and without one its state tracking fills the log with complaints.
     os.environ.setdefault("RAY_TRAIN_ENABLE_STATE_TRACKING", "0")
     startup = Startup.now()
@@ -93,13 +88,16 @@ def run_on_ray(assignment: Assignment, compute: ComputeConfig, hooks: Hooks) -> 
                 "at_checkpoint": hooks.at_checkpoint,
             }
             trainer = _trainer(compute, settings, folder, name)
-            _watch(trainer.fit, flag, Silence(compute, flag), hooks.stop)
+            result = _watch(trainer.fit, flag, Silence(compute, flag), hooks.stop)
     except (ray.train.TrainingFailedError, ray.exceptions.RayError) as error:
-        _look_at_outcome(folder / OUTCOME)
+        if isinstance(error, ray.train.ControllerError) and _is_lasting(error.controller_failure):
+            raise error.controller_failure from None
         raise TrainingError(f"training failed on Ray: {_cause(error)}") from error
     finally:
         shutil.rmtree(folder / "ray" / name, ignore_errors=True)  # with the mark
-    _look_at_outcome(folder / OUTCOME)
+    stopped_at: int | None = result.return_value  # type: ignore[attr-defined]  # the checker sees version 1
+    if stopped_at is not None:
+        raise Stopped(stopped_at)
 
 
 def _check_room(compute: ComputeConfig, *, private: bool) -> None:
@@ -119,9 +117,9 @@ def _check_room(compute: ComputeConfig, *, private: bool) -> None:
 
 def _trainer(compute: ComputeConfig, settings: dict[str, Any], folder: Path, name: str) -> TorchTrainer:
     return TorchTrainer(
-        _worker,
+        _worker,  # type: ignore[arg-type]  # version 1 again
         train_loop_config=settings,
-        scaling_config=ScalingConfig(  # type: ignore[call-arg]  # the checker sees version 1
+        scaling_config=ScalingConfig(  # type: ignore[call-arg]
             num_workers=compute.workers,  # type: ignore[arg-type]
             use_gpu=compute.use_gpu,
             resources_per_worker={"CPU": compute.threads, **({"GPU": 1} if compute.use_gpu else {})},
@@ -131,38 +129,72 @@ def _trainer(compute: ComputeConfig, settings: dict[str, Any], folder: Path, nam
             name=name,
             storage_path=str(folder / "ray"),
             failure_config=FailureConfig(max_failures=compute.max_failures),
+            callbacks=[_EndsWhatLasts(), _TellsTheFlag(settings["flag"])],  # type: ignore[list-item]
         ),
     )
 
 
-def _watch(fit: Callable[[], object], flag: Flag, silence: Silence, stop: Callable[[], bool]) -> None:
+class _EndsWhatLasts(UserCallback):
+    """Ends the run for a fault that another try would meet.
+
+    Ray's controller asks it. What a callback raises is the only error that Ray does not try again.
+    """
+
+    def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
+        lasting = next((error for error in worker_exceptions.values() if _is_lasting(error)), None)
+        if lasting is not None:
+            raise lasting
+
+
+class _TellsTheFlag(ControllerCallback):
+    """Gives the flag the handle of Ray's controller; the driver gets none, and has to end it at times.
+
+    Not public, but the only hook before workers run, and Ray hands such callbacks on for uses like this.
+    """
+
+    def __init__(self, flag: Any) -> None:
+        self._flag = flag
+
+    def after_controller_start(self, train_run_context: Any) -> None:
+        self._flag.controlled_by.remote(ray.get_runtime_context().current_actor)
+
+
+def _is_lasting(error: Exception) -> bool:
+    # A loader's end is a TrainingError too; but it may pass, as a server that is away.
+    return isinstance(error, LASTING) and not isinstance(error, LoaderError)
+
+
+def _watch(fit: Callable[[], Result], flag: Flag, silence: Silence, stop: Callable[[], bool]) -> Result:
     """Run ``fit`` to its end, hand a wish to stop on while it runs, and say when nobody is there.
 
     Raises:
         Stopped: somebody asked to, and there is no worker that could.
-        TrainingError: a worker cannot reach the run's folder.
     """
+    ended = False
 
     def look() -> None:
+        nonlocal ended
         wished = stop()
-        news = flag.news(up=wished)
-        if news is None:
+        silent_s = flag.silent_s(up=wished)
+        if silent_s is None:
             return
-        # What is raised here ends what Ray has begun.
-        if news.refusal is not None:
-            raise TrainingError(news.refusal)
-        if wished and news.silent_s > UNHEARD_S:
-            raise Stopped(None)
-        silence(news.silent_s)
+        if wished and silent_s > UNHEARD_S:
+            ended = flag.end() or ended
+        else:
+            silence(silent_s)
 
-    watched(fit, look, ASK_EVERY_S)
+    try:
+        return watched(fit, look, ASK_EVERY_S)
+    except ray.exceptions.RayActorError:
+        if not ended:
+            raise
+        raise Stopped(None) from None
 
 
-def _worker(settings: dict[str, Any]) -> None:
-    _require_mark(settings)
+def _worker(settings: dict[str, Any]) -> int | None:
+    """Train on one of Ray's workers; the step behind whose checkpoint it was asked to stop, if it was."""
+    Mark(**settings["mark"]).require()
     assignment = Assignment(**settings["assignment"])
-    if (Path(assignment.folder) / OUTCOME).exists():
-        return  # one of the workers before this one said why the run is over
     startup = Startup(**settings["startup"]).mark("workers")
     context = ray.train.get_context()
     share = Share(context.get_world_rank(), context.get_world_size())
@@ -181,53 +213,15 @@ def _worker(settings: dict[str, Any]) -> None:
         ready=lambda: startup.mark("network").write(Path(assignment.folder)),
     )
     try:
-        hooks = leading if share.rank == 0 else Hooks(report=report)
-        work(assignment, share, get_device(), hooks)
+        work(assignment, share, get_device(), leading if share.rank == 0 else Hooks(report=report))
     except Stopped as stopped:
-        _leave(assignment, {"stopped": stopped.step})
-    except LoaderError:
-        raise  # and be started again, as after everything that may pass, such as a server that is away
-    except LASTING as error:
-        # The same steps would fail in the same way, so whoever is started again only finds this.
-        try:
-            _leave(assignment, {"fault": str(error), "diverged": isinstance(error, DivergedError)})
-        except OSError:  # the fault may be that very disk
-            refuse(settings["flag"], str(error))
-            raise error from None
-        if share.count > 1:
-            raise  # the others may be waiting for this one
-
-
-def _require_mark(settings: dict[str, Any]) -> None:
-    """Refuse to begin on a node that does not see the driver's folder.
-
-    Raises:
-        TrainingError: it does not.
-    """
-    try:
-        Mark(**settings["mark"]).require()
-    except TrainingError as error:
-        # Not by the outcome, which nobody would find; and Ray alone would try again before it tells.
-        refuse(settings["flag"], str(error))
-        raise
+        return stopped.step
+    return None
 
 
 def _report(progress: Progress) -> None:
     """To Ray; all workers wait here, and for Ray's controller, which looks every two seconds."""
     ray.train.report({"step": progress.step, "loss": progress.loss, "images_per_s": progress.images_per_s})
-
-
-def _leave(assignment: Assignment, outcome: dict[str, Any]) -> None:
-    write_json_atomic(Path(assignment.folder) / OUTCOME, outcome)
-
-
-def _look_at_outcome(path: Path) -> None:
-    if not path.exists():
-        return
-    outcome = read_json(path)
-    if "stopped" in outcome:
-        raise Stopped(outcome["stopped"])
-    raise (DivergedError if outcome.get("diverged") else TrainingError)(outcome["fault"])
 
 
 def _cause(error: BaseException) -> str:

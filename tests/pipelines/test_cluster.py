@@ -1,6 +1,8 @@
 """Which cluster is asked for; the real thing runs in the tests of training and of the endpoint."""
 
+import gc
 import signal
+import weakref
 from typing import Any
 
 import pytest
@@ -42,6 +44,34 @@ def test_it_ends_after_an_error_too(calls: list[dict[str, Any]]) -> None:
     with pytest.raises(KeyError), ray_cluster(None, num_cpus=3):
         raise KeyError
     assert calls[1] == {"shutdown": True}
+
+
+def garbage() -> weakref.ref[Any]:
+    """Something that only a collection ends."""
+
+    class Ring:
+        def __init__(self) -> None:
+            self.itself = self
+
+    return weakref.ref(Ring())
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_nothing_is_collected_while_it_ends(
+    calls: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, enabled: bool
+) -> None:
+    """Ray may end the process for it, but too rarely for a test of the real thing."""
+    there = garbage()
+    seen: list[tuple[bool, bool]] = []
+    monkeypatch.setattr(ray, "shutdown", lambda: seen.append((gc.isenabled(), there() is None)))
+    try:
+        (gc.enable if enabled else gc.disable)()
+        with ray_cluster(None, num_cpus=1):
+            pass
+        assert seen == [(False, True)]
+        assert gc.isenabled() == enabled
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("configured", [True, False])

@@ -1,4 +1,4 @@
-"""Real runs on Ray Train: workers are killed on the way, asked to stop, and found to have other code."""
+"""Real runs on Ray Train: workers are killed on the way, asked to stop, and meet faults."""
 
 import pickle
 import signal
@@ -7,7 +7,6 @@ import time
 import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from torch.distributed import DistBackendError
 
 from pipelines.cluster import ray_cluster
 from pipelines.config import parse_section
-from pipelines.errors import ConfigError, DataError, TrainingError
+from pipelines.errors import ConfigError, DataError, DivergedError, TrainingError
 from pipelines.paths import Layout
 from pipelines.train import on_ray, silence
 from pipelines.train.checkpoint import CheckpointStore
@@ -31,7 +30,7 @@ from pipelines.train.on_ray import _cause, run_on_ray
 from pipelines.train.runlog import RunLog
 from pipelines.train.startup import read_startup
 from pipelines.train.worker import Assignment
-from tunable_models import TunableError
+from tunable_models import TunableError, TunableNetwork
 
 STEPS = 300
 
@@ -65,7 +64,7 @@ def at_step(log: RunLog, step: int, act: Callable[[], bool]) -> threading.Thread
     """A thread that acts when the log has that step, again until it worked."""
 
     def watch() -> None:
-        end = time.monotonic() + 120
+        end = time.monotonic() + 400
         while time.monotonic() < end:
             points, _ = log.read()
             if points and points[-1].step >= step and act():
@@ -129,7 +128,7 @@ def final(folder: Path) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def test_asked_to_stop_it_stops_behind_a_checkpoint_and_goes_on(config: TrainConfig, layout: Layout) -> None:
+def test_asked_to_stop_it_stops_behind_a_checkpoint(config: TrainConfig, layout: Layout) -> None:
     long = options(config, {"workers": 1, "threads": 1}).model_copy(update={"steps": 100_000})
     assignment, folder = assign(long, layout, "run"), layout.state / "run"
     asked, metrics = list[bool](), list[str]()
@@ -144,12 +143,21 @@ def test_asked_to_stop_it_stops_behind_a_checkpoint_and_goes_on(config: TrainCon
     assert any(line.startswith("ray_tunable_train_loss{") for line in metrics)
 
 
-def test_a_node_with_other_code_is_told(config: TrainConfig, layout: Layout) -> None:
-    """One of two workers: the other one waits for nothing."""
-    two = options(config, {"workers": 2, "threads": 1, "max_failures": 1})
-    other = replace(assign(two, layout, "run"), code="0" * 64)
-    with pytest.raises(TrainingError, match="expected the driver's training code"):
-        run_on_ray(other, two.compute, Hooks())
+def test_a_fault_of_one_of_two_workers_that_would_come_again_ends_the_run(
+    config: TrainConfig, layout: Layout
+) -> None:
+    """The other one waits for the next gradients, and nobody is started again."""
+    two = options(config, {"workers": 2, "threads": 1, "max_failures": 3})
+    tries = layout.root / "tries"
+
+    def diverge(step: int, network: TunableNetwork) -> None:
+        with tries.open("a") as file:
+            file.write(f"{step}\n")
+        raise DivergedError("the score is nan")
+
+    with pytest.raises(DivergedError, match=r"^the score is nan$"):
+        run_on_ray(assign(two, layout, "run"), two.compute, Hooks(at_checkpoint=diverge))
+    assert tries.read_text() == "50\n"
 
 
 def test_a_node_that_does_not_see_the_folder_is_told_before_it_trains_on_its_own(
