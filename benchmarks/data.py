@@ -164,7 +164,7 @@ def _network(config: TrainConfig, photos: PhotoSet) -> Call:
     task = make_task(config.task, ROOT).to(CPU)
     portions = next(Batches(photos, task, _loading(config, 0), CPU).from_step(0))
     learner = Learner(config, task, CPU, ROOT)
-    learner.wrap(lambda module: module)
+    learner.start()
 
     def call(number: int) -> None:
         for _ in range(BATCHES[NETWORK]):

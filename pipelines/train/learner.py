@@ -19,6 +19,7 @@ from pipelines.tasks import Task
 from pipelines.train.batches import Batch
 from pipelines.train.config import OptimizerConfig, TrainConfig
 from pipelines.train.forward import Forward
+from pipelines.train.reduction import average_gradients, overlapped, share_weights
 from tunable_models import CriticStep, TunableNetwork
 
 CRITIC_BETAS = (0.5, 0.999)
@@ -26,8 +27,6 @@ CRITIC_BETAS = (0.5, 0.999)
 
 LEAST_SCALE = 2.0**-14
 """Of float16 gradients: below it they are lost even when nothing overflows."""
-
-Wrap = Callable[[nn.Module], nn.Module]
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,8 @@ class Learner:
     def __init__(
         self, config: TrainConfig, task: Task, device: torch.device, root: Path = Path(), workers: int = 1
     ) -> None:
-        self._task, self._config, self._workers = task, config, workers
+        self._task, self._config, self._workers, self._device = task, config, workers, device
+        self._meets = workers > 1 and device.type != "cuda"
         self.network: TunableNetwork = config.network.make(task.space, config.seed, root).to(device)
         self._trained = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
         # Tunable networks have hundreds of tensors; fused, their update is one call.
@@ -90,10 +90,23 @@ class Learner:
         averaged: TunableNetwork | None = None if self._average is None else self._average.module  # type: ignore[assignment]
         return averaged or self.network
 
-    def wrap(self, wrap: Wrap) -> None:
-        """Make the workers' gradients one, from here on; the weights are in place."""
-        self._model = wrap(Forward(self.network, self._config))
-        self._play = None if self._critic is None else CriticStep(wrap(self._critic), self._critic_optimizer)
+    def start(self) -> None:
+        """Get ready for steps; the weights are in place, on every worker."""
+        if self._meets:
+            modules = (self.network, self._average, self._critic)
+            share_weights(nn.ModuleList(module for module in modules if module is not None))
+        self._model = self._overlapped(Forward(self.network, self._config))
+        self._play = None
+        if self._critic is not None:
+            self._play = CriticStep(self._overlapped(self._critic), self._critic_optimizer)
+            self._critic_optimizer.register_step_pre_hook(self._average_critic)
+
+    def _overlapped(self, module: nn.Module) -> nn.Module:
+        return overlapped(module, self._device, self._workers)
+
+    def _average_critic(self, *_: Any) -> None:
+        if self._meets and self._critic is not None:
+            average_gradients(self._critic.parameters())
 
     def step(self, portions: Sequence[Batch]) -> Step:
         """One step from this worker's portions of the batch.
@@ -129,6 +142,8 @@ class Learner:
         return model.no_sync() if isinstance(model, DistributedDataParallel) else nullcontext()
 
     def _update(self) -> Tensor:
+        if self._meets:
+            average_gradients(self._trained)
         self._scaler.unscale_(self._optimizer)
         norm = nn.utils.clip_grad_norm_(self._trained, self._config.optimizer.clip_norm)
         self._scaler.step(self._optimizer)
@@ -179,7 +194,7 @@ class Learner:
         return state
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from a state; before :meth:`wrap`."""
+        """Go on from a state; before :meth:`start`."""
         self.network.load_state_dict(state["network"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._scaler.load_state_dict(state["scaler"])

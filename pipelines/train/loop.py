@@ -1,7 +1,6 @@
 """The training loop: tensors, an optimizer and a ``report`` callable. It knows nothing of Ray.
 
-Every worker runs it. The workers' gradients meet in ``wrap`` (DistributedDataParallel, or nothing), and
-only worker 0 writes checkpoints and pictures.
+Every worker runs it, and only worker 0 writes checkpoints and pictures.
 """
 
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from pipelines.train.agreement import Agreement
 from pipelines.train.batches import Batches, Share
 from pipelines.train.checkpoint import CheckpointStore
 from pipelines.train.config import TrainConfig
-from pipelines.train.learner import Learner, Wrap
+from pipelines.train.learner import Learner
 from pipelines.train.meter import Meter, Progress
 from pipelines.train.validation import Validation, evaluating
 from tunable_models import TunableNetwork
@@ -59,14 +58,12 @@ class Hooks:
 
     Attributes:
         report: called on every worker, every ``log_every`` steps.
-        wrap: makes the workers' gradients one, after the weights are in place.
         at_checkpoint: called on worker 0 after each checkpoint, with what would be published now.
         stop: whether this worker was asked to stop; asked at every step.
         ready: called on every worker before the first step, when everything is in place.
     """
 
     report: Callable[[Progress], None] = field(default=lambda progress: None)
-    wrap: Wrap = field(default=lambda module: module)
     at_checkpoint: Callable[[int, TunableNetwork], None] = field(default=lambda step, network: None)
     stop: Callable[[], bool] = field(default=lambda: False)
     ready: Callable[[], None] = field(default=lambda: None)
@@ -119,7 +116,7 @@ class _Training:
     def run(self) -> TunableNetwork:
         config, learner = self._job.config, self._learner
         self._resume()
-        learner.wrap(self._hooks.wrap)
+        learner.start()
         self._hooks.ready()
         self._meter.start()
         with closing(self._batches.from_step(learner.done)) as batches:

@@ -17,7 +17,6 @@ from pipelines.train.config import TrainConfig
 from pipelines.train.fingerprint import code_digest
 from pipelines.train.loop import Hooks, Job, train
 from pipelines.train.meter import Progress
-from pipelines.train.reduction import together
 from pipelines.train.runlog import RunLog
 from pipelines.train.samples import Samples
 from pipelines.train.versions import installed_versions
@@ -91,7 +90,7 @@ def work(assignment: Assignment, share: Share, device: torch.device, hooks: Hook
         assignment: of the driver.
         share: of every batch.
         device: of the network.
-        hooks: what else happens; log, sample pictures and the meeting of gradients are added here.
+        hooks: what else happens; log and sample pictures are added here.
 
     Raises:
         ConfigError: this node has other code than the driver.
@@ -113,8 +112,7 @@ def work(assignment: Assignment, share: Share, device: torch.device, hooks: Hook
         validation=PhotoSet.open(held_out, cache_bytes) if held_out.is_dir() else None,
         root=root,
     )
-    more = replace(hooks, wrap=lambda module: together(module, device, share.count))
-    train(job, _leading(more, job, folder) if job.leads else more)
+    train(job, _leading(hooks, job, folder) if job.leads else hooks)
 
 
 def _leading(hooks: Hooks, job: Job, folder: Path) -> Hooks:

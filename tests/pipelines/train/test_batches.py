@@ -112,7 +112,7 @@ def test_a_loader_goes_on_after_a_sigterm_until_it_is_closed(job: Job) -> None:
     for _ in range(6):  # more than were made ahead
         next(stream)
     stream.close()
-    assert psutil.wait_procs([loader], timeout=5) == ([loader], [])
+    assert psutil.wait_procs([loader], timeout=60) == ([loader], [])
 
 
 class Broken(PhotoSet):

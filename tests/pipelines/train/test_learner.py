@@ -48,7 +48,7 @@ def test_the_critic_is_trained_beside_and_only_by_its_own_optimizer() -> None:
     config, task = adversarial()
     assert task.critic is not None
     learner = Learner(config, task, DEVICE)
-    learner.wrap(lambda module: module)
+    learner.start()
     before = [parameter.clone() for parameter in task.critic.parameters()]
     learner.step([batch(task)])
     largest = max((p - b).abs().max().item() for p, b in zip(task.critic.parameters(), before, strict=True))
@@ -58,7 +58,7 @@ def test_the_critic_is_trained_beside_and_only_by_its_own_optimizer() -> None:
 def test_a_state_brings_critic_and_optimizers_back() -> None:
     config, task = adversarial()
     learner = Learner(config, task, DEVICE)
-    learner.wrap(lambda module: module)
+    learner.start()
     learner.step([batch(task)])
     state = {key: dict(value) for key, value in learner.state().items()}
     state["network"] = {key: tensor.clone() for key, tensor in state["network"].items()}
@@ -67,7 +67,7 @@ def test_a_state_brings_critic_and_optimizers_back() -> None:
     _, other_task = adversarial()
     other = Learner(config, other_task, DEVICE)
     other.load(state)
-    other.wrap(lambda module: module)
+    other.start()
     assert other.lr == learner.lr
     for one, two in zip(other.state()["critic"].values(), learner.state()["critic"].values(), strict=True):
         assert torch.equal(one, two)
@@ -82,7 +82,7 @@ def test_frozen_tensors_are_not_trained(tmp_path: Path) -> None:
     }
     config, task = parse_section(options, "train", TrainConfig), tiny_task("denoise-deblur")
     learner = Learner(config, task, DEVICE, tmp_path)
-    learner.wrap(lambda module: module)
+    learner.start()
     before = {name: parameter.clone() for name, parameter in learner.network.named_parameters()}
     for _ in range(2):  # the last layer is zero at first, which stops the gradient of all before it
         learner.step([batch(task)])
@@ -106,7 +106,7 @@ def halves(whole: Batch) -> list[Batch]:
 def ready(precision: str = "float32") -> tuple[Learner, Task]:
     config, task = adversarial()
     learner = Learner(config.model_copy(update={"precision": precision}), task, DEVICE)
-    learner.wrap(lambda module: module)
+    learner.start()
     return learner, task
 
 

@@ -1,7 +1,6 @@
 """Three processes that train together, bit for bit."""
 
 from dataclasses import replace
-from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-from torch import Tensor, multiprocessing
+from torch import Tensor, multiprocessing, nn
 
 from pipelines.config import parse_section
 from pipelines.train.batches import Share
@@ -17,7 +16,7 @@ from pipelines.train.checkpoint import CheckpointStore
 from pipelines.train.config import TrainConfig
 from pipelines.train.loop import Hooks, Job, Stopped, train
 from pipelines.train.meter import Progress
-from pipelines.train.reduction import together, total
+from pipelines.train.reduction import average_gradients, share_weights, total
 
 WORKERS = 3
 SIZES = {"batch_size": 12, "patch_px": 20, "steps": 12, "log_every": 3, "checkpoint_every": 6}
@@ -42,6 +41,8 @@ def work(rank: int, meet: Path, jobs: dict[str, Job]) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{meet}", rank=rank, world_size=WORKERS)
     sum_anywhere(rank)
+    average(rank)
+    share(rank)
     for name, job in jobs.items():
         run(replace(job, share=Share(rank, WORKERS)), meet.parent / name)
     dist.barrier()
@@ -58,16 +59,39 @@ def sum_anywhere(rank: int) -> None:
         assert torch.equal(total(numbers(rank).roll(start)).roll(-start), wanted)
 
 
+def average(rank: int) -> None:
+    """Of gradients of any layout in memory, also where a worker has none."""
+    flat, images = nn.Parameter(torch.zeros(3)), nn.Parameter(torch.zeros(2, 3, 4, 5))
+    images.data = images.data.contiguous(memory_format=torch.channels_last)
+    flat.grad = None if rank == 1 else torch.full((3,), 3.0)
+    grown = torch.arange(120.0).view(2, 3, 4, 5)
+    images.grad = (grown * rank).contiguous(memory_format=torch.channels_last)
+    average_gradients([flat, images])
+    assert flat.grad is not None
+    assert torch.equal(flat.grad, torch.full((3,), 2.0))
+    assert torch.equal(images.grad, grown)
+
+
+def share(rank: int) -> None:
+    """Weights and counters, also where one was made in another way."""
+    norm = nn.BatchNorm2d(3)
+    with torch.no_grad():
+        norm.weight += rank
+        norm.num_batches_tracked += rank
+    share_weights(norm)
+    assert torch.equal(norm.weight, torch.ones(3))
+    assert norm.num_batches_tracked == 0
+
+
 def run(job: Job, folder: Path) -> None:
     """Once to the end, and once with a stop on the way."""
-    wrap = partial(together, device=job.device, workers=WORKERS)
     whole, halves = list[Progress](), list[Progress]()
-    train(job, Hooks(report=whole.append, wrap=wrap))
+    train(job, Hooks(report=whole.append))
     again = replace(job, store=CheckpointStore(folder / "again", "print"))
     steps = count()
     with pytest.raises(Stopped):
-        train(again, Hooks(report=halves.append, wrap=wrap, stop=lambda: next(steps) >= 4))
-    train(again, Hooks(report=halves.append, wrap=wrap))
+        train(again, Hooks(report=halves.append, stop=lambda: next(steps) >= 4))
+    train(again, Hooks(report=halves.append))
     assert curve(halves) == curve(whole)
     dist.barrier()  # behind the last checkpoint, which worker 0 writes
     assert_equal(job.store.load(job.config.steps), again.store.load(job.config.steps))
