@@ -60,7 +60,7 @@ def run(config: SearchConfig, layout: Layout, *, adopt: bool = False) -> None:
     objectives, points = search.objectives(), search.points(tell)
     photos, held_out = _photos(layout, "train"), _photos(layout, "validation")
     search.scorer.prepare()  # a mistake is told before anything is trained
-    claim(search.folder, identity(search, photos, held_out))
+    claim(search.folder, identity(search, photos, held_out), tell)
     with _mirrored(search) as mirror:
         book = Book(search, objectives[0], mirror)
         signum = _search(search, book, points, objectives)

@@ -25,7 +25,7 @@ from pipelines.train.checkpoint import CheckpointStore
 from pipelines.train.config import TrainConfig
 from pipelines.train.fingerprint import code_digests, fingerprint
 from pipelines.train.runlog import RunLog
-from pipelines.train.versions import installed_versions
+from pipelines.train.versions import changed_versions, installed_versions, said
 
 NOTE = "run.json"
 
@@ -141,8 +141,9 @@ class Run:
         before = _versions(_note(self.folder))
         ended = step >= self.options["steps"]  # then nothing is computed under the versions of now
         now = before if ended else self.versions
-        changed = _changed_versions(before, now)
-        tell(f"going on from step {step}, in {self.folder}{_under(changed)}")
+        changed = changed_versions(before, now)
+        under = f", with {said(changed)}: numbers may differ from there on" if changed else ""
+        tell(f"going on from step {step}, in {self.folder}{under}")
         event = {"fingerprint": self.identity, "step": step, "versions": changed}
         self._write([*self.lineage, event] if changed else self.lineage, now)
 
@@ -199,7 +200,7 @@ class Run:
 
     def _code_differences(self, note: Mapping[str, Any]) -> list[str]:
         files = _changed(note["code"], self.code)
-        python = _changed_versions(_versions(note), self.versions).get("Python")
+        python = changed_versions(_versions(note), self.versions).get("Python")
         if files and python:  # whose minor versions make other syntax trees of the same code
             return [
                 f"Python was {python['was']}, is {python['is']}, under which training code counts as changed "
@@ -215,18 +216,6 @@ def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
 def _versions(note: Mapping[str, Any] | None) -> dict[str, str]:
     """Under which a run last went on; none where it was written down before versions were."""
     return dict(note.get("versions", {})) if note else {}
-
-
-def _changed_versions(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    known = sorted(before.keys() & now.keys())
-    return {name: {"was": before[name], "is": now[name]} for name in known if before[name] != now[name]}
-
-
-def _under(changed: Mapping[str, Mapping[str, str]]) -> str:
-    if not changed:
-        return ""
-    versions = "; ".join(f"{name} {v['is']}, formerly {v['was']}" for name, v in changed.items())
-    return f", with {versions}: numbers may differ from there on"
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

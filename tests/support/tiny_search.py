@@ -11,6 +11,7 @@ from pipelines.paths import Layout
 from pipelines.search.config import SearchConfig
 from pipelines.search.order import Order
 from pipelines.search.search import Search
+from pipelines.search.stage import run
 from pipelines.train.config import TrainConfig
 
 TRAIN: dict[str, Any] = {
@@ -44,6 +45,11 @@ def search_of(layout: Layout) -> Search:
     """The one that the parameters say now."""
     config = load_section(layout.params, "search", SearchConfig)
     return Search(config=config, base=load_section(layout.params, "train", TrainConfig), layout=layout)
+
+
+def run_search(layout: Layout, *, adopt: bool = False) -> None:
+    """The stage in this process, which spares it half its time: imports."""
+    run(load_section(layout.params, "search", SearchConfig), layout, adopt=adopt)
 
 
 def trials(layout: Layout) -> list[Order]:

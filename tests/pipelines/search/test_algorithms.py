@@ -3,8 +3,7 @@
 import pandas as pd
 
 from pipelines.paths import Layout
-from stages import ended, start
-from tiny_search import runs, searched, write_search
+from tiny_search import run_search, runs, searched, write_search
 
 
 def test_optuna_learns_from_several_objectives_and_time_is_a_budget(layout: Layout) -> None:
@@ -16,7 +15,7 @@ def test_optuna_learns_from_several_objectives_and_time_is_a_budget(layout: Layo
     objectives = ["hypervolume", "grid_loss"]
     options = {"space": space, "algorithm": "optuna", "sampler": "nsga2", "objectives": objectives}
     write_search(layout, **options, trials=4)
-    ended(start(layout, stage="search"), 0)
+    run_search(layout)
     table = searched(layout)
     assert list(table["state"]) == ["completed"] * 4
     assert table["lr"].between(1e-4, 1e-2).all()
@@ -28,7 +27,7 @@ def test_optuna_learns_from_several_objectives_and_time_is_a_budget(layout: Layo
 
     # The same search with another budget goes on: what is there is told again, and no time is left for more.
     write_search(layout, **options, trials=9, minutes=0.001)
-    ended(start(layout, stage="search"), 0)
+    run_search(layout)
     pd.testing.assert_frame_equal(searched(layout)[:4], table, check_dtype=False)
     assert len(searched(layout)) < 9
     assert "RUNNING" not in {run.info.status for run in runs(layout).values()}
@@ -44,7 +43,7 @@ def test_weak_trials_are_stopped_early(layout: Layout) -> None:
         asha={"grace_steps": 10, "reduction": 2},
         concurrent=1,
     )
-    ended(start(layout, stage="search"), 0)
+    run_search(layout)
     table = searched(layout)
     assert table["state"][0] == "completed"
     assert (table["state"] == "pruned").sum() >= 3

@@ -1,10 +1,8 @@
 """What MLflow says of trials when a search has gone on."""
 
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -23,9 +21,7 @@ POINT = {"lr": 0.001}
 
 
 @pytest.fixture
-def search(layout: Layout, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> Search:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    shutil.copy(migrated, layout.root / "mlflow.db")
+def search(layout: Layout) -> Search:
     write_search(layout, space={"lr": [POINT["lr"]]})
     return search_of(layout)
 

@@ -1,16 +1,17 @@
 """A random search over few points, which ends by itself."""
 
+import pytest
+
 from pipelines.config import load_section
 from pipelines.paths import Layout
 from pipelines.records import read_json
 from pipelines.train.config import TrainConfig
-from stages import ended, start
-from tiny_search import searched, write_search
+from tiny_search import run_search, searched, write_search
 
 MEANS = [[0.2, 0.9], [0.9, 0.2]]
 
 
-def test_points_are_drawn_until_there_is_no_other(layout: Layout) -> None:
+def test_points_are_drawn_until_there_is_no_other(layout: Layout, capsys: pytest.CaptureFixture[str]) -> None:
     space = {
         "distributions": [
             {"family": "schedule", "points": {"low": 3, "high": 4}},
@@ -19,7 +20,8 @@ def test_points_are_drawn_until_there_is_no_other(layout: Layout) -> None:
         "batch_size": [4, 5],
     }
     write_search(layout, space=space, algorithm="random", minutes=5, steps=10)
-    said = ended(start(layout, stage="search"), 0)
+    run_search(layout)
+    said = capsys.readouterr().out
     assert said.count("passed over: search.space: the point ") == 4
     table = searched(layout)
     assert list(table["state"]) == ["completed"] * 4, said

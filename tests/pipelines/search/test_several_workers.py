@@ -22,7 +22,6 @@ def test_trials_of_several_workers_score_like_those_of_one(layout: Layout) -> No
     assert list(together["hypervolume"]) == pytest.approx(list(alone["hypervolume"]), rel=1e-3)
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.faults
 def test_weak_ones_are_stopped_and_make_room(layout: Layout) -> None:
     # One of two cores a worker: a trial at a time has room, and three want it.

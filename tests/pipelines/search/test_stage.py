@@ -15,16 +15,18 @@ from pipelines.data.photos import PhotoSet
 from pipelines.errors import ConfigError, DataError
 from pipelines.paths import Layout
 from pipelines.records import read_json
-from pipelines.search.config import SearchConfig
 from pipelines.search.identity import claim, identity
-from pipelines.search.stage import run
 from pipelines.train.config import TrainConfig
 from stages import ended, start
-from tiny_search import DISTRIBUTIONS, runs, search_of, searched, trials, write_search
+from tiny_search import run_search, runs, search_of, searched, trials, write_search
+
+STEPS = 80
+SCORES = 8
+"""Of a trial: one every 10 steps."""
 
 
 def wait_for_scores(
-    layout: Layout, search: subprocess.Popen[str], count: int, timeout_s: float = 200
+    layout: Layout, search: subprocess.Popen[str], count: int, timeout_s: float = 400
 ) -> None:
     """Wait until the first trial has so many."""
     end = time.monotonic() + timeout_s
@@ -39,65 +41,68 @@ def wait_for_scores(
 def kill_trial(search: subprocess.Popen[str]) -> None:
     """End the process that trains, as a machine without memory does."""
     processes = psutil.Process(search.pid).children(recursive=True)
-    (trial,) = [process for process in processes if process.cmdline()[:1] == ["ray::ImplicitFunc.train"]]
+    # Ray names it after the call it is in: ray::ImplicitFunc.train, or no call for a moment.
+    (trial,) = [p for p in processes if "".join(p.cmdline()[:1]).startswith("ray::ImplicitFunc")]
     os.kill(trial.pid, signal.SIGKILL)
 
 
-def test_a_killed_search_goes_on_and_a_diverging_trial_is_a_row(layout: Layout) -> None:
-    space = {"distributions": DISTRIBUTIONS, "lr": [0.001, 1.0e9]}
-    write_search(layout, space=space, steps=120, concurrent=1, max_failures=1)
+def test_a_killed_search_goes_on_and_a_diverging_trial_is_a_row(
+    layout: Layout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    space = {"lr": [0.001, 1.0e9, 0.002]}
+    write_search(layout, space=space, steps=STEPS, concurrent=1, max_failures=1)
     search = start(layout, stage="search")
     wait_for_scores(layout, search, 1)
     kill_trial(search)
     before = len(trials(layout)[0].scores())
-    assert before < 12
+    assert before < SCORES
     wait_for_scores(layout, search, before + 1)  # in another process, from the last checkpoint
     os.kill(search.pid, signal.SIGKILL)
     search.communicate()
     scored = {order.number: order.scores() for order in trials(layout) if order.scores()}
-    write_search(layout, space=space, steps=120, concurrent=1, max_failures=0)
+    write_search(layout, space=space, steps=STEPS, concurrent=1, max_failures=0)
 
-    said = ended(start(layout, stage="search"), 0)
+    run_search(layout)
 
+    said = capsys.readouterr().out
     assert "going on" in said
     assert "trial 2 failed: the loss is nan" in said
     assert "Traceback" not in said
     table = searched(layout)
-    assert list(table["state"]) == ["completed", "failed"] * 2
+    assert list(table["state"]) == ["completed", "failed", "completed"]
     assert table[table["state"] == "failed"]["reason"].str.contains("lower train.optimizer.lr").all()
     assert table[table["state"] == "completed"]["hypervolume"].between(0, 1).all()
     for order in trials(layout):  # what was there was told again, not made again
         assert order.scores()[: len(scored.get(order.number, []))] == scored.get(order.number, [])
     later = (trials(layout)[2].folder / "log.jsonl").read_text()
-    assert later.count('"grad_norm"') == 12  # it began after the kill, and every point of it is there once
+    assert later.count('"grad_norm"') == SCORES  # it began after the kill; every point is there once
     _assert_tracked(layout)
     _assert_best_can_be_trained(layout)
 
 
 def _assert_tracked(layout: Layout) -> None:
     by_name = runs(layout)
-    assert sorted(by_name) == ["search-tiny", *(f"trial-{number}" for number in range(1, 5))]
+    assert sorted(by_name) == ["search-tiny", "trial-1", "trial-2", "trial-3"]
     parent = by_name.pop("search-tiny").info.run_id
     assert {run.data.tags["mlflow.parentRunId"] for run in by_name.values()} == {parent}
-    assert {name: run.info.status for name, run in by_name.items() if run.info.status != "FINISHED"} == {
-        f"trial-{number}": "FAILED" for number in (2, 4)
-    }
-    best = by_name["trial-1"].data
-    assert best.metrics["score.hypervolume"] == searched(layout)["hypervolume"][0]
-    assert best.params["point.distribution"] == "uniform"
+    assert {name for name, run in by_name.items() if run.info.status == "FAILED"} == {"trial-2"}
+    assert {run.info.status for run in by_name.values()} == {"FINISHED", "FAILED"}
+    first = by_name["trial-1"].data
+    assert first.metrics["score.hypervolume"] == searched(layout)["hypervolume"][0]
+    assert first.params["point.lr"] == "0.001"
 
 
 def _assert_best_can_be_trained(layout: Layout) -> None:
     best = read_json(layout.search / "record.json")["best"]["point"]
     config = load_section(layout.search / "params.yaml", "train", TrainConfig)
     assert config.steps == 30  # in full, not as in the search
-    assert config.optimizer.lr == best["lr"] == 0.001
-    assert config.sampling.family == best["distribution"].split()[0]
+    assert config.optimizer.lr == best["lr"]
+    assert best["lr"] in {0.001, 0.002}
 
 
 def test_another_search_of_the_name_is_refused(layout: Layout) -> None:
     write_search(layout, space={"lr": [0.001]})
-    claim(layout.state / "search-tiny", _identity(layout))
+    claim(layout.state / "search-tiny", _identity(layout), print)
     for change, said in (
         ({"space": {"lr": [0.002]}}, r"search\.space\.lr\.values was \[0\.001\], is \[0\.002\]"),
         ({"steps": 40}, r"search\.steps was 20, is 40"),
@@ -105,7 +110,7 @@ def test_another_search_of_the_name_is_refused(layout: Layout) -> None:
     ):
         write_search(layout, **{"space": {"lr": [0.001]}, **change})  # type: ignore[arg-type]
         with pytest.raises(ConfigError, match=said):
-            run(load_section(layout.params, "search", SearchConfig), layout)
+            run_search(layout)
 
 
 def _identity(layout: Layout) -> dict[str, Any]:
@@ -118,7 +123,7 @@ def test_nothing_to_score_on_is_told(layout: Layout, tmp_path: Path) -> None:
     write_search(layout, space={"lr": [0.001]})
     (layout.prepare / "validation").rename(tmp_path / "elsewhere")
     with pytest.raises(DataError, match="run 'dvc repro prepare' first"):
-        run(load_section(layout.params, "search", SearchConfig), layout)
+        run_search(layout)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +141,7 @@ def test_a_plan_that_cannot_work_is_told_before_anything_runs(
 ) -> None:
     write_search(layout, **{"space": {"lr": [0.001]}, **options})
     with pytest.raises(ConfigError, match=said):
-        run(load_section(layout.params, "search", SearchConfig), layout)
+        run_search(layout)
     assert not layout.state.exists()
 
 
@@ -151,9 +156,9 @@ def test_a_stopped_search_leaves_what_has_finished_goes_on_and_its_best_is_adopt
     assert read_json(layout.search / "record.json")["best"]["point"] == {"lr": 0.001}
 
     before = layout.params.read_text()
-    run(load_section(layout.params, "search", SearchConfig), layout, adopt=True)
+    run_search(layout, adopt=True)
     assert list(searched(layout)["state"]) == ["completed"] * 2
     assert load_section(layout.params, "train", TrainConfig).optimizer.lr == 0.001
     kept = layout.state / "search-tiny" / "params-before-1.yaml"
     assert kept.read_text() == before
-    claim(kept.parent, _identity(layout))  # it is the same search still
+    claim(kept.parent, _identity(layout), print)  # it is the same search still
