@@ -17,7 +17,7 @@ from typing import NoReturn
 from filelock import FileLock, Timeout
 
 from pipelines.config import load_section
-from pipelines.errors import ConfigError, PipelineError, is_expected
+from pipelines.errors import ConfigError, PipelineError, sentence
 from pipelines.paths import Layout
 from pipelines.stopping import Interrupted, end_with_dvc, terminable
 from pipelines.torchrun import rank
@@ -180,10 +180,11 @@ def _hand_out(text: str, out: Path | None) -> None:
 
 
 def _told(name: str, error: Exception) -> int:
-    """An expected error in one line; any other with its traceback."""
-    if not is_expected(error) or os.environ.get("TUNABLE_DEBUG") == "1":
+    """A known error in a sentence; any other with its traceback."""
+    message = sentence(error)
+    if message is None or os.environ.get("TUNABLE_DEBUG") == "1":
         raise error
-    print(f"{name}: {error}", file=sys.stderr)
+    print(f"{name}: {message}", file=sys.stderr)
     return 1
 
 

@@ -11,7 +11,11 @@ PipelineError
 Every constructor takes one message, so the errors survive pickling across processes.
 """
 
+import errno
 import sys
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What the system says where a disk is full, or what one may have of it."""
 
 
 class PipelineError(Exception):
@@ -54,3 +58,15 @@ def is_expected(error: BaseException) -> bool:
     # An error of a package that nobody has imported cannot have been raised, so none is imported for this.
     roots = tuple(getattr(sys.modules[module], name) for module, name in _ROOTS if module in sys.modules)
     return isinstance(error, roots)
+
+
+def sentence(error: BaseException) -> str | None:
+    """What to tell whoever gave the command; None if only a traceback says it."""
+    if is_expected(error):
+        return str(error)
+    if not isinstance(error, OSError):
+        return None
+    if error.errno in FULL:  # such an error knows no file's name where the file was open
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}expected room to write, got: {error.strerror}; free some and run again"
+    return f"{error.filename}: {error.strerror}" if error.filename else None

@@ -12,7 +12,7 @@ from pipelines.cli.doctor import doctor
 from pipelines.cli.export import export
 from pipelines.cli.serve import serve
 from pipelines.cli.zoo import zoo
-from pipelines.errors import is_expected
+from pipelines.errors import sentence
 
 DEBUG = "TUNABLE_DEBUG"
 """Environment variable: 1 shows the traceback of known errors too."""
@@ -25,19 +25,11 @@ class _Shell(TyperGroup):
         try:
             return super().invoke(ctx)
         except Exception as error:
-            message = _sentence(error)
+            message = sentence(error)
             if message is None or os.environ.get(DEBUG) == "1":
                 raise
-            typer.echo(f"tunable: {message}", err=True)
+            typer.echo(f"tunable: {' '.join(message.split())}", err=True)
             sys.exit(1)
-
-
-def _sentence(error: Exception) -> str | None:
-    if is_expected(error):
-        return " ".join(str(error).split())
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}"
-    return None
 
 
 app = typer.Typer(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipelines.errors import DataError, PipelineError
+from pipelines.errors import FULL, DataError, PipelineError
 
 
 def check_room(folder: Path, nbytes: int, what: str) -> None:
@@ -45,7 +45,7 @@ def full_disk_told(
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in FULL:
             raise
         free = _free(folder) if error.errno == errno.ENOSPC else ""  # a quota is smaller than the disk
         raise kind(f"expected {room} in {folder}, got: {error.strerror}{free}; {remedy}") from error

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
+from pipelines.data.disk import full_disk_told
+from pipelines.errors import TrainingError
 from pipelines.records import read_json, write_json_atomic
 
 FILE = "startup.json"
@@ -43,8 +45,13 @@ class Startup:
         return asdict(self)
 
     def write(self, folder: Path) -> None:
-        """Leave the parts in the folder of a run."""
-        write_json_atomic(folder / FILE, self.parts)
+        """Leave the parts in the folder of a run.
+
+        Raises:
+            TrainingError: the disk is full.
+        """
+        with full_disk_told(folder, "free some and run again", kind=TrainingError):
+            write_json_atomic(folder / FILE, self.parts)
 
 
 def read_startup(folder: Path) -> dict[str, float]:

@@ -1,7 +1,10 @@
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from full_disk import full
 
 from pipelines.__main__ import main
 from pipelines.recipes import recipe
@@ -50,6 +53,27 @@ def test_the_traceback_is_there_for_who_asks(work_tree: Path, monkeypatch: pytes
     monkeypatch.setenv("TUNABLE_DEBUG", "1")
     with pytest.raises(ConfigError):
         main(["train"])
+
+
+def test_a_full_disk_under_what_a_stage_writes_is_told(
+    work_tree: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("pipelines.__main__.run_stage", full)
+    assert main(["train"]) == 1
+    assert capsys.readouterr().err == (
+        "train: expected room to write, got: No space left on device; free some and run again\n"
+    )
+
+
+def test_what_cannot_be_written_is_named(
+    work_tree: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stage(*_: object, **__: object) -> None:
+        (work_tree / "params.yaml" / "below").mkdir()
+
+    monkeypatch.setattr("pipelines.__main__.run_stage", stage)
+    assert main(["train"]) == 1
+    assert capsys.readouterr().err == f"train: {work_tree / 'params.yaml' / 'below'}: Not a directory\n"
 
 
 def test_ctrl_c_says_how_to_go_on(
@@ -102,12 +126,19 @@ def test_a_stage_that_is_ending_is_waited_for(work_tree: Path, capsys: pytest.Ca
     assert "prepare: expected" in told
 
 
+@pytest.fixture
+def heard_sigint() -> Iterator[None]:
+    """A shell without job control starts what runs in the background deaf to Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard_sigint")
 @pytest.mark.parametrize(("signum", "code"), [(2, 130), (15, 143)])
 def test_exit_codes_are_those_of_the_signal(
     work_tree: Path, monkeypatch: pytest.MonkeyPatch, signum: int, code: int
 ) -> None:
-    import signal
-
     import pipelines.__main__ as entry
 
     # Not os.kill, whose signal another thread may take, and this one hear of too late.

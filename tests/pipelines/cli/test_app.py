@@ -1,5 +1,6 @@
 """The shell: what loads, and what an error looks like."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -66,15 +67,22 @@ def test_unknown_errors_keep_their_traceback(
     assert isinstance(tunable("zoo", "show", "tiny").exception, RuntimeError)
 
 
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.EROFS, "Read-only file system"),
+        (errno.ENOSPC, "expected room to write, got: No space left on device; free some and run again"),
+    ],
+)
 def test_errors_of_the_file_system_name_the_file(
-    tunable: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+    tunable: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, number: int, said: str
 ) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device", "out.png")
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number), "out.png")
 
-    monkeypatch.setattr("zoo.resolve", full)
+    monkeypatch.setattr("zoo.resolve", fail)
     result = tunable("zoo", "show", "tiny")
-    assert (result.exit_code, result.stderr) == (1, "tunable: out.png: No space left on device\n")
+    assert (result.exit_code, result.stderr) == (1, f"tunable: out.png: {said}\n")
 
 
 def test_a_wrong_option_is_a_usage_error(tunable: Callable[..., Result]) -> None:
