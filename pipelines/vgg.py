@@ -11,7 +11,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torchvision import models
 
 from pipelines.errors import DataError
 from pipelines.published_weights import read_published
@@ -19,7 +18,11 @@ from pipelines.streams import generator
 
 VGG = Literal["vgg16", "vgg19"]
 
-WEIGHTS = {"vgg16": models.VGG16_Weights.IMAGENET1K_V1, "vgg19": models.VGG19_Weights.IMAGENET1K_V1}
+WEIGHTS = {
+    "vgg16": "https://download.pytorch.org/models/vgg16-397923af.pth",
+    "vgg19": "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
+}
+"""Where torchvision publishes them. It is not asked: importing it takes as long as importing torch."""
 CONVOLUTIONS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 """In each of the five blocks that pooling separates."""
 WIDTHS = (64, 128, 256, 512, 512)
@@ -58,7 +61,7 @@ class VGGFeatures(nn.Module):
         self.features, names = _build(net, layers)
         self._names = {index: name for index, name in names.items() if name in layers}
         self._min_side = 2 ** (int(names[len(self.features) - 1].removeprefix("relu").split("_")[0]) - 1)
-        published = read_published(WEIGHTS[net].url, weights)
+        published = read_published(WEIGHTS[net], weights)
         if published is None:
             _randomise(self.features, net)
             self.label = f"{net} (seeded random trunk: not comparable with published feature losses)"

@@ -5,6 +5,7 @@ dimension, linear layers, attention, free parameters and, when asked for, the af
 norms keep their one affine, as in the published networks (https://arxiv.org/abs/2304.00898).
 """
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -171,11 +172,16 @@ def _whole_reason(module: nn.Module) -> str:
         return "is scripted, so its forward cannot be bound to other tensors"
     if isinstance(module, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
         return "is wrapped; convert its .module and wrap the result"
-    if isinstance(module, torch._dynamo.OptimizedModule):
+    if _is_compiled(module):
         return "is compiled; convert its ._orig_mod and compile the result"
     if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():
         return "has no shape yet; run the network once first"
     return _statistics_reason(module)
+
+
+def _is_compiled(module: nn.Module) -> bool:
+    # What compiled it has been imported already. Importing it here would take longer than most conversions.
+    return isinstance(module, getattr(sys.modules.get("torch._dynamo"), "OptimizedModule", ()))
 
 
 def _statistics_reason(module: nn.Module) -> str:

@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,15 +62,18 @@ def code_digest(root: Path = REPOSITORY, items: tuple[str, ...] = TRAINING_CODE)
 def code_digests(root: Path = REPOSITORY, items: tuple[str, ...] = TRAINING_CODE) -> dict[str, str]:
     """SHA-256 of the syntax tree of each file of the code: comments and layout do not count.
 
-    Trees differ between minor versions of Python.
+    A process reads a file once, as it runs the code that it started with. Trees differ between minor versions
+    of Python.
 
     Raises:
         FileNotFoundError: a file of the code is missing.
     """
-    return {
-        path.relative_to(root).as_posix(): _sha256(ast.dump(ast.parse(path.read_text(encoding="utf-8"))))
-        for path in _sources(root, items)
-    }
+    return {path.relative_to(root).as_posix(): _tree_sha256(path) for path in _sources(root, items)}
+
+
+@cache
+def _tree_sha256(path: Path) -> str:
+    return _sha256(ast.dump(ast.parse(path.read_text(encoding="utf-8"))))
 
 
 def _sources(root: Path, items: tuple[str, ...]) -> list[Path]:

@@ -1,9 +1,9 @@
 import hashlib
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
+from torchvision.models import VGG16_Weights, VGG19_Weights
 from torchvision.models.feature_extraction import create_feature_extractor
 from torchvision.models.vgg import cfgs, make_layers
 from torchvision.transforms.functional import normalize
@@ -116,8 +116,13 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     draft = tmp_path / "draft.pth"
     torch.save({**tensors, "classifier.0.weight": torch.rand(2)}, draft)
     name = f"vgg16-{hashlib.sha256(draft.read_bytes()).hexdigest()[:8]}.pth"
-    monkeypatch.setitem(vgg.WEIGHTS, "vgg16", SimpleNamespace(url=f"https://example.org/models/{name}"))
+    monkeypatch.setitem(vgg.WEIGHTS, "vgg16", f"https://example.org/models/{name}")
     return draft.rename(tmp_path / name)
+
+
+def test_weights_come_from_where_torchvision_has_them() -> None:
+    theirs = {"vgg16": VGG16_Weights.IMAGENET1K_V1, "vgg19": VGG19_Weights.IMAGENET1K_V1}
+    assert {net: weights.url for net, weights in theirs.items()} == vgg.WEIGHTS
 
 
 def test_weights_fill_the_trunk(published: Path, empty_hub: Path) -> None:

@@ -9,7 +9,16 @@ def test_public_names_are_sorted_and_real() -> None:
     assert all(hasattr(zoo, name) for name in zoo.__all__)
 
 
+def imported(code: str) -> set[str]:
+    """The modules that a process has after that code."""
+    command = [sys.executable, "-c", f"import sys; {code}; print(*sys.modules)"]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+
+
 def test_importing_brings_neither_cluster_nor_tracker() -> None:
-    code = "import sys, zoo; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert not {"ray", "mlflow", "dvc", "albumentations", "lpips", "pipelines"} & set(loaded.split())
+    unwanted = {"ray", "mlflow", "dvc", "albumentations", "lpips", "pipelines"}
+    assert not unwanted & imported("import zoo")
+
+
+def test_loading_brings_no_compiler_whose_import_takes_longer_than_all_else() -> None:
+    assert "torch._dynamo" not in imported("import zoo; zoo.load('denoise-deblur')")

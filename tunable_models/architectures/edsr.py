@@ -164,8 +164,10 @@ class MeanShift(nn.Module):
     def __init__(self, mean: tuple[float, float, float], rgb_range: float, persistent: bool = True) -> None:
         super().__init__()
         self.rgb_range = abs(rgb_range)
-        self.register_buffer("weight", torch.eye(3).reshape(3, 3, 1, 1), persistent)
-        self.register_buffer("bias", rgb_range * torch.tensor(mean), persistent)
+        # In Python: on the meta device torch.eye and products import torch._dynamo, which takes 1.5 s.
+        eye = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+        self.register_buffer("weight", eye.reshape(3, 3, 1, 1), persistent)
+        self.register_buffer("bias", torch.tensor([rgb_range * value for value in mean]), persistent)
 
     def forward(self, x: Tensor) -> Tensor:
         """Shift x (B, 3, H, W)."""

@@ -1,4 +1,5 @@
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,12 +8,17 @@ from pipelines.train.fingerprint import REPOSITORY, TRAINING_CODE, code_digest, 
 
 
 @pytest.fixture
-def copied(tmp_path: Path) -> Path:
-    for item in TRAINING_CODE:
-        copy = shutil.copytree if (REPOSITORY / item).is_dir() else shutil.copy
-        (tmp_path / item).parent.mkdir(parents=True, exist_ok=True)
-        copy(REPOSITORY / item, tmp_path / item)
-    return tmp_path
+def copied(tmp_path: Path) -> Callable[[str], Path]:
+    """Copies the training code into a folder of that name."""
+
+    def copied(name: str) -> Path:
+        for item in TRAINING_CODE:
+            copy = shutil.copytree if (REPOSITORY / item).is_dir() else shutil.copy
+            (tmp_path / name / item).parent.mkdir(parents=True, exist_ok=True)
+            copy(REPOSITORY / item, tmp_path / name / item)
+        return tmp_path / name
+
+    return copied
 
 
 def test_options_data_and_code_all_count() -> None:
@@ -22,17 +28,24 @@ def test_options_data_and_code_all_count() -> None:
     assert len({base, *(fingerprint({k: v}, data, code) for k, v, data, code in others)}) == 4
 
 
-def test_comments_do_not_count_and_code_does(copied: Path) -> None:
-    before = code_digest(copied)
-    assert before == code_digest()
-    loop = copied / "pipelines" / "train" / "loop.py"
-    loop.write_text("# a comment\n\n" + loop.read_text())
-    assert code_digest(copied) == before
-    loop.write_text(loop.read_text() + "\nVALUE = 1\n")
-    assert code_digest(copied) != before
+def test_comments_do_not_count_and_code_does(copied: Callable[[str], Path]) -> None:
+    commented, changed = copied("commented"), copied("changed")
+    loop = Path("pipelines/train/loop.py")
+    text = (REPOSITORY / loop).read_text()
+    (commented / loop).write_text("# a comment\n\n" + text)
+    (changed / loop).write_text(text + "\nVALUE = 1\n")
+    assert code_digest(copied("same")) == code_digest(commented) == code_digest()
+    assert code_digest(changed) != code_digest()
 
 
-def test_a_new_file_counts(copied: Path) -> None:
-    before = code_digest(copied)
-    (copied / "tunable_models" / "new.py").write_text("")
-    assert code_digest(copied) != before
+def test_a_new_file_counts(copied: Callable[[str], Path]) -> None:
+    more = copied("more")
+    (more / "tunable_models" / "new.py").write_text("")
+    assert code_digest(more) != code_digest()
+
+
+def test_the_code_is_that_of_the_processs_start(copied: Callable[[str], Path]) -> None:
+    edited = copied("edited")
+    before = code_digest(edited)
+    (edited / "pipelines" / "train" / "loop.py").write_text("VALUE = 1\n")
+    assert code_digest(edited) == before
