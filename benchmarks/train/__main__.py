@@ -1,4 +1,4 @@
-"""The command: ``python -m benchmarks.train [--device cuda] [--rounds N] [--out FOLDER]``."""
+"""The command: ``python -m benchmarks.train [--device cuda] [--starts N] [--rounds N] [--out FOLDER]``."""
 
 import argparse
 import os
@@ -23,7 +23,7 @@ from pipelines.data.prepare import run as prepare
 from pipelines.paths import Layout
 from pipelines.train.config import TrainConfig
 
-SCHEMA = 2
+SCHEMA = 3
 ROOT = Path(__file__).parents[2]
 
 ENDLESS = 10**7
@@ -46,7 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--params", type=Path, default=ROOT / "params.yaml", help="whose section train counts"
     )
-    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--starts", type=int, default=3, help="of each variant, on the CPU")
+    parser.add_argument("--rounds", type=int, default=6, help="of each start, or on a GPU, where each is one")
     parser.add_argument("--steps", type=int, default=240, help="of each variant in each round, on a GPU")
     parser.add_argument("--turn", type=float, default=6.0, help="seconds of each turn, on the CPU")
     parser.add_argument("--no-ray", action="store_true", help="leave Ray Train out")
@@ -86,8 +87,16 @@ def _bench(options: argparse.Namespace, scratch: Path) -> Bench:
 
 
 def _in_turns(bench: Bench, options: argparse.Namespace) -> dict[str, list[Measured]]:
-    """All variants at once, by turns."""
-    folder = bench.layout.root / "variants"
+    """All variants at once, by turns; and again from their start."""
+    found: dict[str, list[Measured]] = {}
+    for start in range(1, options.starts + 1):
+        for name, measured in _from_a_start(bench, options, start).items():
+            found.setdefault(name, []).extend(measured)
+    return found
+
+
+def _from_a_start(bench: Bench, options: argparse.Namespace, start: int) -> dict[str, list[Measured]]:
+    folder = bench.layout.root / f"variants-{start}"
     folder.mkdir()
     began: dict[str, Contender] = {}
     starts: dict[str, Mapping[str, float]] = {}
@@ -98,19 +107,20 @@ def _in_turns(bench: Bench, options: argparse.Namespace) -> dict[str, list[Measu
             began[name].warm_up(SKIPPED, SETTLED_S if "Ray" in name else 0.0)
             starts[name] = before_first_step(own, bench.config, since)
         turns = take_turns(
-            began, options.rounds, options.turn, lambda n, name, t: _tell(n, name, t.images_per_s)
+            began, options.rounds, options.turn, lambda n, name, t: _tell(n, name, t.images_per_s, start)
         )
     finally:
         for contender in began.values():
             contender.end()
     return {
-        name: [Measured(turn.images_per_s, starts[name], others=turn.others) for turn in own]
+        name: [Measured(turn.images_per_s, starts[name], others=turn.others, start=start) for turn in own]
         for name, own in turns.items()
     }
 
 
-def _tell(number: int, name: str, images_per_s: float) -> None:
-    print(f"round {number}: {name}: {images_per_s:.1f} images/s", flush=True)
+def _tell(number: int, name: str, images_per_s: float, start: int | None = None) -> None:
+    of = "" if start is None else f"start {start}, "
+    print(f"{of}round {number}: {name}: {images_per_s:.1f}", flush=True)
 
 
 def _in_rounds(bench: Bench, options: argparse.Namespace) -> dict[str, list[Measured]]:

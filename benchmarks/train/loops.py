@@ -1,6 +1,5 @@
 """Training loops for measurements: the bare one, and those of the pipeline, with the same options."""
 
-import json
 import os
 import socket
 import time
@@ -14,7 +13,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from benchmarks.train.turns import Contender, Point
+from benchmarks.train.points import Point, read_points, write_points
+from benchmarks.train.turns import Contender
 from pipelines.config import parse_section
 from pipelines.data.photos import PhotoSet
 from pipelines.paths import Layout
@@ -69,8 +69,8 @@ def bare(bench: Bench, share: Share = WHOLE, each: Callable[[], None] = lambda: 
     torch.set_num_threads(config.compute.threads)
     task = make_task(config.task).to(bench.device)
     photos = PhotoSet.open(bench.layout.prepare / "train")
-    learner = Learner(config, task, bench.device, workers=share.count)
-    learner.wrap(lambda module: module)
+    learner = Learner(config, task, bench.device)
+    learner.start()
     stream = Batches(photos, task, config, bench.device, share).from_step(0)
     images = config.log_every * config.batch_size // share.count
     while True:
@@ -94,7 +94,7 @@ def loops(bench: Bench, folder: Path, count: int, *, in_step: bool = False) -> C
     folder.mkdir()
     shares = [Share(rank, count) for rank in range(count)]
     bodies = [partial(_loop, bench, share, folder, in_step) for share in shares]
-    return Contender(bodies, lambda: [_read(folder / f"{rank}.jsonl") for rank in range(count)])
+    return Contender(bodies, lambda: [read_points(folder / f"{rank}.jsonl") for rank in range(count)])
 
 
 def _loop(bench: Bench, share: Share, folder: Path, in_step: bool) -> None:
@@ -102,19 +102,11 @@ def _loop(bench: Bench, share: Share, folder: Path, in_step: bool) -> None:
         dist.init_process_group(
             "gloo", init_method=f"file://{folder}/meet", rank=share.rank, world_size=share.count
         )
-    with (folder / f"{share.rank}.jsonl").open("w") as file:
-        for point in bare(bench, share, _meet if in_step else lambda: None):
-            file.write(json.dumps(vars(point)) + "\n")
-            file.flush()
+    write_points(bare(bench, share, _meet if in_step else lambda: None), folder / f"{share.rank}.jsonl")
 
 
 def _meet() -> None:
     dist.all_reduce(torch.zeros(1))
-
-
-def _read(path: Path) -> list[Point]:
-    whole = path.read_text().rpartition("\n")[0] if path.exists() else ""
-    return [Point(**json.loads(line)) for line in whole.splitlines()]
 
 
 def runs(bench: Bench, folder: Path, config: TrainConfig, processes: int = 1) -> Contender:

@@ -8,7 +8,10 @@ from benchmarks.train.variants import BARE, LIMITS, Measured
 
 
 def rows(found: Mapping[str, Sequence[Measured]]) -> list[dict[str, Any]]:
-    """Medians and quartiles over the rounds; ratios are of the same round."""
+    """Medians and quartiles over the rounds; ratios are of the same round.
+
+    Of each start too: a process keeps several percent of speed, more or less, for as long as it lives.
+    """
     made = []
     for name, measured in found.items():
         against, least = LIMITS.get(name, (BARE, None))
@@ -25,6 +28,7 @@ def rows(found: Mapping[str, Sequence[Measured]]) -> list[dict[str, Any]]:
                 "ratio": middle,
                 "ratio_q1": low,
                 "ratio_q3": high,
+                "ratio_of_starts": [statistics.median(own) for own in _by_start(measured, ratios)],
                 "least_ratio": least,
                 "utilisation_percent": statistics.median(busy) if busy else None,
                 "other_cores": statistics.median(others) if others else None,
@@ -32,6 +36,13 @@ def rows(found: Mapping[str, Sequence[Measured]]) -> list[dict[str, Any]]:
             }
         )
     return made
+
+
+def _by_start(measured: Sequence[Measured], ratios: Sequence[float]) -> list[list[float]]:
+    made: dict[int, list[float]] = {}
+    for one, ratio in zip(measured, ratios, strict=True):
+        made.setdefault(one.start, []).append(ratio)
+    return list(made.values())
 
 
 def _quartiles(values: Sequence[float]) -> tuple[float, float, float]:
@@ -53,16 +64,18 @@ def markdown(report: Mapping[str, Any]) -> str:
         named = ", ".join(f"{key} {value}" for key, value in report[title].items() if value is not None)
         lines += [f"{title}: {named}", ""]
     lines += [
-        "| variant | images/s | ratio | quartiles | of | least | GPU busy | cores busy with other things |",
-        "|---|---|---|---|---|---|---|---|",
+        "| variant | images/s, or as named | ratio | quartiles | of each start | of | least | GPU busy | "
+        "cores busy with other things |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in report["rows"]:
         least = "" if row["least_ratio"] is None else f"{row['least_ratio']:g} {_verdict(row)}"
         busy = "" if row["utilisation_percent"] is None else f"{row['utilisation_percent']:.0f} %"
+        starts = ", ".join(f"{ratio:.3f}" for ratio in row["ratio_of_starts"])
         others = "" if row["other_cores"] is None else f"{row['other_cores']:.2f}"
         lines.append(
             f"| {row['name']} | {row['images_per_s']:.1f} | {row['ratio']:.3f} | {row['ratio_q1']:.3f} to "
-            f"{row['ratio_q3']:.3f} | {row['against']} | {least} | {busy} | {others} |"
+            f"{row['ratio_q3']:.3f} | {starts} | {row['against']} | {least} | {busy} | {others} |"
         )
     lines += [
         "",

@@ -13,17 +13,10 @@ from multiprocessing import get_context
 
 import psutil
 
+from benchmarks.train.points import Point
+
 START_TIMEOUT_S = 180.0
 LOOK_EVERY_S = 0.5
-
-
-@dataclass(frozen=True)
-class Point:
-    """What one process did in the ``seconds`` before ``time_s``, which is since 1970."""
-
-    time_s: float
-    seconds: float
-    images: int
 
 
 @dataclass(frozen=True)

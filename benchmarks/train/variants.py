@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.train.arithmetic import arithmetic
 from benchmarks.train.loops import Bench, bare, loops, runs
 from benchmarks.train.turns import Contender
 from pipelines.train.config import TrainConfig
@@ -24,8 +25,17 @@ TWICE = "Ray Train, 2 workers, twice the batch"
 APART = "2 bare loops, nothing exchanged"
 IN_STEP = "2 bare loops that wait for each other"
 BOTH = "local runner, 2 processes"
-LIMITS = {RAY: (BARE, 0.97), TWO: (RAY, 1.8), TWICE: (RAY, 1.8)}
-"""Variant: against which other one, and the least ratio."""
+ONE_CORE, TWO_CORES = (
+    f"{what} of arithmetic alone, 1000 products/s" for what in ("1 process", "2 processes")
+)
+LIMITS: Mapping[str, tuple[str, float | None]] = {
+    RAY: (BARE, 0.97),
+    TWO: (RAY, 1.8),
+    TWICE: (RAY, 1.8),
+    ONE_CORE: (ONE_CORE, None),
+    TWO_CORES: (ONE_CORE, None),
+}
+"""Variant: against which other one, and the least ratio, if one is asked for."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +47,14 @@ class Measured:
         startup: seconds by part.
         utilisation: of the GPU, in percent.
         others: cores that were busy with anything else.
+        start: which one of its starts this was a round of.
     """
 
     images_per_s: float
     startup: Mapping[str, float]
     utilisation: float | None = None
     others: float | None = None
+    start: int = 1
 
 
 SKIPPED = 2
@@ -65,6 +77,8 @@ def contenders(bench: Bench, *, ray: bool) -> dict[str, Callable[[Path], Contend
         BOTH: lambda folder: runs(bench, folder, alone, processes=2),
         IN_STEP: lambda folder: loops(bench, folder, 2, in_step=True),
         APART: lambda folder: loops(bench, folder, 2),
+        ONE_CORE: lambda folder: arithmetic(folder, 1),
+        TWO_CORES: lambda folder: arithmetic(folder, 2),
     }
 
 

@@ -8,7 +8,6 @@ from benchmarks.cluster import play
 
 
 @pytest.mark.faults
-@pytest.mark.timeout(900)
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # Ray leaves sockets and files to the collector
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_run_that_loses_a_node_ends_with_the_right_numbers(

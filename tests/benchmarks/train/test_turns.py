@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.train.turns import Contender, Point, speed, take_turns
+from benchmarks.train.points import Point
+from benchmarks.train.turns import Contender, speed, take_turns
 
 
 def test_only_points_within_the_span_count() -> None:

@@ -1,0 +1,26 @@
+from pathlib import Path
+
+from benchmarks.train.arithmetic import arithmetic
+from benchmarks.train.points import Point, read_points, write_points
+
+
+def test_two_processes_measure_themselves(tmp_path: Path) -> None:
+    contender = arithmetic(tmp_path / "own", 2)
+    try:
+        contender.warm_up(1, 0.0)
+        turn = contender.turn(3.0)
+    finally:
+        contender.end()
+    assert turn.images_per_s > 1
+    first, second = (read_points(tmp_path / "own" / f"{rank}.jsonl") for rank in range(2))
+    assert first[0] != second[0]
+    assert all(point.images == 20 for point in first + second)
+
+
+def test_a_line_half_written_does_not_count(tmp_path: Path) -> None:
+    path = tmp_path / "points"
+    assert read_points(path) == []
+    point = Point(time_s=10.0, seconds=0.5, images=8)
+    write_points([point, point], path)
+    path.write_text(path.read_text()[:-10])
+    assert read_points(path) == [point]
