@@ -42,7 +42,7 @@ def start(layout: Layout, *before: str, stage: str = "train", **environment: str
     )
 
 
-def reach(run: Run, step: int, process: subprocess.Popen[str], timeout_s: float = 150) -> None:
+def reach(run: Run, step: int, process: subprocess.Popen[str], timeout_s: float = 400) -> None:
     """Wait until the run's log has that step."""
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
@@ -55,7 +55,7 @@ def reach(run: Run, step: int, process: subprocess.Popen[str], timeout_s: float 
     raise AssertionError(f"the run did not reach step {step}")
 
 
-def ended(process: subprocess.Popen[str], code: int, timeout_s: float = 200) -> str:
+def ended(process: subprocess.Popen[str], code: int, timeout_s: float = 400) -> str:
     """What the process said, when it has ended with that code."""
     try:
         said, _ = process.communicate(timeout=timeout_s)

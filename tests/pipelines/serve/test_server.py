@@ -21,7 +21,7 @@ from pipelines.serve.config import ServeConfig
 
 ROOT = Path(pipelines.__file__).parents[1]
 MAIN = "from pipelines.cli import main; main()"
-STOP_S = 20
+STOP_S = 60
 
 
 @contextmanager
