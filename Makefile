@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test test-faults lint docs clean
+.PHONY: run test test-unpassed test-quick test-durations test-faults lint docs clean
 
 run: .venv/installed
 	dvc repro
@@ -11,12 +11,27 @@ run: .venv/installed
 # Two files at a time, on one thread each: most tests are small or wait for processes they started.
 # In the order of their names: those with few tests, which are slow, would otherwise come last, and one
 # core would wait for the other. A process that dies ends all: its substitute may wait for work for ever.
+PYTEST := OMP_NUM_THREADS=1 python -m pytest -q
+IN_PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+
 test: .venv/installed lint
-	OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+	$(PYTEST) $(IN_PARALLEL)
+
+# What did not pass, once more, alone and in order: for a check that a busy machine must not fail.
+test-unpassed: .venv/installed
+	$(PYTEST) --unpassed
+
+# The inner loop: neither Ray, servers and processes nor anything slow.
+test-quick: .venv/installed
+	$(PYTEST) -m "not cluster and not server and not slow and not faults"
+
+# The thirty slowest.
+test-durations: .venv/installed
+	$(PYTEST) $(IN_PARALLEL) --durations 30
 
 # What takes minutes: a node that dies, kills at any moment.
 test-faults: .venv/installed
-	python -m pytest -q -m faults
+	$(PYTEST) -m faults
 
 lint: .venv/installed
 	ruff check .

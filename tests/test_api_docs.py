@@ -48,12 +48,14 @@ def public(package: ModuleType) -> dict[str, Any]:
     return {**names, package.__name__: package, "torch": torch, "nn": nn}
 
 
+@pytest.mark.slow
 def test_examples_of_tunable_models_run() -> None:
     tests = list(examples(tunable_models))
     assert len(tests) >= len(tunable_models.__all__)
     assert "".join(failures(test, public(tunable_models)) for test in tests) == ""
 
 
+@pytest.mark.slow
 def test_examples_of_zoo_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tests = list(examples(zoo))
     assert len(tests) > len(zoo.__all__)
@@ -76,6 +78,7 @@ def publish_tiny(store: zoo.Store) -> None:
     assert store.names() == ["tiny"]
 
 
+@pytest.mark.slow
 def test_pages_are_built_for_every_public_name(tmp_path: Path) -> None:
     pdoc.render.configure(docformat="google")
     pdoc.pdoc(*(package.__name__ for package in PACKAGES), output_directory=tmp_path)

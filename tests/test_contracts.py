@@ -27,6 +27,7 @@ def test_imports_go_one_way() -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.slow
 def test_a_stage_depends_on_exactly_the_modules_it_uses(stage: str) -> None:
     module, options, _ = STAGES[stage]
     used = closure(module) | closure(options)

@@ -72,6 +72,7 @@ CHAPTERS_WITH_PYTHON = [name for name, text in CHAPTERS.items() if blocks("pytho
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS_WITH_PYTHON[1:])
+@pytest.mark.slow
 def test_python_runs(chapter: str, folder: Path) -> None:
     for block in blocks("python", CHAPTERS[chapter]):
         exec(block, {"__name__": "readme"})
@@ -128,6 +129,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
 
 
 @pytest.mark.parametrize("block", blocks("sh"), ids=lambda block: block.split("#")[0].strip())
+@pytest.mark.slow
 def test_commands_run(block: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[str] = []
 
@@ -165,6 +167,7 @@ def test_modules_named_in_the_tree_are_there() -> None:
     assert missing == []
 
 
+@pytest.mark.slow
 def test_table_of_architectures() -> None:
     table = rows("Architectures")
     assert [code(row[0]) for row in table] == [[name] for name in list_architectures()]

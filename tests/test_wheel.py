@@ -5,11 +5,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ("tunable_models", "zoo", "pipelines", "pyproject.toml", "README.md", "LICENSE")
@@ -39,6 +42,12 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("site")
     run("-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", target, wheel)
     return target
+
+
+@pytest.fixture(autouse=True)
+def _no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What somebody has published here is no affair of the wheel's."""
+    monkeypatch.setenv("TUNABLE_ZOO_STORE", str(tmp_path / "none"))
 
 
 def run(*arguments: object) -> str:
@@ -76,15 +85,21 @@ def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def guarded(installed: Path, code: str) -> str:
+@cache
+def denied() -> frozenset[str]:
+    """The modules that the base install would not have."""
     allowed = base_distributions()
-    denied = {
+    found = {
         module
         for module, owners in packages_distributions().items()
         if module not in SOURCES and not any(canonical(owner) in allowed for owner in owners)
     }
-    assert {"ray", "mlflow", "dvc", "albumentations", "lpips", "fastapi"} <= denied
-    head = f"import sys; sys.path.insert(0, {str(installed)!r}); DENIED = {sorted(denied)!r}\n"
+    assert {"ray", "mlflow", "dvc", "albumentations", "lpips", "fastapi"} <= found
+    return frozenset(found)
+
+
+def guarded(installed: Path, code: str) -> str:
+    head = f"import sys; sys.path.insert(0, {str(installed)!r}); DENIED = {sorted(denied())!r}\n"
     return run("-c", head + GUARD + code)
 
 

@@ -63,6 +63,7 @@ def test_all_nodes_speak_with_a_token(config: dict[str, Any]) -> None:
         assert "--metrics-export-port=8080" in starts[0]
 
 
+@pytest.mark.slow
 def test_ray_up_does_with_the_head_what_it_says(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

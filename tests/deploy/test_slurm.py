@@ -1,13 +1,15 @@
 """The batch script, run by bash, among programs of Slurm that write down what they were asked."""
 
+import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from waiting import wait_until
 
 SCRIPT = Path(__file__).parents[2] / "deploy" / "slurm.sh"
 
@@ -18,6 +20,7 @@ trap 'kill -KILL $(jobs -p); exit 143' TERM
 for node in 0 1; do
   wait -n || code=$?
   if [[ -n $code && $options == *--kill-on-bad-exit=1* ]]; then kill -KILL $(jobs -p); fi
+  touch {tasks}-left
 done
 exit "${{code:-0}}"
 """
@@ -124,22 +127,31 @@ def test_a_job_that_is_pushed_aside_comes_back(
     assert calls()[-1] == "scontrol requeue 4711"
 
 
+def hears_sigterm(pid: int) -> bool:
+    """Whether a process has a trap for it; the batch script sets its own after it has begun its step."""
+    [caught] = re.findall(r"^SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
+
+
 @pytest.mark.parametrize(("code", "requeued"), [(1, True), (0, False)])
 def test_a_stop_reaches_the_training_and_the_job_goes_on_later(
     program: Callable[..., None], calls: Callable[[], list[str]], tmp_path: Path, code: int, requeued: bool
 ) -> None:
-    # As a training whose first node takes a moment for the checkpoint; or that had just ended by itself.
-    end = f"((SLURM_PROCID)) || sleep 0.5; touch {tmp_path}/stopped$SLURM_PROCID; exit {code}"
+    # As a training whose first node leaves last, behind the checkpoint; or that had just ended by itself.
+    end = f"((SLURM_PROCID)) || until [[ -e {tmp_path}/tasks-left ]]; do sleep 0.05; done"
+    end += f"; touch {tmp_path}/stopped$SLURM_PROCID; exit {code}"
     program(
         "torchrun",
-        f"trap '{end}' TERM; touch {tmp_path}/begun$SLURM_PROCID; for _ in {{1..200}}; do sleep 0.05; done",
+        f"trap '{end}' TERM; touch {tmp_path}/begun$SLURM_PROCID; "
+        f"until [[ -e {tmp_path}/over ]]; do sleep 0.05; done",
     )
     with subprocess.Popen(["bash", SCRIPT, "/shared/noise"], stdout=subprocess.PIPE, text=True) as job:
-        until = time.monotonic() + 60
-        while len(list(tmp_path.glob("begun?"))) < 2 and time.monotonic() < until:
-            time.sleep(0.02)
-        job.send_signal(signal.SIGTERM)
-        out, _ = job.communicate(timeout=60)
+        try:
+            wait_until(lambda: len(list(tmp_path.glob("begun?"))) == 2 and hears_sigterm(job.pid))
+            job.send_signal(signal.SIGTERM)
+            out, _ = job.communicate()
+        finally:
+            (tmp_path / "over").touch()
     assert sorted(path.name for path in tmp_path.glob("stopped?")) == ["stopped0", "stopped1"]
     assert job.returncode == code
     assert ("scontrol requeue 4711" in calls()) == requeued

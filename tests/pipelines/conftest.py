@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,17 @@ from mlflow import MlflowClient
 from pipelines.paths import Layout
 from pipelines.records import sha256_file, write_json_atomic
 from pipelines.tasks import DenoiseDeblur, DenoiseDeblurConfig
+from stages import end_started
 from tunable_models import TunableNetwork, build, make_tunable
 
 ARCHITECTURE: dict[str, Any] = {"id": "edsr", "config": {"width": 4, "blocks": 1, "scale": 1}}
+
+
+@pytest.fixture(autouse=True)
+def no_stage_left_running() -> Iterator[None]:
+    """End the stages that a test started, also when it failed on the way."""
+    yield
+    end_started()
 
 
 @pytest.fixture

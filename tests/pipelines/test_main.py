@@ -1,11 +1,11 @@
 import signal
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from full_disk import full
 
+from full_disk import full
 from pipelines.__main__ import main
 from pipelines.recipes import recipe
 
@@ -111,30 +111,31 @@ def test_a_stage_runs_once_at_a_time(
     assert "another" not in capsys.readouterr().err
 
 
-def test_a_stage_that_is_ending_is_waited_for(work_tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_stage_that_is_ending_is_waited_for(
+    work_tree: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from threading import Timer
 
     from filelock import FileLock
 
+    import pipelines.__main__ as entry
+
     (work_tree / ".state").mkdir()
     lock = FileLock(work_tree / ".state" / "prepare.lock", thread_local=False)
     lock.acquire()
-    Timer(0.3, lock.release).start()
+    wait = entry._wait
+
+    def release_soon_and_wait(*arguments: Any) -> None:
+        Timer(0.3, lock.release).start()
+        wait(*arguments)
+
+    monkeypatch.setattr(entry, "_wait", release_soon_and_wait)
     assert main(["prepare"]) == 1
     told = capsys.readouterr().err
     assert "another prepare is running" in told
     assert "prepare: expected" in told
 
 
-@pytest.fixture
-def heard_sigint() -> Iterator[None]:
-    """A shell without job control starts what runs in the background deaf to Ctrl-C."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("heard_sigint")
 @pytest.mark.parametrize(("signum", "code"), [(2, 130), (15, 143)])
 def test_exit_codes_are_those_of_the_signal(
     work_tree: Path, monkeypatch: pytest.MonkeyPatch, signum: int, code: int

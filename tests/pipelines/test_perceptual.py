@@ -65,6 +65,7 @@ COMPARED = {
 
 
 @pytest.mark.parametrize("net", COMPARED)
+@pytest.mark.slow
 def test_it_is_the_published_definition(net: perceptual.Trunk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Against the paper's formula written anew, with a trunk of our own values and lpips' heads."""
     builder, indices = COMPARED[net]

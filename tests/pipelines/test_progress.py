@@ -6,15 +6,33 @@ import re
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
 from pipelines.progress import Display, progress
+from waiting import wait_until
 
 FACTS = {"loss": "0.0341", "rmse": "0.0341", "memory": "1.2 GB"}
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
+
+
+class Clock:
+    """Stands still until it is put forward."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of what is tested, that of rich apart."""
+    clock = Clock()
+    monkeypatch.setattr("pipelines.progress.time", clock)
+    return clock
 
 
 @pytest.fixture
@@ -31,8 +49,14 @@ class Terminal(io.StringIO):
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLUMNS", "100")
-    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name in ("COLORTERM", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
     return Terminal()
+
+
+def strip_styles(text: str) -> str:
+    """Without the sequences of the terminal."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
 
 
 def test_a_line_holds_everything(often: None, capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,21 +68,24 @@ def test_a_line_holds_everything(often: None, capsys: pytest.CaptureFixture[str]
     assert last == ("train  step 200/2200  loss 0.0341 (rmse 0.0341)  83 images/s  1.2 GB  0:00:00 in all\n")
 
 
-def test_lines_come_every_few_seconds_and_one_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
-    with Display("train", total=3) as display:
-        for done in (1, 2, 3):
-            display.update(done)
+def test_lines_come_every_few_seconds_and_one_at_the_end(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Display("train", total=4) as display:
+        for done, passed_s in enumerate([0.0, 4.9, 0.2], 1):
+            clock.now_s += passed_s
+            display.update(done, left_s=1)
+        assert capsys.readouterr().out == "train  step 3/4  0:00:01 left\n"
+        display.update(4)
         assert capsys.readouterr().out == ""
-    assert capsys.readouterr().out == "train  step 3/3  0:00:00 in all\n"
+    assert capsys.readouterr().out == "train  step 4/4  0:00:05 in all\n"
 
 
-def test_the_time_left_is_worked_out(often: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_time_left_is_worked_out(often: None, clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     with Display("train", total=1000, done=500) as display:
-        time.sleep(0.1)
+        clock.now_s += 0.1
         display.update(501)
-    seconds = re.search(r"0:00:(\d\d) left", capsys.readouterr().out)
-    assert seconds is not None
-    assert 49 <= int(seconds[1]) <= 59  # 499 units of a tenth of a second or little more
+    assert "  0:00:50 left\n" in capsys.readouterr().out  # 499 units of a tenth of a second
 
 
 def test_without_an_end_the_count_stands_alone(often: None, capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,16 +107,14 @@ def test_without_an_end_the_count_stands_alone(often: None, capsys: pytest.Captu
 )
 def test_the_work_ends_at_its_limit(
     often: None,
-    monkeypatch: pytest.MonkeyPatch,
+    clock: Clock,
     capsys: pytest.CaptureFixture[str],
     total: int | None,
     limit_s: float,
     told: str,
 ) -> None:
-    now = [100.0]
-    monkeypatch.setattr("pipelines.progress.time.monotonic", lambda: now[0])
     with Display("search", total=total, unit="trial", limit_s=limit_s) as display:
-        now[0] += 20
+        clock.now_s += 20
         display.update(2)
     assert capsys.readouterr().out.splitlines()[0] == told
 
@@ -111,13 +136,11 @@ def test_slow_speeds_keep_their_digits(often: None, capsys: pytest.CaptureFixtur
 
 
 def test_one_more_at_the_mean_speed_since_the_beginning(
-    often: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    often: None, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    now = [100.0]
-    monkeypatch.setattr("pipelines.progress.time.monotonic", lambda: now[0])
     with Display("evaluate", total=12, done=2, unit="output", rated="outputs") as display:
         for _ in range(2):
-            now[0] += 0.05
+            clock.now_s += 0.05
             display.advance()
     lines = capsys.readouterr().out.splitlines()
     assert lines[1] == "evaluate  output 4/12  20 outputs/s  0:00:00 left"
@@ -158,7 +181,7 @@ def test_a_bar_on_a_terminal(terminal: Terminal) -> None:
         display.update(1100, rate=83.1, left_s=1445, facts=FACTS)
         display.say("a [b]checkpoint[/b] is damaged")
         print("printed by others")
-        time.sleep(0.3)  # the bar is renewed ten times a second
+        wait_until(lambda: "0:24:05 left" in terminal.getvalue())  # the bar is renewed ten times a second
     out = terminal.getvalue()
     assert "━" in out
     assert "1100/2200" in out
@@ -173,19 +196,23 @@ def test_a_bar_on_a_terminal(terminal: Terminal) -> None:
 
 def test_a_bar_without_an_end_pulses(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLORTERM", "truecolor")
+
+    def pulses() -> bool:
+        out = terminal.getvalue()
+        bar = re.search(r"search ━+ 3 best hypervolume 0\.7  0:01:05 left", strip_styles(out))
+        shades = set(re.findall(r"\x1b\[38;[0-9;]+m(?=━)", out))
+        return bar is not None and len(shades) > 4
+
     with Display("search", total=None, unit="trial", stream=terminal) as display:
         display.update(3, left_s=65, facts={"best hypervolume": "0.7"})
-        time.sleep(0.3)
-    bar = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.getvalue())
-    assert re.search(r"search ━+ 3 best hypervolume 0\.7  0:01:05 left", bar)
-    assert len(set(re.findall(r"\x1b\[38;[0-9;]+m(?=━)", terminal.getvalue()))) > 4  # shades of a pulse
+        wait_until(pulses)
 
 
 def test_no_colour_for_who_wants_none(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     with Display("train", total=2, stream=terminal) as display:
         display.update(1)
-        time.sleep(0.2)
+        wait_until(lambda: "1/2" in terminal.getvalue())
     assert "\x1b[3" not in terminal.getvalue()
 
 
@@ -202,15 +229,13 @@ def test_a_narrow_terminal_keeps_the_count(terminal: Terminal, monkeypatch: pyte
     monkeypatch.setenv("COLUMNS", "50")
     with Display("train", total=2200, stream=terminal) as display:
         display.update(1100, rate=83.1, left_s=1445, facts=FACTS)
-        time.sleep(0.2)
-    bar = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.getvalue())
-    assert "\rtrain 1100/2200 loss 0.0341" in bar
+        wait_until(lambda: "\rtrain 1100/2200 loss 0.0341" in strip_styles(terminal.getvalue()))
 
 
 def test_any_thread_may_update(often: None, capsys: pytest.CaptureFixture[str]) -> None:
     with Display("train", total=400) as display:
         threads = [
-            threading.Thread(target=lambda: [display.update(done) for done in range(1, 101)])
+            threading.Thread(target=lambda: [display.update(done) for done in range(1, 101)], daemon=True)
             for _ in range(4)
         ]
         for thread in threads:
@@ -242,6 +267,7 @@ def test_lines_leave_the_process_at_once(often: None, monkeypatch: pytest.Monkey
             assert end.readline() == "train  step 1/2  0:00:05 left\n"
 
 
+@pytest.mark.server
 def test_a_reader_that_is_gone_is_no_fault(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
@@ -255,15 +281,15 @@ def test_a_reader_that_is_gone_is_no_fault(tmp_path: Path) -> None:
         "sys.stderr.write('went on')\n"
     )
     root = Path(__file__).parents[2]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, str(script)],
         env={**os.environ, "PYTHONPATH": str(root)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    process.stdout.close()
-    process.stdout = None
-    _, said = process.communicate()
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        process.stdout = None
+        _, said = process.communicate()
     assert (process.returncode, said) == (0, b"went on")

@@ -1,13 +1,13 @@
 import signal
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
 
 from pipelines import stopping
 from pipelines.stopping import Interrupted, end_with_dvc, stop_politely, terminable
+from waiting import wait_until
 
 
 def send(signum: int) -> None:
@@ -73,13 +73,11 @@ def test_dvc_is_known_by_its_command(command: list[str], is_dvc: bool) -> None:
     assert stopping._is_dvc(command) is is_dvc
 
 
+@pytest.mark.server
 def test_the_death_of_the_one_watched_is_a_sigterm() -> None:
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    with stop_politely(lambda sentence: None) as stop:
+    command = [sys.executable, "-c", "input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as child, stop_politely(lambda _: None) as stop:
         child.kill()  # and nobody waits for it: a zombie runs no more
         stopping._watch(psutil.Process(child.pid))
-        end = time.monotonic() + 60
-        while not stop() and time.monotonic() < end:
-            time.sleep(0.01)
+        wait_until(stop)
         assert stop.signum == signal.SIGTERM
-    child.communicate()

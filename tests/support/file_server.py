@@ -1,5 +1,6 @@
-"""A web server of this machine that serves files well, or badly in ways that are asked for."""
+"""A web server of this machine that serves files well, badly in ways that are asked for, or is not there."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ class Fault:
         status: in place of the file.
         headers: set last.
         cut: send that many bytes of the body, then close the connection.
-        stall_s: send nothing for that long after them.
+        stalls: send nothing after them, and keep the connection.
         body: in place of the file's.
         deaf: take no notice of Range.
     """
@@ -24,7 +25,7 @@ class Fault:
     status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
     cut: int | None = None
-    stall_s: float = 0.0
+    stalls: bool = False
     body: bytes | None = None
     deaf: bool = False
 
@@ -49,6 +50,19 @@ class FileServer:
 
 
 @contextmanager
+def closed_port() -> Iterator[int]:
+    """A port of 127.0.0.1 where nobody listens, and that no other process takes meanwhile.
+
+    A server of ours may: it is bound with SO_REUSEADDR, as servers do that start again.
+    """
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        port: int = holder.getsockname()[1]
+        yield port
+
+
+@contextmanager
 def serving() -> Iterator[FileServer]:
     """A server on a free port of 127.0.0.1."""
     state = FileServer()
@@ -62,7 +76,7 @@ def serving() -> Iterator[FileServer]:
 
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     state.url = f"http://127.0.0.1:{httpd.server_address[1]}"
-    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02})
+    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
         yield state
@@ -95,8 +109,8 @@ def answer(request: BaseHTTPRequestHandler, state: FileServer) -> None:
     body = data[start:]
     request.wfile.write(body[: fault.cut])
     request.wfile.flush()
-    if fault.stall_s:
-        state.closing.wait(fault.stall_s)
+    if fault.stalls:
+        state.closing.wait()
 
 
 def beginning(request: BaseHTTPRequestHandler, data: bytes, fault: Fault) -> int:

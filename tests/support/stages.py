@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
-import time
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import yaml
 
 from pipelines.config import parse_section
@@ -14,8 +16,12 @@ from pipelines.data.photos import PhotoSet
 from pipelines.paths import Layout
 from pipelines.train.config import TrainConfig
 from pipelines.train.run import Run
+from waiting import wait_until
 
 REPOSITORY = Path(__file__).parents[2]
+HOLD = Path(__file__).parent / "hold"
+
+_started: list[subprocess.Popen[str]] = []
 
 
 def write_params(layout: Layout, values: dict[str, Any]) -> Run:
@@ -25,42 +31,83 @@ def write_params(layout: Layout, values: dict[str, Any]) -> Run:
     return Run.of(parsed, PhotoSet.open(layout.prepare / "train"), layout)
 
 
-def start(layout: Layout, *before: str, stage: str = "train", **environment: str) -> subprocess.Popen[str]:
-    """The stage; ``before`` are options of Python that start it in another way."""
-    own = {
+def start(
+    layout: Layout, *before: str, stage: str = "train", hold_after: int | None = None, hold_not: int = 0
+) -> subprocess.Popen[str]:
+    """Start a stage.
+
+    Args:
+        layout: the work tree.
+        before: options of Python that start it in another way.
+        stage: its name.
+        hold_after: steps after which each process of a run waits until it is asked to stop or is killed.
+        hold_not: how many runs, in the order of their starts, do not wait.
+    """
+    command = [*before, "-m", "pipelines", stage, "--root", str(layout.root)]
+    return start_python(layout, *command, hold_after=hold_after, hold_not=hold_not)
+
+
+def start_python(
+    layout: Layout, *arguments: str, hold_after: int | None = None, hold_not: int = 0
+) -> subprocess.Popen[str]:
+    """Start Python in a work tree, with its programs on PATH; :func:`end_started` ends it."""
+    environment = {
+        **os.environ,
         "MLFLOW_TRACKING_URI": f"sqlite:///{layout.root}/mlflow.db",
-        "PYTHONPATH": str(REPOSITORY),
         "OMP_NUM_THREADS": "1",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(REPOSITORY),
     }
-    return subprocess.Popen(
-        [sys.executable, *before, "-m", "pipelines", stage, "--root", str(layout.root)],
+    if hold_after is not None:
+        environment |= {
+            "PYTHONPATH": f"{HOLD}:{REPOSITORY}",
+            "HOLD_AFTER_STEPS": str(hold_after),
+            "HOLD_NOT": str(hold_not),
+            "HOLD_MARKS": tempfile.mkdtemp(dir=layout.root),
+        }
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
         cwd=layout.root,
-        env={**os.environ, **own, **environment},
+        env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
+    _started.append(process)
+    return process
 
 
-def reach(run: Run, step: int, process: subprocess.Popen[str], timeout_s: float = 400) -> None:
+def end_started() -> None:
+    """Kill what is left of the processes that were started, and what they started."""
+    while _started:
+        process = _started.pop()
+        if process.poll() is None:
+            with suppress(psutil.NoSuchProcess):
+                for child in psutil.Process(process.pid).children(recursive=True):
+                    with suppress(psutil.NoSuchProcess):
+                        child.kill()
+            process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def reach(run: Run, step: int, process: subprocess.Popen[str]) -> None:
     """Wait until the run's log has that step."""
-    end = time.monotonic() + timeout_s
-    while time.monotonic() < end:
+
+    def has_come() -> bool:
+        ended_early = process.poll() is not None
         points, _ = run.log.read()
         if points and points[-1].step >= step:
-            return
-        if process.poll() is not None:
-            raise AssertionError(process.communicate()[0])
-        time.sleep(0.02)
-    raise AssertionError(f"the run did not reach step {step}")
+            return True
+        assert not ended_early, process.communicate()[0]
+        return False
+
+    wait_until(has_come)
 
 
-def ended(process: subprocess.Popen[str], code: int, timeout_s: float = 400) -> str:
-    """What the process said, when it has ended with that code."""
-    try:
-        said, _ = process.communicate(timeout=timeout_s)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        raise AssertionError(process.communicate()[0]) from None
+def ended(process: subprocess.Popen[str], code: int) -> str:
+    """What the process printed, once it has ended with that exit code."""
+    said, _ = process.communicate()
     assert process.returncode == code, said
     return said

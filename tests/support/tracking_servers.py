@@ -1,33 +1,30 @@
-"""Tracking servers: a real one that can be killed, one that only has faults, one that never answers."""
+"""Tracking servers: a real one that can be killed, one that only has faults, some that do not answer."""
 
 import os
 import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
 
+from file_server import closed_port
+from waiting import wait_until
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+# Whatever proxy the environment names, these are on this machine.
+_open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
 
 class RealServer:
-    """``mlflow server`` with its database and artefacts in a folder; always at the same address."""
+    """``mlflow server`` with its database and artefacts in a folder; :func:`real_server` makes one."""
 
-    def __init__(self, folder: Path) -> None:
-        port = free_port()
+    def __init__(self, folder: Path, port: int) -> None:
         self.uri = f"http://127.0.0.1:{port}"
         self._command = [sys.executable, "-m", "mlflow", "server", "--workers", "1"]
         self._command += ["--host", "127.0.0.1", "--port", str(port)]
@@ -49,19 +46,16 @@ class RealServer:
                     start_new_session=True,  # its workers die with it
                 )
 
-    def start(self, timeout_s: float = 120.0) -> None:
+    def start(self) -> None:
         """Start it, and wait until it answers."""
         self.begin()
-        until = time.monotonic() + timeout_s
-        while not self._answers():
-            assert self._process is not None
-            assert self._process.poll() is None, self._log.read_text()
-            assert time.monotonic() < until, self._log.read_text()
-            time.sleep(0.1)
+        wait_until(self._answers)
 
     def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self._log.read_text()
         try:
-            with urllib.request.urlopen(f"{self.uri}/health", timeout=1):
+            with _open(f"{self.uri}/health"):
                 return True
         except OSError:
             return False
@@ -69,9 +63,21 @@ class RealServer:
     def kill(self) -> None:
         """End it as a power cut would."""
         if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has ended by itself
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
+
+
+@contextmanager
+def real_server(folder: Path) -> Iterator[RealServer]:
+    """One that is not started yet, always at the same address, and killed at the end."""
+    with closed_port() as port:
+        server = RealServer(folder, port)
+        try:
+            yield server
+        finally:
+            server.kill()
 
 
 @contextmanager
@@ -86,24 +92,52 @@ def failing_server(status: int) -> Iterator[str]:
         yield address
 
 
-@contextmanager
-def slow_server(real: str, delay_s: float) -> Iterator[str]:
-    """Answers what the real one answers, that much later; its address."""
+class Passage:
+    """What passes a :func:`passing_server`.
 
-    class Slow(Handler):
+    Attributes:
+        address: of the server.
+        held: set once a batch is kept waiting.
+        release: set it to let all pass.
+    """
+
+    def __init__(self, batches: int) -> None:
+        self.address = ""
+        self.held, self.release = Event(), Event()
+        self._left = batches
+
+    def pass_batch(self) -> None:
+        """Return when the next batch may pass."""
+        if self._left:
+            self._left -= 1
+        else:
+            self.held.set()
+            self.release.wait()
+
+
+@contextmanager
+def passing_server(real: str, batches: int) -> Iterator[Passage]:
+    """Answers what the real one answers, and keeps batches of values waiting after that many of them."""
+    passage = Passage(batches)
+
+    class Passing(Handler):
         def answer(self) -> tuple[int, bytes]:
-            time.sleep(delay_s)
             body = self.rfile.read(int(self.headers.get("Content-Length", 0))) or None
+            if self.path.endswith("/log-batch"):
+                passage.pass_batch()
             kind = {"Content-Type": self.headers.get("Content-Type", "application/json")}
             request = urllib.request.Request(f"{real}{self.path}", body, kind, method=self.command)
             try:
-                with urllib.request.urlopen(request) as response:
+                with _open(request) as response:
                     return response.status, response.read()
             except urllib.error.HTTPError as error:
                 return error.code, error.read()
 
-    with serving(Slow) as address:
-        yield address
+    with serving(Passing) as passage.address:
+        try:
+            yield passage
+        finally:
+            passage.release.set()
 
 
 class Handler(BaseHTTPRequestHandler, ABC):
@@ -129,7 +163,7 @@ class Handler(BaseHTTPRequestHandler, ABC):
 @contextmanager
 def serving(handler: type[Handler]) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = Thread(target=server.serve_forever)
+        thread = Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
             yield f"http://127.0.0.1:{server.server_port}"
@@ -154,7 +188,7 @@ def silent_server() -> Iterator[tuple[str, Event]]:
                 asked.set()
 
         connections: list[socket.socket] = []
-        thread = Thread(target=accept)
+        thread = Thread(target=accept, daemon=True)
         thread.start()
         try:
             yield f"http://127.0.0.1:{server.getsockname()[1]}", asked

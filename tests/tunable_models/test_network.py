@@ -106,7 +106,7 @@ def test_two_threads_with_two_omegas_on_one_network() -> None:
                 if not torch.allclose(network(X, omega=settings[index]), expected[index], atol=1e-5)
             )
 
-    threads = [threading.Thread(target=call, args=(index,)) for index in range(2)]
+    threads = [threading.Thread(target=call, args=(index,), daemon=True) for index in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -145,6 +145,7 @@ def test_what_cannot_be_converted_is_named(module: nn.Module, words: str) -> Non
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.trace:FutureWarning")
+@pytest.mark.slow
 def test_scripted_and_compiled_modules_are_refused() -> None:
     scripted = torch.jit.trace(nn.Linear(2, 2), torch.rand(1, 2), check_trace=False)
     with pytest.raises(ConversionError, match="scripted"):

@@ -177,7 +177,10 @@ def test_an_entry_in_anothers_folder_is_refused(store: Store, make: Callable[...
         store.open("tiny", "1.0.0")
 
 
-def test_two_publishers_at_once(store: Store, make: Callable[..., Content]) -> None:
+def test_two_publishers_at_once(
+    store: Store, make: Callable[..., Content], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zoo.storage._LOCK_TIMEOUT_S", 3600)
     jobs = [make(str(number % 3)) for number in range(12)]
     with ThreadPoolExecutor(4) as pool:
         entries = list(pool.map(lambda job: store.publish(*job), jobs))

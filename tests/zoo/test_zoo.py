@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import pytest
+
 import zoo
 
 
@@ -15,10 +17,12 @@ def imported(code: str) -> set[str]:
     return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
 
 
+@pytest.mark.server
 def test_importing_brings_neither_cluster_nor_tracker() -> None:
     unwanted = {"ray", "mlflow", "dvc", "albumentations", "lpips", "pipelines"}
     assert not unwanted & imported("import zoo")
 
 
+@pytest.mark.server
 def test_loading_brings_no_compiler_whose_import_takes_longer_than_all_else() -> None:
     assert "torch._dynamo" not in imported("import zoo; zoo.load('denoise-deblur')")

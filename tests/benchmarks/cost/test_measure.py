@@ -10,7 +10,8 @@ import torch
 
 from benchmarks.cost.__main__ import main
 from benchmarks.cost.measure import Plan, measure
-from benchmarks.cost.report import markdown
+from benchmarks.cost.report import Row, markdown
+from benchmarks.cost.timing import Timing
 from benchmarks.cost.variants import Subject, Task, Variants
 
 EDSR = Subject("edsr", {"width": 8, "blocks": 1})
@@ -46,8 +47,17 @@ def test_ratios_are_to_the_plain_network(report: dict[str, Any]) -> None:
 def test_limits_say_whether_they_are_met(report: dict[str, Any]) -> None:
     row = rows(report, TASKS[2])["one omega"]
     assert row["limit"] == 1.10
-    assert row["met"] is (row["ratio"] <= 1.10)
+    assert isinstance(row["met"], bool)
     assert rows(report, TASKS[2])["4 groups"]["met"] is None
+
+
+@pytest.mark.parametrize(
+    ("ratio", "limit", "met"), [(1.10, 1.10, True), (1.1001, 1.10, False), (9.0, None, None)]
+)
+def test_a_limit_is_met_up_to_itself(ratio: float, limit: float | None, met: bool | None) -> None:
+    timing = Timing(median_ms=1.0, ratio=ratio, ratio_q1=ratio, ratio_q3=ratio, rounds=4)
+    row = Row(task="training", variant="one omega", timing=timing, limit=limit, peak_mib=None)
+    assert row.to_dict()["met"] is met
 
 
 def test_parameters(report: dict[str, Any]) -> None:

@@ -1,11 +1,44 @@
 """Peak memory comes from a process of its own."""
 
-from benchmarks.cost.memory import peak_mib
-from benchmarks.cost.variants import Subject, Task
+from typing import Any
+
+import pytest
+import torch
+
+from benchmarks.cost import memory
+from benchmarks.cost.memory import measure, peak_mib
+from benchmarks.cost.variants import Subject, Task, Variants
+
+EDSR = Subject("edsr", {"width": 8, "blocks": 1})
+TASK = Task("training", 2, 8)
 
 
-def test_it_covers_network_optimizer_and_images_but_not_the_imports() -> None:
-    task = Task("training", 32, 128)
-    peak = peak_mib(Subject("edsr", {"width": 8, "blocks": 1}), task, "one omega", "cpu", threads=1)
-    images, features = (32 * channels * 128 * 128 * 4 / 2**20 for channels in (3, 8))
-    assert images + 3 * features < peak < 40 * features
+def test_it_covers_network_optimizer_and_images_but_not_the_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = list[str]()
+    make = Variants.call
+
+    def noted(self: Variants, task: Task, name: str) -> Any:
+        begun.append("network")
+        call = make(self, task, name)
+        return lambda number: begun.append("step") or call(number)
+
+    def peak(device: torch.device) -> int:
+        begun.append("peak")
+        return len(begun) * 2**20
+
+    monkeypatch.setattr(Variants, "call", noted)
+    monkeypatch.setattr(memory, "_peak_bytes", peak)
+    found = measure(EDSR, TASK, "one omega", torch.device("cpu"))
+    assert begun == ["peak", "network", "step", "step", "peak"]
+    assert found == 4.0
+
+
+@pytest.mark.slow
+def test_a_process_of_its_own_measures_it() -> None:
+    assert peak_mib(EDSR, TASK, "one omega", "cpu", threads=1) > 0
+
+
+@pytest.mark.slow
+def test_what_keeps_that_process_from_it_is_told() -> None:
+    with pytest.raises(RuntimeError, match="edsr, training 2x8x8, two omegas: no memory figure"):
+        peak_mib(EDSR, TASK, "two omegas", "cpu", threads=1)

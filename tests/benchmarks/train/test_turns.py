@@ -1,14 +1,25 @@
 import json
+import multiprocessing
 import os
 import signal
 import time
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
+import psutil
 import pytest
 
+from benchmarks.train import turns
 from benchmarks.train.points import Point
 from benchmarks.train.turns import Contender, speed, take_turns
+from waiting import wait_until
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "START_TIMEOUT_S", 3600.0)
 
 
 def test_only_points_within_the_span_count() -> None:
@@ -40,20 +51,49 @@ def read(path: Path) -> list[tuple[float, int]]:
     return [(at, pid) for at, pid in map(json.loads, lines)]
 
 
-def test_all_but_one_stand_still_and_none_is_left(tmp_path: Path) -> None:
+class Clock:
+    """Turns last until whoever has its turn has left a point within it, however slow the machine is."""
+
+    TURN_S = 0.3
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._paths = list(paths)
+
+    def time(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        begun = time.time()
+        if seconds == self.TURN_S:
+            wait_until(lambda: any(at - 0.01 > begun for path in self._paths for at, _ in read(path)))
+        else:
+            time.sleep(seconds)
+
+
+def is_gone(pid: int) -> bool:
+    multiprocessing.active_children()  # buries those that have died
+    return not psutil.pid_exists(pid)
+
+
+@pytest.mark.slow
+def test_all_but_one_stand_still_and_none_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = {name: tmp_path / name for name in ("a", "b")}
+    monkeypatch.setattr(turns, "time", Clock(paths.values()))
     made = {name: Contender([partial(work, path)], partial(points, path)) for name, path in paths.items()}
     try:
         for contender in made.values():
             contender.warm_up(2, 0.0)
-        began, order = time.time(), []
-        found = take_turns(made, 2, 0.3, lambda number, name, rate: order.append((number, name)))
+        began, order = time.time(), list[tuple[int, str]]()
+        found = take_turns(made, 2, Clock.TURN_S, lambda number, name, rate: order.append((number, name)))
         mine, other = ([at for at, _ in read(path) if at > began] for path in paths.values())
     finally:
         for contender in made.values():
             contender.end()
     assert order == [(1, "a"), (1, "b"), (2, "b"), (2, "a")]
-    assert [[turn.images_per_s for turn in turns] for turns in found.values()] == [
+    assert [[turn.images_per_s for turn in own] for own in found.values()] == [
         [pytest.approx(100), pytest.approx(100)]
     ] * 2
     # a ran first and last, b in between: their times do not mix.
@@ -61,8 +101,7 @@ def test_all_but_one_stand_still_and_none_is_left(tmp_path: Path) -> None:
     assert any(at > max(other) for at in mine)
     assert not any(min(other) < at < max(other) for at in mine)
     for path in paths.values():
-        with pytest.raises(ProcessLookupError):
-            os.kill(read(path)[0][1], 0)
+        wait_until(partial(is_gone, read(path)[0][1]))
 
 
 def spin(path: Path) -> None:
@@ -74,23 +113,36 @@ def spin(path: Path) -> None:
             file.write(json.dumps([time.time(), os.getpid()]) + "\n")
 
 
-def test_their_own_work_is_not_that_of_others(tmp_path: Path) -> None:
-    one, two = (
-        Contender([partial(spin, path)], partial(points, path))
-        for path in (tmp_path / "one", tmp_path / "two")
-    )
+class Times(NamedTuple):
+    """What the cores of a machine did, as psutil tells it."""
+
+    user: float
+    idle: float
+    iowait: float
+
+
+def cpu_s(pid: int) -> float:
+    return sum(psutil.Process(pid).cpu_times()[:2])
+
+
+def test_their_own_work_is_not_that_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "points"
+    contender = Contender([partial(spin, path)], partial(points, path))
     try:
-        one.warm_up(1, 0.0)
-        two.warm_up(1, 0.0)
-        before = two._others() - one._others()
-        one._send(signal.SIGCONT)
-        time.sleep(0.6)
-        one._send(signal.SIGSTOP)
-        # What the machine did is the same for both; the difference is what one did.
-        assert 0.1 < two._others() - one._others() - before < 0.9
+        contender.warm_up(1, 0.0)
+        pid = read(path)[0][1]
+        wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+        machine = Times(user=100.0, idle=50.0, iowait=10.0)
+        monkeypatch.setattr(psutil, "cpu_times", lambda: machine)
+        others, own = contender._others(), cpu_s(pid)
+        contender._send(signal.SIGCONT)
+        wait_until(lambda: cpu_s(pid) > own + 0.1)
+        contender._send(signal.SIGSTOP)
+        wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+        machine = Times(user=100.0 + cpu_s(pid) - own + 7.0, idle=70.0, iowait=15.0)
+        assert contender._others() - others == pytest.approx(7.0)
     finally:
-        one.end()
-        two.end()
+        contender.end()
 
 
 def end() -> None:

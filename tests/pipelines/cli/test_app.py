@@ -32,10 +32,12 @@ def call(*args: str) -> str:
 
 
 @pytest.mark.parametrize("command", [[], ["zoo"], ["apply"], ["serve"], ["doctor"]])
+@pytest.mark.server
 def test_help_loads_nothing_heavy(command: list[str], tmp_path: Path) -> None:
     assert modules_after(call(*command, "--help"), tmp_path).isdisjoint((*HEAVY, "numpy", "yaml"))
 
 
+@pytest.mark.server
 def test_list_starts_on_the_base_install(tmp_path: Path) -> None:
     absent = ("ray", "mlflow", "dvc", "fastapi", "yaml", "albumentations")
     blocked = f"import sys\nfor name in {absent}: sys.modules[name] = None\n"

@@ -28,6 +28,7 @@ def session(path: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(path.read_bytes())
 
 
+@pytest.mark.slow
 def test_onnx_at_one_setting(tunable: Callable[..., Result], store: zoo.Store, tmp_path: Path) -> None:
     result = tunable("export", "tiny", "--onnx", "out.onnx", "--set", "denoise=0.25", "level=10")
     assert result.exit_code == 0, result.stderr
@@ -40,6 +41,7 @@ def test_onnx_at_one_setting(tunable: Callable[..., Result], store: zoo.Store, t
     torch.testing.assert_close(torch.from_numpy(found), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_onnx_keeps_its_sliders_and_says_what_they_are(
     tunable: Callable[..., Result], store: zoo.Store, tmp_path: Path
 ) -> None:

@@ -3,18 +3,25 @@ import hashlib
 import multiprocessing
 import os
 import time
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
-from full_disk import full
 
+from full_disk import full
+from pipelines.data import cache as cache_module
 from pipelines.data.cache import ShardCache, cache_folder
 from pipelines.data.index import Shard
 from pipelines.data.remote import Remote
 from pipelines.errors import DataError
+from waiting import wait_until
 
 SIZE = 1000
+UNREACHED_S = 3600.0
+
+times_of_use = count(1_000_000_000)
+"""In seconds: those that files get by themselves are coarse on some systems."""
 
 
 @pytest.fixture
@@ -46,9 +53,13 @@ def kept(cache: ShardCache, shards: list[Shard]) -> list[int]:
 def use(cache: ShardCache, shards: list[Shard], remote: Remote, *numbers: int) -> None:
     for i in numbers:
         assert cache.mapped(shards[i], remote)[0] == i
-        # Times of files are coarse on some systems.
-        os.utime(cache.folder / shards[i].file, ns=(time.time_ns(), time.time_ns()))
-        time.sleep(0.01)
+        date_use(cache, shards[i])
+
+
+def date_use(cache: ShardCache, shard: Shard) -> None:
+    """Make this the last use of all."""
+    now_s = next(times_of_use)
+    os.utime(cache.folder / shard.file, (now_s, now_s))
 
 
 def test_a_shard_is_fetched_once(
@@ -69,6 +80,7 @@ def test_the_least_recently_used_goes_first(cache: ShardCache, shards: list[Shar
 
 def test_what_is_in_use_stays(cache: ShardCache, shards: list[Shard], remote: Remote) -> None:
     view = cache.mapped(shards[0], remote)[5:10]
+    date_use(cache, shards[0])
     use(cache, shards, remote, 1, 2, 3)
     assert 0 in kept(cache, shards)
     assert view.tolist() == [0] * 5
@@ -89,28 +101,49 @@ def test_a_cache_full_of_what_is_in_use_is_an_error(
     assert [view[0] for view in views] == [0, 1, 2]
 
 
+class Patience:
+    """The time of a cache that never has waited for long, and says that it waits."""
+
+    def __init__(self, waits: Path) -> None:
+        self._waits = waits
+
+    def monotonic(self) -> float:
+        return 0.0
+
+    def sleep(self, pause_s: float) -> None:
+        self._waits.touch()
+        time.sleep(pause_s)
+
+
+@pytest.mark.slow
 def test_it_waits_for_what_is_let_go(
-    cache: ShardCache, shards: list[Shard], remote: Remote, tmp_path: Path
+    cache: ShardCache, shards: list[Shard], remote: Remote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for i in range(3):
         cache.fetch(shards[i], remote)
+    held, waits = tmp_path / "held", tmp_path / "waits"
+    monkeypatch.setattr(cache_module, "time", Patience(waits))
     process = multiprocessing.get_context("spawn").Process(
-        target=hold, args=(cache.folder, [s.file for s in shards[:3]], tmp_path / "held")
+        target=hold, args=(cache.folder, [s.file for s in shards[:3]], held, waits), daemon=True
     )
     process.start()
-    while not (tmp_path / "held").exists():
-        time.sleep(0.01)
-    assert cache.mapped(shards[3], remote)[0] == 3
-    process.join()
+    try:
+        wait_until(lambda: held.exists() or process.exitcode is not None)
+        assert cache.mapped(shards[3], remote)[0] == 3
+        assert waits.exists()
+    finally:
+        waits.touch()
+        process.join()
     assert len(kept(cache, shards)) == 3
 
 
-def hold(folder: Path, names: list[str], sign: Path) -> None:
+def hold(folder: Path, names: list[str], held: Path, waits: Path) -> None:
+    """Use those files until somebody waits for them."""
     files = [(folder / name).open("rb") for name in names]
     for file in files:
         fcntl.flock(file, fcntl.LOCK_SH)
-    sign.touch()
-    time.sleep(0.3)
+    held.touch()
+    wait_until(waits.exists)
 
 
 def test_another_file_than_the_index_says_is_an_error(
@@ -176,6 +209,7 @@ def test_a_folder_that_cannot_be_is_told(shards: list[Shard], remote: Remote, tm
         cache.fetch(shards[0], remote)
 
 
+@pytest.mark.slow
 def test_processes_fetch_one_at_a_time(cache: ShardCache, shards: list[Shard], remote: Remote) -> None:
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         sums = pool.starmap(total, [(cache, shards, remote, seed) for seed in range(2)])
@@ -184,6 +218,7 @@ def test_processes_fetch_one_at_a_time(cache: ShardCache, shards: list[Shard], r
 
 
 def total(cache: ShardCache, shards: list[Shard], remote: Remote, seed: int) -> int:
+    cache_module.PATIENCE_S = UNREACHED_S
     order = np.random.default_rng(seed).permutation(np.repeat(np.arange(5), 4))
     return sum(int(cache.mapped(shards[i], remote)[-1]) for i in order)
 

@@ -1,6 +1,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -13,11 +14,21 @@ from PIL import Image
 from file_server import Fault, FileServer, serving
 from pipelines.config import parse_section
 from pipelines.data.config import PrepareConfig
+from pipelines.data.download import Patience, download
 from pipelines.data.named_sets import SETS, fetch, named_set
 from pipelines.data.photos import PhotoSet
 from pipelines.data.prepare import run
 from pipelines.errors import DataError
 from pipelines.paths import Layout
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that is slow because the machine is busy is not asked again."""
+    patient = partial(download, patience=Patience(connect_s=3600, stall_s=3600))
+    monkeypatch.setattr("pipelines.data.named_sets.download", patient)
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from full_disk import full
 
+from full_disk import full
 from pipelines.data.photos import PhotoSet, write_photos
 from pipelines.errors import DataError
 

@@ -8,8 +8,8 @@ import fsspec
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
-from full_disk import full
 
+from full_disk import full
 from pipelines.data.remote import Remote, is_url
 from pipelines.errors import DataError
 

@@ -1,6 +1,7 @@
 """The way to S3 and back, through a real S3 server on this machine."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from io import BytesIO
@@ -11,6 +12,7 @@ import boto3
 import numpy as np
 import pytest
 import s3fs
+from botocore.config import Config
 from moto.server import ThreadedMotoServer
 from PIL import Image
 
@@ -21,6 +23,10 @@ from pipelines.data.photos import PhotoSet, write_photos
 from pipelines.data.prepare import run
 from pipelines.errors import DataError
 from pipelines.paths import Layout
+
+pytestmark = pytest.mark.server
+
+UNREACHED_S = 3600
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +41,8 @@ def endpoint() -> Iterator[str]:
 @pytest.fixture
 def s3(endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     """A client of an S3 that holds the empty bucket ``data``."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
     for name, value in {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_ACCESS_KEY_ID": "key",
@@ -47,8 +55,12 @@ def s3(endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterat
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("pipelines.data.remote.PAUSES_S", (0.0,))
+    # A server that is slow because the machine is busy is waited for.
+    monkeypatch.setattr(s3fs.S3FileSystem, "connect_timeout", UNREACHED_S)
+    monkeypatch.setattr(s3fs.S3FileSystem, "read_timeout", UNREACHED_S)
+    monkeypatch.setattr("pipelines.data.cache.PATIENCE_S", UNREACHED_S)
     s3fs.S3FileSystem.clear_instance_cache()
-    client = boto3.client("s3")
+    client = boto3.client("s3", config=Config(connect_timeout=UNREACHED_S, read_timeout=UNREACHED_S))
     client.create_bucket(Bucket="data")
     yield client
     for entry in client.list_objects_v2(Bucket="data").get("Contents", []):

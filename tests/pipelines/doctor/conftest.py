@@ -1,13 +1,18 @@
 """A work tree with small options, on which the doctor has nothing to say against."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
+from file_server import closed_port
 from pipelines.config import parse_section
 from pipelines.data.photos import write_photos
+from pipelines.doctor import bounded, examine, ports, shared_storage, tracking, visit
+from pipelines.doctor.finding import Finding
 from pipelines.paths import Layout
 from pipelines.train.config import TrainConfig
 
@@ -28,6 +33,31 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_TMPDIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+UNREACHED_S = 3600.0
+
+
+@pytest.fixture(autouse=True)
+def _no_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for an answer however busy the machine is; a test of a limit sets its own."""
+
+    def examine_without_limits(checks: Sequence[bounded.Check]) -> Iterator[Finding]:
+        return bounded.examine([replace(check, limit_s=UNREACHED_S) for check in checks])
+
+    monkeypatch.setattr(examine, "examine", examine_without_limits)
+    monkeypatch.setattr(ports, "TIMEOUT_S", UNREACHED_S)
+    monkeypatch.setattr(shared_storage, "NODES_TIMEOUT_S", UNREACHED_S)
+    monkeypatch.setattr(shared_storage, "VISIBLE_WITHIN_S", UNREACHED_S)
+    monkeypatch.setattr(tracking, "TIMEOUT_S", UNREACHED_S)
+    monkeypatch.setattr(visit, "LIMIT_S", UNREACHED_S)
+
+
+@pytest.fixture
+def free_port() -> Iterator[int]:
+    """A port of the loopback that nothing listens at."""
+    with closed_port() as port:
+        yield port
 
 
 @pytest.fixture

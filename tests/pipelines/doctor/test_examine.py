@@ -75,6 +75,7 @@ def test_an_unknown_stage_is_refused(layout: Layout) -> None:
         list(findings(layout, "tarin"))
 
 
+@pytest.mark.server
 def test_options_that_do_not_parse_leave_the_other_checks(layout: Layout, levels: Levels) -> None:
     layout.params.write_text("train: {stesp: 1}\n")
     found = levels(layout)
@@ -93,15 +94,17 @@ def test_processes_count_where_a_training_starts_them(prepared_layout: Layout) -
     assert level("evaluate", 3) == []
 
 
+@pytest.mark.server
 def test_a_cluster_that_is_named_is_asked(
-    prepared_layout: Layout, levels: Levels, monkeypatch: pytest.MonkeyPatch
+    prepared_layout: Layout, levels: Levels, monkeypatch: pytest.MonkeyPatch, free_port: int
 ) -> None:
-    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
+    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{free_port}")
     assert levels(prepared_layout, "train").get("ports") is None  # the local runner joins none
     prepared_layout.params.write_text("train: {compute: {runner: ray}}\n")
     assert levels(prepared_layout, "train")["ports"] == "fault"
 
 
+@pytest.mark.server
 def test_more_gpus_than_there_are_is_a_fault(
     prepared_layout: Layout, levels: Levels, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,8 @@ import pytest
 from pipelines.doctor.ports import answers, cluster_address, endpoint
 from pipelines.serve.config import ServeConfig
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture
 def taken() -> Iterator[int]:
@@ -14,14 +16,8 @@ def taken() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-@pytest.fixture
-def free() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-def test_a_free_port(free: int) -> None:
-    assert endpoint(ServeConfig(port=free), needed=True)[0].level == "ok"
+def test_a_free_port(free_port: int) -> None:
+    assert endpoint(ServeConfig(port=free_port), needed=True)[0].level == "ok"
     assert endpoint(ServeConfig(port=0), needed=True)[0].level == "ok"
 
 
@@ -32,15 +28,15 @@ def test_a_taken_one(taken: int, needed: bool, level: str) -> None:
     assert f"serve.port {taken} on 127.0.0.1: Address already in use" in found.message
 
 
-def test_a_host_that_is_not_this_machine(free: int) -> None:
-    assert endpoint(ServeConfig(host="192.0.2.77", port=free), needed=True)[0].level == "fault"
-    assert endpoint(ServeConfig(host="no.such.host.invalid", port=free), needed=True)[0].level == "fault"
+def test_a_host_that_is_not_this_machine(free_port: int) -> None:
+    assert endpoint(ServeConfig(host="192.0.2.77", port=free_port), needed=True)[0].level == "fault"
+    assert endpoint(ServeConfig(host="no.such.host.invalid", port=free_port), needed=True)[0].level == "fault"
 
 
 @pytest.mark.parametrize("form", ["127.0.0.1:{}", "ray://127.0.0.1:{}"])
-def test_a_cluster_that_answers_and_one_that_does_not(taken: int, free: int, form: str) -> None:
+def test_a_cluster_that_answers_and_one_that_does_not(taken: int, free_port: int, form: str) -> None:
     assert answers(form.format(taken))[0].level == "ok"
-    [found] = answers(form.format(free))
+    [found] = answers(form.format(free_port))
     assert found.level == "fault"
     assert "Connection refused" in found.message
 

@@ -18,8 +18,9 @@ def test_a_node_that_does_not_share_the_work_tree_is_a_fault(tmp_path: Path) -> 
 
 
 def test_an_answer_that_does_not_arrive_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_storage, "VISIBLE_WITHIN_S", 0.2)
-    assert shared_storage.verdict("10.0.0.7", REPORT, tmp_path / "a", "x")[0].level == "fault"
+    with monkeypatch.context() as patch:
+        patch.setattr(shared_storage, "VISIBLE_WITHIN_S", 0.2)
+        assert shared_storage.verdict("10.0.0.7", REPORT, tmp_path / "a", "x")[0].level == "fault"
     (tmp_path / "a").write_text("x")
     assert shared_storage.verdict("10.0.0.7", REPORT, tmp_path / "a", "x")[0].level == "ok"
 

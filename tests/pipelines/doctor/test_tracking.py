@@ -10,6 +10,8 @@ from pipelines.doctor import tracking as module
 from pipelines.doctor.tracking import tracking
 from pipelines.paths import Layout
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[int], str]]:
@@ -64,8 +66,8 @@ def test_a_server_is_asked_for_its_health(
     assert "secret" not in found.message + found.remedy
 
 
-def test_no_server_is_a_warning(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+def test_no_server_is_a_warning(layout: Layout, monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port}")
     [found] = tracking(layout)
     assert found.level == "warning"
     assert "Connection refused" in found.message

@@ -12,6 +12,7 @@ from small_tasks import Fading
 from tunable_models import ImageContract, TunableNetwork
 
 
+@pytest.mark.slow
 def test_every_setting_of_grid_and_sweeps_once(
     network: TunableNetwork, task: DenoiseDeblur, photos: PhotoSet, config: EvaluateConfig, lpips: LPIPS
 ) -> None:

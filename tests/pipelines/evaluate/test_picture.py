@@ -28,8 +28,8 @@ class Flat:
 
 def colours(sheet: np.ndarray) -> set[tuple[int, ...]]:
     """Every colour that fills much of the sheet."""
-    found, counts = np.unique(sheet.reshape(-1, 3), axis=0, return_counts=True)
-    return {tuple(map(int, colour)) for colour, count in zip(found, counts, strict=True) if count > 4000}
+    found, counts = np.unique(sheet.astype(int) @ (1, 256, 256**2), return_counts=True)
+    return {(colour % 256, colour // 256 % 256, colour // 256**2) for colour in found[counts > 4000].tolist()}
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ def read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_tables_hold_what_was_measured(
     network: TunableNetwork,
     task: DenoiseDeblur,
@@ -68,6 +69,7 @@ def test_tables_hold_what_was_measured(
 
 
 @pytest.mark.parametrize("task", [Fading(), Enlarging(), Tinting()])
+@pytest.mark.slow
 def test_columns_that_dvc_reads_are_the_same_for_every_task(
     task: Task, photos: PhotoSet, config: EvaluateConfig, lpips: LPIPS, tmp_path: Path
 ) -> None:

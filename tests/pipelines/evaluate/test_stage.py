@@ -12,6 +12,8 @@ from pipelines.paths import Layout
 from pipelines.records import read_json, write_json_atomic
 from pipelines.tasks import DenoiseDeblur
 
+pytestmark = pytest.mark.slow
+
 
 def results(layout: Layout) -> dict[Path, bytes]:
     files = [layout.metrics, *layout.evaluate.rglob("*")]

@@ -14,6 +14,8 @@ from pipelines.records import read_json, write_json_atomic
 from pipelines.tracking import PUBLISHED, tracking_uri
 from tunable_models import TunableNetwork
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def finished(trained: Layout, monkeypatch: pytest.MonkeyPatch) -> Layout:

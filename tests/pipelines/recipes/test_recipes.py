@@ -105,6 +105,7 @@ CASES += [("super-resolution", "cpu", ADVERSARIAL)]
 
 
 @pytest.mark.parametrize(("name", "preset", "task"), CASES)
+@pytest.mark.slow
 def test_it_trains_and_goes_on_bit_for_bit(
     name: str, preset: str, task: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -1,6 +1,5 @@
 """What MLflow says of trials when a search has gone on."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,9 +12,12 @@ from pipelines.search.book import Book
 from pipelines.search.order import Order
 from pipelines.search.scoring.score import Score
 from pipelines.search.search import Search
+from pipelines.tracking import folder
 from pipelines.tracking.folder import RunFolder
 from pipelines.train.mirror import Mirror
 from tiny_search import runs, search_of, write_search
+
+pytestmark = pytest.mark.slow
 
 POINT = {"lr": 0.001}
 
@@ -42,7 +44,7 @@ def ending(search: Search) -> Iterator[Book]:
         book = opened(search, mirror)
         yield book
         book.close()
-    mirror.finish("FINISHED")
+    mirror.finish("FINISHED", deadline_s=3600)
 
 
 def killed(search: Search) -> Book:
@@ -95,14 +97,16 @@ def test_a_failure_that_would_come_again_stays_as_it_was(search: Search) -> None
 
 
 @pytest.mark.parametrize("began_again", [True, False], ids=["told again", "no time left"])
-def test_what_ended_before_a_kill_arrives_afterwards_as_it_ended(search: Search, began_again: bool) -> None:
+def test_what_ended_before_a_kill_arrives_afterwards_as_it_ended(
+    search: Search, monkeypatch: pytest.MonkeyPatch, began_again: bool
+) -> None:
     book = killed(search)
     order = book.place(POINT, 0)
     book.started(order.folder)
     score(order, 10, 20)
     book.ended(order.folder, "", pruned=False)
     plan = RunFolder(order.folder).plan()
-    time.sleep(0.01)  # an end that is written down again would be another one
+    monkeypatch.setattr(folder, "now_ms", lambda: 0)  # an end that is written down again would be another one
 
     with ending(search) as book:
         if began_again:

@@ -1,9 +1,8 @@
 """Whole searches, as the processes that people start."""
 
-import os
 import signal
 import subprocess
-import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,45 +18,45 @@ from pipelines.search.identity import claim, identity
 from pipelines.train.config import TrainConfig
 from stages import ended, start
 from tiny_search import run_search, runs, search_of, searched, trials, write_search
+from waiting import wait_until
 
-STEPS = 80
-SCORES = 8
+STEPS = 40
+SCORES = 4
 """Of a trial: one every 10 steps."""
 
 
-def wait_for_scores(
-    layout: Layout, search: subprocess.Popen[str], count: int, timeout_s: float = 400
-) -> None:
-    """Wait until the first trial has so many."""
-    end = time.monotonic() + timeout_s
-    while time.monotonic() < end and search.poll() is None:
-        if any(len(order.scores()) >= count for order in trials(layout)[:1]):
-            return
-        time.sleep(0.05)
-    search.kill()
-    raise AssertionError(f"the first trial did not get {count} scores: {search.communicate()[0]}")
+def wait_for_scores(layout: Layout, search: subprocess.Popen[str], count: int, trial: int = 1) -> None:
+    """Wait until that trial has so many."""
+
+    def have_come() -> bool:
+        assert search.poll() is None, search.communicate()[0]
+        return any(order.number == trial and len(order.scores()) >= count for order in trials(layout))
+
+    wait_until(have_come)
 
 
 def kill_trial(search: subprocess.Popen[str]) -> None:
     """End the process that trains, as a machine without memory does."""
-    processes = psutil.Process(search.pid).children(recursive=True)
-    # Ray names it after the call it is in: ray::ImplicitFunc.train, or no call for a moment.
-    (trial,) = [p for p in processes if "".join(p.cmdline()[:1]).startswith("ray::ImplicitFunc")]
-    os.kill(trial.pid, signal.SIGKILL)
+    for process in psutil.Process(search.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # one that has just ended
+            # Ray names it after the call it is in: ray::ImplicitFunc.train, or no call for a moment.
+            if "".join(process.cmdline()[:1]).startswith("ray::ImplicitFunc"):
+                process.kill()
+                return
+    raise AssertionError("no trial is running")
 
 
+@pytest.mark.cluster
 def test_a_killed_search_goes_on_and_a_diverging_trial_is_a_row(
     layout: Layout, capsys: pytest.CaptureFixture[str]
 ) -> None:
     space = {"lr": [0.001, 1.0e9, 0.002]}
     write_search(layout, space=space, steps=STEPS, concurrent=1, max_failures=1)
-    search = start(layout, stage="search")
+    search = start(layout, stage="search", hold_after=15)
     wait_for_scores(layout, search, 1)
     kill_trial(search)
-    before = len(trials(layout)[0].scores())
-    assert before < SCORES
-    wait_for_scores(layout, search, before + 1)  # in another process, from the last checkpoint
-    os.kill(search.pid, signal.SIGKILL)
+    wait_for_scores(layout, search, 2)  # in another process, from the last checkpoint
+    search.kill()
     search.communicate()
     scored = {order.number: order.scores() for order in trials(layout) if order.scores()}
     write_search(layout, space=space, steps=STEPS, concurrent=1, max_failures=0)
@@ -145,12 +144,13 @@ def test_a_plan_that_cannot_work_is_told_before_anything_runs(
     assert not layout.state.exists()
 
 
+@pytest.mark.cluster
 def test_a_stopped_search_leaves_what_has_finished_goes_on_and_its_best_is_adopted(layout: Layout) -> None:
-    options: dict[str, Any] = {"space": {"lr": [0.001, 1e-9]}, "objectives": ["grid_loss"], "steps": 200}
+    options: dict[str, Any] = {"space": {"lr": [0.001, 1e-9]}, "objectives": ["grid_loss"], "steps": 30}
     write_search(layout, **options, concurrent=1)
-    search = start(layout, stage="search")
-    wait_for_scores(layout, search, 20)
-    os.kill(search.pid, signal.SIGINT)
+    search = start(layout, stage="search", hold_after=15, hold_not=1)
+    wait_for_scores(layout, search, 1, trial=2)  # so the first one has ended
+    search.send_signal(signal.SIGINT)
     assert "search: stopped; the results of 1 of " in ended(search, 130)
     assert set(searched(layout)["state"][1:]) <= {"unfinished"}
     assert read_json(layout.search / "record.json")["best"]["point"] == {"lr": 0.001}

@@ -16,6 +16,8 @@ from pipelines.train.mirror import Mirror
 from tiny_search import search_of, write_search
 from tunable_models import TunableNetwork
 
+pytestmark = pytest.mark.slow
+
 
 class Killed(BaseException):
     """Stands for the end of the process."""

@@ -5,10 +5,9 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -18,10 +17,10 @@ import pipelines
 import zoo
 from pipelines.errors import ConfigError
 from pipelines.serve.config import ServeConfig
+from waiting import wait_until
 
 ROOT = Path(pipelines.__file__).parents[1]
 MAIN = "from pipelines.cli import main; main()"
-STOP_S = 60
 
 
 @contextmanager
@@ -35,7 +34,9 @@ def serving(entry: Path, cwd: Path, mark: str) -> Iterator[tuple[subprocess.Pope
         try:
             yield process, url_of(process)
         finally:
-            process.kill()
+            for pid in alive(mark):
+                with suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
 
 
 def url_of(process: subprocess.Popen[str]) -> str:
@@ -59,6 +60,8 @@ def holds(path: Path, mark: str) -> bool:
         return False
 
 
+@pytest.mark.cluster
+@pytest.mark.server
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for left processes in /proc")
 def test_serves_and_leaves_no_process(entry: zoo.Entry, photo: bytes, tmp_path: Path) -> None:
     mark = uuid.uuid4().hex
@@ -78,14 +81,12 @@ def test_serves_and_leaves_no_process(entry: zoo.Entry, photo: bytes, tmp_path: 
         assert large.status_code == 413
         assert large.json()["error"]["code"] == "body_too_large"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(STOP_S) == 0
-    deadline = time.monotonic() + STOP_S
-    while alive(mark) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert alive(mark) == []
+        assert process.wait() == 0
+        wait_until(lambda: alive(mark) == [])
     assert not (tmp_path / ".ray").exists()
 
 
+@pytest.mark.server
 @pytest.mark.filterwarnings("ignore:Using extra keyword arguments on `Field`:DeprecationWarning")  # Ray's own
 def test_a_taken_port_is_told_before_ray_starts(entry: zoo.Entry) -> None:
     from pipelines.serve.server import running

@@ -11,6 +11,8 @@ from pipelines.tracking.errors import ForgottenError, TrackingError
 from pipelines.tracking.folder import RunFolder, Sent
 from pipelines.tracking.server import Server
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def folder(root: Path) -> RunFolder:

@@ -7,10 +7,13 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from file_server import closed_port
 from pipelines.errors import PipelineError
 from pipelines.tracking.errors import ForgottenError, RefusedError, TrackingError
 from pipelines.tracking.server import BOUNDS, Server, Value, numbers
-from tracking_servers import failing_server, free_port
+from tracking_servers import failing_server
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_run_is_claimed_once_whoever_asks(root: Path, client: MlflowClient) -> None:
@@ -79,12 +82,16 @@ def test_what_a_server_says_is_told_apart(root: Path, client: MlflowClient) -> N
         server.file(run_id, root / "missing")
 
 
+@pytest.mark.server
 def test_a_server_that_is_down_or_ill_is_never_one_that_has_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://u:pw@127.0.0.1:{free_port()}")
-    with pytest.raises(TrackingError, match=r"^http://\*\*\*@127.0.0.1:\d+ cannot be reached"):
-        Server(tmp_path).has("0" * 32)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "3600")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with closed_port() as port:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://u:pw@127.0.0.1:{port}")
+        with pytest.raises(TrackingError, match=r"^http://\*\*\*@127.0.0.1:\d+ cannot be reached"):
+            Server(tmp_path).has("0" * 32)
     for status in (500, 503):
         with failing_server(status) as address:
             monkeypatch.setenv("MLFLOW_TRACKING_URI", address)

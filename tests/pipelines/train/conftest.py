@@ -57,3 +57,11 @@ def job(config: TrainConfig, layout: Layout) -> Job:
         share=Share(0, 1),
         device=torch.device("cpu"),
     )
+
+
+@pytest.fixture
+def patient_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A driver of runs on Ray that gives no slow machine up, and no cluster of whoever runs the tests."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("pipelines.train.on_ray.UNHEARD_S", 3600.0)
+    monkeypatch.setattr("pipelines.train.flag.ANSWER_WITHIN_S", 3600.0)

@@ -1,4 +1,5 @@
 import pickle
+from contextlib import closing
 from typing import Any
 
 import psutil
@@ -13,6 +14,20 @@ from pipelines.train import batches as module
 from pipelines.train.batches import Batch, Batches, Share
 from pipelines.train.config import TrainConfig
 from pipelines.train.loop import Job
+
+UNREACHED_S = 3600
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loader that is slow because the machine is busy is waited for."""
+    monkeypatch.setattr(module, "LOADER_TIMEOUT_S", UNREACHED_S)
+
+
+def prepare_patient_loader(number: int) -> None:
+    """What a loader begins with, which has a copy of the module for itself."""
+    module.GRACE_S = UNREACHED_S
+    module._prepare_loader(number)
 
 
 def make(job: Job, share: Share | None = None, **compute: Any) -> Batches:
@@ -82,6 +97,7 @@ def test_samples_of_a_group_share_an_omega(job: Job) -> None:
     assert not torch.equal(omega[0], omega[2])
 
 
+@pytest.mark.slow
 def test_patches_are_photographs_in_the_unit_range(job: Job) -> None:
     clean = batch(make(job), 0).example.targets["clean"]
     assert clean.shape == (4, 3, job.config.patch_px, job.config.patch_px)
@@ -98,21 +114,28 @@ def test_a_photograph_smaller_than_a_patch_is_named(job: Job) -> None:
         Batches(job.photos, make_task(config.task), config, job.device)
 
 
+@pytest.mark.slow
 def test_processes_ahead_give_the_same(job: Job) -> None:
-    ahead, alone = make(job, loaders=2).from_step(5), make(job).from_step(5)
-    for _ in range(3):
-        assert_same(next(ahead), next(alone)[0])
+    alone = make(job).from_step(5)
+    with closing(make(job, loaders=2).from_step(5)) as ahead:
+        for _ in range(3):
+            assert_same(next(ahead), next(alone)[0])
 
 
-def test_a_loader_goes_on_after_a_sigterm_until_it_is_closed(job: Job) -> None:
-    stream = make(job, loaders=1).from_step(0)
-    next(stream)
-    [loader] = [p for p in psutil.Process().children() if "spawn_main" in " ".join(p.cmdline())]
-    loader.terminate()
-    for _ in range(6):  # more than were made ahead
+@pytest.mark.slow
+def test_a_loader_goes_on_after_a_sigterm_until_it_is_closed(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_prepare_loader", prepare_patient_loader)
+    before = psutil.Process().children()
+    with closing(make(job, loaders=1).from_step(0)) as stream:
         next(stream)
-    stream.close()
-    assert psutil.wait_procs([loader], timeout=60) == ([loader], [])
+        started = [process for process in psutil.Process().children() if process not in before]
+        [loader] = [process for process in started if "spawn_main" in " ".join(process.cmdline())]
+        loader.terminate()
+        for _ in range(6):  # more than were made ahead
+            next(stream)
+    loader.wait()
 
 
 class Broken(PhotoSet):
@@ -122,6 +145,7 @@ class Broken(PhotoSet):
         raise DataError("expected a file, got none; write it again")
 
 
+@pytest.mark.slow
 def test_a_loaders_fault_is_one_sentence(job: Job) -> None:
     broken = Broken.open(job.photos.folder)
     assert isinstance(pickle.loads(pickle.dumps(broken)), Broken)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from full_disk import full
 
+from full_disk import full
 from pipelines.errors import CheckpointError, TrainingError
 from pipelines.train.checkpoint import MARKER, STATE, CheckpointStore
 

@@ -19,7 +19,7 @@ def curve(run: Run) -> list[tuple[int, float, float]]:
 
 
 @pytest.mark.faults
-@pytest.mark.timeout(1200)
+@pytest.mark.slow
 def test_killed_at_any_moment_a_run_ends_with_the_curve_of_an_undisturbed_one(
     config: TrainConfig, layout: Layout
 ) -> None:

@@ -28,6 +28,7 @@ def test_options_data_and_code_all_count() -> None:
     assert len({base, *(fingerprint({k: v}, data, code) for k, v, data, code in others)}) == 4
 
 
+@pytest.mark.slow
 def test_comments_do_not_count_and_code_does(copied: Callable[[str], Path]) -> None:
     commented, changed = copied("commented"), copied("changed")
     loop = Path("pipelines/train/loop.py")

@@ -1,7 +1,9 @@
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from pipelines.config import parse_section
 from pipelines.train.config import TrainConfig
@@ -9,9 +11,18 @@ from pipelines.train.forward import Forward
 from tunable_models import ControlSpace, TunableNetwork, build, make_tunable
 
 
-def network() -> TunableNetwork:
+def edsr() -> nn.Module:
+    return build("edsr", width=4, blocks=1)
+
+
+def few_layers() -> nn.Module:
+    """Of few kernels, whose compilation takes seconds each."""
+    return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 3, 1))
+
+
+def network(source: Callable[[], nn.Module] = edsr) -> TunableNetwork:
     torch.manual_seed(0)
-    made = make_tunable(build("edsr", width=4, blocks=1), ControlSpace.box("denoise", "deblur"))
+    made = make_tunable(source(), ControlSpace.box("denoise", "deblur"))
     with torch.no_grad():
         for parameter in made.parameters():
             parameter += 0.05 * torch.randn_like(parameter)
@@ -42,7 +53,7 @@ def both(precision: str = "float32", **compute: Any) -> tuple[torch.Tensor, torc
 
 def trained(**compute: Any) -> dict[str, torch.Tensor]:
     """The outputs of a batch and the gradients of their squares."""
-    made = network()
+    made = network(few_layers)
     outputs = forward(made, **compute)(*batch())
     outputs.square().sum().backward()  # type: ignore[no-untyped-call]
     gradients = {n: p.grad for n, p in made.named_parameters() if p.grad is not None}
@@ -60,6 +71,7 @@ def test_images_by_channel_are_the_same_images() -> None:
     torch.testing.assert_close(*both(channels_last=True))
 
 
+@pytest.mark.slow
 # torch's own, inside its compiler.
 @pytest.mark.filterwarnings("ignore:`torch._prims_common.check` is deprecated:FutureWarning")
 def test_compiled_by_groups_is_the_same_network() -> None:

@@ -115,6 +115,7 @@ def assert_equal(one: Any, two: Any) -> None:
         assert one == two
 
 
+@pytest.mark.slow
 def test_they_stop_go_on_bit_for_bit_and_agree_with_one(job: Job, tmp_path: Path) -> None:
     jobs, alone = dict[str, Job](), dict[str, list[Progress]]()
     for name, options in {"plain": {}, "critic": CRITIC}.items():

@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from full_disk import full
 
+from full_disk import full
 from pipelines.config import parse_section
 from pipelines.data.photos import PhotoSet
 from pipelines.errors import CheckpointError, TrainingError

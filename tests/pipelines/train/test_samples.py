@@ -3,9 +3,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from full_disk import full
 from PIL import Image
 
+from full_disk import full
 from pipelines.config import parse_section
 from pipelines.data.photos import write_photos
 from pipelines.errors import TrainingError

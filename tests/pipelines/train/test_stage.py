@@ -20,6 +20,8 @@ from pipelines.trained import load_trained
 from tiny_tasks import tiny_config
 from tunable_models import TunableNetwork, build
 
+pytestmark = pytest.mark.slow
+
 DETERMINISTIC = ("model.safetensors", "curve.csv", "record.json")
 
 

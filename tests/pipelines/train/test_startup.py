@@ -1,8 +1,8 @@
 from pathlib import Path
 
 import pytest
-from full_disk import full
 
+from full_disk import full
 from pipelines.errors import TrainingError
 from pipelines.train.startup import Startup, read_startup
 

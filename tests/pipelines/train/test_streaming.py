@@ -25,6 +25,7 @@ def weights(photos: PhotoSet, job: Job, folder: Path) -> torch.Tensor:
     return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
 
 
+@pytest.mark.slow
 def test_it_ends_as_on_photographs_that_are_here_and_keeps_few(
     job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,6 +44,7 @@ PARAMETERS = {
 
 
 @pytest.mark.parametrize("name", list_architectures())
+@pytest.mark.slow
 def test_parameter_counts_of_the_published_sizes(name: str) -> None:
     assert list_presets(name) == list(PARAMETERS[name])
     with torch.device("meta"):
@@ -67,6 +68,7 @@ def test_names_are_listed_once_and_in_order() -> None:
     assert sorted(PARAMETERS) == list_architectures()
 
 
+@pytest.mark.slow
 def test_every_side_from_1_to_70_px_goes_through(case: Case) -> None:
     name, config = case
     torch.manual_seed(0)
@@ -126,6 +128,7 @@ def test_moving_the_input_by_the_alignment_moves_the_output(name: str, config: d
 
 
 @pytest.mark.parametrize("name", list_architectures())
+@pytest.mark.slow
 def test_a_network_exported_at_one_size_runs_at_others(name: str) -> None:
     config = SMALL[name][-1]
     torch.manual_seed(0)

@@ -111,6 +111,7 @@ def test_other_strange_keys_are_still_refused() -> None:
         {**TINY, "scale": 2, "upsampler": "pixelshuffledirect"},
     ],
 )
+@pytest.mark.slow
 def test_the_radius_is_what_an_output_pixel_sees(config: dict[str, Any]) -> None:
     assert reach_of("swinir", config) == get_architecture("swinir").contract(**config).radius_px
 

@@ -148,6 +148,7 @@ def test_the_border_is_cropped_before_patches_are_cut(model: tuple[Any, Any]) ->
     assert torch.equal(metric(model)(image), metric(model)(image[..., :192, :288]))
 
 
+@pytest.mark.slow
 def test_noise_and_blur_move_a_picture_away_from_the_photographs() -> None:
     features = []
     for seed in range(8):

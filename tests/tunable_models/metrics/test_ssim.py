@@ -67,6 +67,7 @@ def test_equal_images_have_similarity_one(pair: tuple[Tensor, Tensor]) -> None:
     assert ssim(pair[1], pair[1]).tolist() == pytest.approx([1.0] * 3)
 
 
+@pytest.mark.slow
 def test_gradients_are_those_of_the_formula(pair: tuple[Tensor, Tensor]) -> None:
     output, target = (image[:1, :, :12, :13].contiguous() for image in pair)
     assert torch.autograd.gradcheck(lambda x: ssim(x, target), output.requires_grad_())

@@ -35,6 +35,7 @@ def source(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_nothing_changed_is_the_same_text(tmp_path: Path) -> None:
     write_params(PARAMS, tmp_path / "best.yaml", {})
     assert (tmp_path / "best.yaml").read_bytes() == PARAMS.read_bytes()

@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +10,12 @@ import yaml
 
 from pipelines.errors import TrainingError
 from pipelines.records import read_json
+from pipelines.search.results.configurations import Configuration
 from pipelines.search.results.writing import write_results
 from pipelines.search.trial_record import Point
 from search_trials import GAP, VOLUME, search, trial
+
+pytestmark = pytest.mark.slow
 
 FILES = {
     *("trials.parquet", "trials.csv", "configurations.csv", "front.csv", "settings.csv", "importance.csv"),
@@ -19,9 +23,9 @@ FILES = {
 }
 
 
-@pytest.fixture
-def params(tmp_path: Path) -> Path:
-    path = tmp_path / "source.yaml"
+@pytest.fixture(scope="module")
+def params(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("params") / "source.yaml"
     path.write_text("train:\n  optimizer: {lr: 0.1}\n")
     return path
 
@@ -30,39 +34,46 @@ def changes(point: Point) -> Mapping[str, Any]:
     return {"train.optimizer.lr": point["lr"]}
 
 
+@pytest.fixture(scope="module")
+def written(params: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Configuration]:
+    """The results of six configurations, for reading alone, and the best of these: figures take a second."""
+    folder = tmp_path_factory.mktemp("written")
+    return folder, write_results(folder, search(6), [VOLUME, GAP], source_params=params, changes_of=changes)
+
+
 def files(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-def test_everything_is_written_and_agrees(params: Path, tmp_path: Path) -> None:
-    best = write_results(tmp_path / "out", search(6), [VOLUME, GAP], source_params=params, changes_of=changes)
-    assert set(files(tmp_path / "out")) == FILES
-    record = read_json(tmp_path / "out" / "record.json")
+def test_everything_is_written_and_agrees(written: tuple[Path, Configuration]) -> None:
+    folder, best = written
+    assert set(files(folder)) == FILES
+    record = read_json(folder / "record.json")
     assert record["trials"] == {"completed": 12, "pruned": 1, "failed": 1, "unfinished": 0}
     assert record["configurations"] == {"tried": 8, "ranked": 6}
     assert record["best"]["configuration"] == best.number
     assert record["best"]["point"] == best.point
     assert record["best"]["measures"]["hypervolume"]["mean"] == best.mean("hypervolume")
-    front = pd.read_csv(tmp_path / "out" / "front.csv")
+    front = pd.read_csv(folder / "front.csv")
     assert [entry["configuration"] for entry in record["front"]] == list(front["configuration"])
-    written = yaml.safe_load((tmp_path / "out" / "params.yaml").read_text())
+    written = yaml.safe_load((folder / "params.yaml").read_text())
     assert written == {"train": {"optimizer": {"lr": best.point["lr"]}}}
 
 
-def test_times_change_the_table_of_trials_alone(params: Path, tmp_path: Path) -> None:
-    records = search(5)
-    later = [replace(record, seconds=record.seconds + 1) for record in records]
-    for name, trials in (("a", records), ("b", later)):
-        write_results(tmp_path / name, trials, [VOLUME], source_params=params, changes_of=changes)
-    first, second = files(tmp_path / "a"), files(tmp_path / "b")
+def test_times_change_the_table_of_trials_alone(
+    written: tuple[Path, Configuration], params: Path, tmp_path: Path
+) -> None:
+    later = [replace(record, seconds=record.seconds + 1) for record in search(6)]
+    write_results(tmp_path, later, [VOLUME, GAP], source_params=params, changes_of=changes)
+    first, second = files(written[0]), files(tmp_path)
+    assert first.keys() == second.keys()
     assert {name for name in first if first[name] != second[name]} == {"trials.parquet", "trials.csv"}
 
 
 def test_without_a_winner_the_trials_are_told_and_nothing_of_an_older_search_stays(
-    params: Path, tmp_path: Path
+    written: tuple[Path, Configuration], params: Path, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "out"
-    write_results(folder, search(4), [VOLUME], source_params=params, changes_of=changes)
+    folder = shutil.copytree(written[0], tmp_path / "out")
     failed = [trial(0, {"lr": 0.1}, None, state="failed", reason="no space left")]
     with pytest.raises(TrainingError, match="1 failed; the first: no space left"):
         write_results(folder, failed, [VOLUME], source_params=params, changes_of=changes)

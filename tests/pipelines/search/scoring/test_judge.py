@@ -168,6 +168,7 @@ def test_violations_are_counted_exactly() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.slow
 def test_every_task_is_scored(name: str) -> None:
     task = tiny_task(name)
     judge = Judge(task, crops_of(task), CONFIG)
