@@ -1,10 +1,15 @@
-"""What holds for every test: signals as a terminal gives them, tiers, a second try for what failed."""
+"""What holds for every test: signals as a terminal gives them, no haste, tiers, a second try."""
 
 import signal
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["rerun", "tiers"]
+
+# Examples that take long, or are slow to make, say that the machine is busy.
+settings.register_profile("calm", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("calm")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -65,7 +65,7 @@ def _check_event(event: str, arguments: tuple[object, ...]) -> None:
     if not _running:
         return
     if event == "socket.bind":
-        _require_marker("server", "listens on a port")
+        _require_marker("server", "listens on a port", "cluster")
     elif event == "subprocess.Popen":
         programs = {os.path.basename(str(word)) for word in _words(arguments[1])[:1]}
         if programs & RAY_PROGRAMS:

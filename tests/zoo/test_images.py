@@ -129,7 +129,7 @@ def test_no_picture_at_all(data: bytes) -> None:
         read_image(data)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.integers(0, 10_000), st.integers(0, 255), st.sampled_from(["GIF", "JPEG", "PNG", "TIFF", "WEBP"]))
 def test_damage_is_survived_or_named(position: int, value: int, kind: str) -> None:
     data = bytearray(encode(gradient(), kind))

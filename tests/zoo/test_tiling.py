@@ -28,7 +28,7 @@ class Strided(nn.Module):
         return output
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(height=SIDE, width=SIDE, tile=st.integers(4, 36))
 def test_tiled_is_whole(enlarging: nn.Module, height: int, width: int, tile: int) -> None:
     batch = torch.rand(2, 3, height, width)
@@ -36,7 +36,7 @@ def test_tiled_is_whole(enlarging: nn.Module, height: int, width: int, tile: int
     torch.testing.assert_close(tiled, enlarging(batch), rtol=0, atol=1e-6)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(height=SIDE, width=SIDE, tile=st.integers(3, 20))
 def test_tiles_of_a_strided_network_stay_aligned(height: int, width: int, tile: int) -> None:
     network = Strided().requires_grad_(False)
@@ -45,7 +45,7 @@ def test_tiles_of_a_strided_network_stay_aligned(height: int, width: int, tile: 
     torch.testing.assert_close(tiled, network(batch), rtol=0, atol=1e-6)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(height=SIDE, width=SIDE, tile=st.integers(1, 20), multiple=st.sampled_from([1, 2, 3, 4]))
 def test_tiles_begin_where_both_multiples_ask(height: int, width: int, tile: int, multiple: int) -> None:
     network = Strided().requires_grad_(False)
@@ -67,7 +67,7 @@ def test_a_radius_that_is_too_small_shows(enlarging: nn.Module) -> None:
     assert (tiled - enlarging(batch)).abs().max() > 1e-6
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(height=SIDE, width=SIDE, multiple=st.integers(1, 16))
 def test_padding_reaches_the_multiple_and_keeps_the_image(height: int, width: int, multiple: int) -> None:
     batch = torch.rand(1, 3, height, width)

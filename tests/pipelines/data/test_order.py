@@ -22,7 +22,7 @@ def epoch(order: Order, number: int = 0) -> list[int]:
 
 
 @given(st.lists(st.integers(1, 10**8), min_size=1, max_size=40), st.integers(0, 2**63 - 1), st.integers(0, 9))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_each_photograph_comes_within_one_draw_of_its_share(
     pixels: list[int], seed: int, number: int
 ) -> None:
@@ -90,7 +90,7 @@ def test_a_window_mixes_its_shards() -> None:
 @given(
     st.lists(st.tuples(st.integers(1, 1000), st.integers(0, 6)), min_size=1, max_size=30), st.integers(1, 8)
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_is_upcoming_holds_the_next_samples(photos: list[tuple[int, int]], window: int) -> None:
     pixels, shards = [size for size, _ in photos], [shard for _, shard in photos]
     order = Order(pixels, shards, seed=3, window=window)
