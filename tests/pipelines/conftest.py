@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ from mlflow import MlflowClient
 from pipelines.paths import Layout
 from pipelines.records import sha256_file, write_json_atomic
 from pipelines.tasks import DenoiseDeblur, DenoiseDeblurConfig
+from pipelines.tracking.folder import Status
+from pipelines.train.mirror import Mirror
 from stages import end_started
 from tunable_models import TunableNetwork, build, make_tunable
 
@@ -21,6 +23,18 @@ def no_stage_left_running() -> Iterator[None]:
     """End the stages that a test started, also when it failed on the way."""
     yield
     end_started()
+
+
+@pytest.fixture
+def patient_tracking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs whose copy on the tracking server is whole at their end, however long that takes."""
+    wait, finish = Mirror.wait_for_run, Mirror.finish
+
+    def finish_in_time(mirror: Mirror, status: Status, artefacts: Iterable[Path] = (), **_: float) -> None:
+        finish(mirror, status, artefacts, deadline_s=3600.0)
+
+    monkeypatch.setattr(Mirror, "wait_for_run", lambda mirror: wait(mirror, timeout_s=3600.0))
+    monkeypatch.setattr(Mirror, "finish", finish_in_time)
 
 
 @pytest.fixture

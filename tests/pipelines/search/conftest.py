@@ -9,7 +9,7 @@ from pipelines.paths import Layout
 
 
 @pytest.fixture(autouse=True)
-def private(monkeypatch: pytest.MonkeyPatch) -> None:
+def private(patient_tracking: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the cluster nor the MLflow of whoever runs the tests."""
     for name in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
