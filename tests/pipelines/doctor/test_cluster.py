@@ -75,7 +75,8 @@ def token(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _patient_visit(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Visit without limits, in the process that does it as well."""
-    monkeypatch.delenv("RAY_gcs_server_port_wait_time_s")  # else it would wait for a head that refuses it
+    # With it a visitor would wait for a head that refuses it.
+    monkeypatch.delenv("RAY_gcs_server_port_wait_time_s", raising=False)
     folder = tmp_path_factory.mktemp("patient")
     (folder / "patient_visit.py").write_text(PATIENT_VISIT)
     monkeypatch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
