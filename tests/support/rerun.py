@@ -44,12 +44,12 @@ class Outcomes:
         """Leave out what has passed already."""
         if not self._again:
             return
-        passed = self._cache.get(PASSED, None)
-        if passed is None:
+        names = self._cache.get(PASSED, None)
+        if names is None:
             raise pytest.UsageError("--unpassed: no run before this one; run the tests without it first")
-        before = [item for item in items if item.nodeid in set(passed)]
-        items[:] = [item for item in items if item.nodeid not in set(passed)]
-        config.hook.pytest_deselected(items=before)
+        passed = set(names)
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid in passed])
+        items[:] = [item for item in items if item.nodeid not in passed]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note one phase of one test."""
