@@ -26,6 +26,11 @@ nodes=$(scontrol show hostnames "$SLURM_JOB_NODELIST")
 head=${nodes%%$'\n'*}
 port=$((29500 + SLURM_JOB_ID % 1000)) # two jobs may share a node
 
+# Two minutes before the time is up the training is told: it writes a checkpoint and stops. Not by a signal to
+# srun, which would kill its tasks at once: scancel signals the tasks of all steps, and not this script.
+stopped=
+trap 'stopped=yes; scancel --signal=TERM "$SLURM_JOB_ID" || true' TERM
+
 # Asked to stop, the first node leaves last, behind the checkpoint; the others' exit codes must not end it.
 # srun does not take over from sbatch how many CPUs a task has; with one, all processes of a node would share it.
 srun --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --kill-on-bad-exit=0 --wait=300 torchrun \
@@ -38,11 +43,6 @@ srun --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --kill-on-bad-exit=0 --wait=300
   --rdzv-endpoint="$head:$port" \
   -m pipelines train --root "$root" &
 step=$!
-
-# Two minutes before the time is up the training is told: it writes a checkpoint and stops. Not by a signal to
-# srun, which would kill its tasks at once: scancel signals the tasks of all steps, and not this script.
-stopped=
-trap 'stopped=yes; scancel --signal=TERM "$SLURM_JOB_ID" || true' TERM
 
 code=0
 wait "$step" || code=$?

@@ -1,6 +1,8 @@
-"""What holds for every test: signals as a terminal gives them, no haste, tiers, a second try."""
+"""What holds for every test: the same environment everywhere, no haste, tiers, a second try."""
 
+import os
 import signal
+import tempfile
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -13,9 +15,15 @@ settings.load_profile("calm")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Hear Ctrl-C: a shell without job control starts what runs in the background deaf to it.
-
-    Processes that tests start would inherit that, and those that are to be stopped by SIGINT would go on.
-    """
+    """Take out of the environment, for tests and what they start, what would change their results."""
+    # A shell without job control starts what runs in the background deaf to Ctrl-C.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name in [name for name in os.environ if name.startswith("TUNABLE_")]:
+        del os.environ[name]
+    # Servers of tests are on this machine, which no proxy reaches.
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"
+    # Temporary folders are in no repository, even if TMPDIR is.
+    os.environ["GIT_CEILING_DIRECTORIES"] = os.path.realpath(tempfile.gettempdir())
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
+        os.environ.pop(name, None)

@@ -92,7 +92,7 @@ class Contender:
         family = self._family()
         for process in family:
             _signal(process, signal.SIGKILL)
-        psutil.wait_procs(family, timeout=10)
+        psutil.wait_procs(family)
 
     def _send(self, number: signal.Signals) -> None:
         for process in self._family():

@@ -59,7 +59,7 @@ class ShardCache:
                 cannot be written to.
         """
         path = self.folder / shard.file
-        for _ in range(3):  # between fetching and mapping another process may make room
+        while True:  # between fetching and mapping another process may make room
             try:
                 found = mapped(path, shard.nbytes, shared=True)
                 os.utime(path)
@@ -68,10 +68,6 @@ class ShardCache:
                 self.fetch(shard, remote)
             except DataError:  # left by a crash of the machine
                 path.unlink(missing_ok=True)
-        raise DataError(
-            f"expected {shard.file} to stay in {self.folder}, got it removed as soon as it was fetched; "
-            f"raise cache_bytes above {self.limit_bytes}"
-        )
 
     def fetch(self, shard: Shard, remote: Remote) -> None:
         """Bring a shard here, checked; nothing to do if it is here.

@@ -25,16 +25,18 @@ class Prefetcher:
         before, self._asked = self._asked, asked
         # Assignments only, no lock: a lock that is held while a loader process forks stays shut there.
         self._left = [item for item in asked if item not in before or item in self._left]
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = Thread(target=self._run, name="prefetch", daemon=True)
-            self._thread.start()
+        # A new thread each time: one that is about to end would not see the items.
+        self._thread = Thread(target=self._run, args=(self._thread,), name="prefetch", daemon=True)
+        self._thread.start()
 
     def wait(self) -> None:
         """Until nothing is left to fetch."""
         if self._thread is not None:
             self._thread.join()
 
-    def _run(self) -> None:
+    def _run(self, before: Thread | None) -> None:
+        if before is not None:
+            before.join()
         while left := self._left:
             item = left.pop(0)
             try:

@@ -103,11 +103,11 @@ def _storage(name: str, trouble: str) -> Finding:
 
 def _unseen(answer: Path, content: str) -> str:
     until = time.monotonic() + VISIBLE_WITHIN_S
-    while time.monotonic() < until:
-        if answer.is_file() and answer.read_text(encoding="utf-8") == content:
-            return ""
+    while not (answer.is_file() and answer.read_text(encoding="utf-8") == content):
+        if time.monotonic() > until:
+            return f"what it writes into {answer.parent} does not arrive here"
         time.sleep(0.1)
-    return f"what it writes into {answer.parent} does not arrive here"
+    return ""
 
 
 def _differences(name: str, report: Mapping[str, str]) -> list[Finding]:

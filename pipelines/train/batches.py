@@ -190,17 +190,22 @@ def _prepare_loader(_: int) -> None:
 
 def _told(loader: Any) -> Iterator[_Cut]:
     """The loader's cuts, and its faults as ours."""
+    cuts = iter(loader)
     try:
-        yield from loader
+        yield from cuts
     except PipelineError as error:
         # torch puts the other process's traceback into the message; its last line is the sentence.
         last = str(error).strip().splitlines()[-1]
         raise type(error)(last.partition(": ")[2] or last) from error
-    except RuntimeError as error:
+    except (RuntimeError, OSError, EOFError) as error:  # the last two where it died handing over a tensor
         raise LoaderError(
             f"a loader process failed: {error}; run again, with fewer train.compute.loaders if it was killed "
             "for want of memory"
         ) from error
+    finally:
+        # An error's traceback holds the iterator, which would end its processes only when it is collected;
+        # until then they wait for work, and this process for them. torch has no public way.
+        cuts._shutdown_workers()
 
 
 def _check_sizes(photos: PhotoSet, patch_px: int) -> None:

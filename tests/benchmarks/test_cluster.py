@@ -12,9 +12,9 @@ from benchmarks.cluster import play
 from pipelines.train.loop import Hooks
 from pipelines.train.runlog import RunLog
 from tunable_models import TunableNetwork
+from waiting import UNREACHED_S
 
 STEPS = 3000
-UNREACHED_S = 3600.0
 
 
 def hold_until_two_again(folder: Path) -> Hooks:

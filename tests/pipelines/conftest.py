@@ -14,6 +14,7 @@ from pipelines.tracking.folder import Status
 from pipelines.train.mirror import Mirror
 from stages import end_started
 from tunable_models import TunableNetwork, build, make_tunable
+from waiting import UNREACHED_S
 
 ARCHITECTURE: dict[str, Any] = {"id": "edsr", "config": {"width": 4, "blocks": 1, "scale": 1}}
 
@@ -31,9 +32,9 @@ def patient_tracking(monkeypatch: pytest.MonkeyPatch) -> None:
     wait, finish = Mirror.wait_for_run, Mirror.finish
 
     def finish_in_time(mirror: Mirror, status: Status, artefacts: Iterable[Path] = (), **_: float) -> None:
-        finish(mirror, status, artefacts, deadline_s=3600.0)
+        finish(mirror, status, artefacts, deadline_s=UNREACHED_S)
 
-    monkeypatch.setattr(Mirror, "wait_for_run", lambda mirror: wait(mirror, timeout_s=3600.0))
+    monkeypatch.setattr(Mirror, "wait_for_run", lambda mirror: wait(mirror, timeout_s=UNREACHED_S))
     monkeypatch.setattr(Mirror, "finish", finish_in_time)
 
 

@@ -16,11 +16,13 @@ from collections.abc import Generator, Sequence
 
 import pytest
 
+from waiting import UNREACHED_S
+
 RAY_PROGRAMS = {"gcs_server", "raylet"}
 
-LONG_S = "3600"
+LONG_S = str(UNREACHED_S)
 PATIENT_RAY = {
-    "RAY_agent_register_timeout_ms": "3600000",
+    "RAY_agent_register_timeout_ms": f"{UNREACHED_S}000",
     "RAY_gcs_rpc_server_connect_timeout_s": LONG_S,
     "RAY_gcs_server_port_wait_time_s": LONG_S,
     "RAY_gcs_server_request_timeout_seconds": LONG_S,

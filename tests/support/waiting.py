@@ -9,6 +9,9 @@ from collections.abc import Callable
 
 POLL_EVERY_S = 0.02
 
+UNREACHED_S = 3600
+"""For limits of the product that a busy machine must not reach; above the suite's time-out for hangs."""
+
 
 def wait_until(condition: Callable[[], object]) -> None:
     """Poll until ``condition`` returns something true."""

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import zoo.storage
+from waiting import UNREACHED_S
 from zoo.entry import Entry
 from zoo.errors import EntryExistsError, EntryNotFoundError, IntegrityError, ManifestError
 from zoo.manifest import WEIGHTS, FileRecord, Manifest, content_version
@@ -186,7 +187,7 @@ def test_an_entry_in_anothers_folder_is_refused(store: Store, make: Callable[...
 def test_two_publishers_at_once(
     store: Store, make: Callable[..., Content], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("zoo.storage._LOCK_TIMEOUT_S", 3600)
+    monkeypatch.setattr("zoo.storage._LOCK_TIMEOUT_S", UNREACHED_S)
     jobs = [make(str(number % 3)) for number in range(12)]
     with ThreadPoolExecutor(4) as pool:
         entries = list(pool.map(lambda job: store.publish(*job), jobs))

@@ -10,6 +10,7 @@ from pipelines.__main__ import main
 from pipelines.cli import extras
 from pipelines.doctor import bounded, examine
 from pipelines.doctor.finding import Finding
+from waiting import UNREACHED_S
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +18,7 @@ def _no_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for every check however busy the machine is."""
 
     def examine_without_limits(checks: Sequence[bounded.Check]) -> Iterator[Finding]:
-        return bounded.examine([replace(check, limit_s=3600.0) for check in checks])
+        return bounded.examine([replace(check, limit_s=UNREACHED_S) for check in checks])
 
     monkeypatch.setattr(examine, "examine", examine_without_limits)
     for name in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS", "RAY_TMPDIR"):

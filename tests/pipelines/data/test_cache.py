@@ -15,10 +15,9 @@ from pipelines.data.cache import ShardCache, cache_folder
 from pipelines.data.index import Shard
 from pipelines.data.remote import Remote
 from pipelines.errors import DataError
-from waiting import wait_until
+from waiting import UNREACHED_S, wait_until
 
 SIZE = 1000
-UNREACHED_S = 3600.0
 
 times_of_use = count(1_000_000_000)
 """In seconds: those that files get by themselves are coarse on some systems."""

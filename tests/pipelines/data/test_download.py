@@ -12,12 +12,13 @@ from file_server import Fault, FileServer, closed_port, serving, tag
 from full_disk import full
 from pipelines.data.download import CHUNK_BYTES, Patience, download
 from pipelines.errors import DataError
+from waiting import UNREACHED_S
 
 pytestmark = pytest.mark.server
 
 DATA = os.urandom(3_000_000)
 DIGEST = hashlib.sha256(DATA).hexdigest()
-PATIENT = Patience(attempts=3, pause_s=0.01, connect_s=3600, stall_s=3600)
+PATIENT = Patience(attempts=3, pause_s=0.01, connect_s=UNREACHED_S, stall_s=UNREACHED_S)
 """With a server that is slow because the machine is busy."""
 
 fetch = partial(download, patience=PATIENT)
@@ -73,7 +74,7 @@ def test_another_process_goes_on_where_one_was_killed(server: FileServer, target
 def test_a_server_that_stalls_is_asked_again(server: FileServer, target: Path) -> None:
     server.faults = [Fault(cut=524_288, stalls=True)]
     # So short that a good answer may seem to stall as well, and is asked for again.
-    hasty = Patience(attempts=1000, pause_s=0.0, connect_s=3600, stall_s=0.3)
+    hasty = Patience(attempts=1000, pause_s=0.0, connect_s=UNREACHED_S, stall_s=0.3)
     assert download(f"{server.url}/set.zip", target, patience=hasty) == DIGEST
     assert len(server.requests) > 1
 

@@ -20,6 +20,7 @@ from pipelines.data.photos import PhotoSet
 from pipelines.data.prepare import run
 from pipelines.errors import DataError
 from pipelines.paths import Layout
+from waiting import UNREACHED_S
 
 pytestmark = pytest.mark.server
 
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.server
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that is slow because the machine is busy is not asked again."""
-    patient = partial(download, patience=Patience(connect_s=3600, stall_s=3600))
+    patient = partial(download, patience=Patience(connect_s=UNREACHED_S, stall_s=UNREACHED_S))
     monkeypatch.setattr("pipelines.data.named_sets.download", patient)
 
 

@@ -23,10 +23,9 @@ from pipelines.data.photos import PhotoSet, write_photos
 from pipelines.data.prepare import run
 from pipelines.errors import DataError
 from pipelines.paths import Layout
+from waiting import UNREACHED_S
 
 pytestmark = pytest.mark.server
-
-UNREACHED_S = 3600
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from pipelines.doctor import bounded, examine, ports, shared_storage, tracking, 
 from pipelines.doctor.finding import Finding
 from pipelines.paths import Layout
 from pipelines.train.config import TrainConfig
+from waiting import UNREACHED_S
 
 OPTIONS = {
     "network": {"architecture": "edsr", "config": {"width": 4, "blocks": 1}},
@@ -33,9 +34,6 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_TMPDIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-
-UNREACHED_S = 3600.0
 
 
 @pytest.fixture(autouse=True)

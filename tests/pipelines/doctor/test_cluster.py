@@ -15,14 +15,13 @@ from pipelines.doctor import visit
 from pipelines.doctor.cluster import cluster
 from pipelines.paths import Layout
 from pipelines.train.config import ComputeConfig
+from waiting import UNREACHED_S
 
 pytestmark = pytest.mark.cluster
 
 TOKEN = secrets.token_hex(32)
 COMPUTE = parse_section({"workers": 2, "threads": 1}, "train.compute", ComputeConfig)
 
-
-LONG_S = "3600"
 
 # In a process of its own: Ray decides on tokens once for each. Nodes are waited for at the end alone: to
 # wait for each, Cluster has a limit that cannot be set.
@@ -33,7 +32,7 @@ from ray.cluster_utils import Cluster
 nodes = Cluster()
 nodes.add_node(wait=False, num_cpus=1, include_dashboard=False)
 nodes.add_node(wait=False, num_cpus=1)
-nodes.wait_for_nodes({LONG_S})
+nodes.wait_for_nodes({UNREACHED_S})
 print(nodes.address, flush=True)
 sys.stdin.read()
 nodes.shutdown()
@@ -43,7 +42,7 @@ PATIENT_VISIT = f"""
 import sys
 from pipelines.doctor import shared_storage, visit
 
-shared_storage.NODES_TIMEOUT_S = shared_storage.VISIBLE_WITHIN_S = {LONG_S}
+shared_storage.NODES_TIMEOUT_S = shared_storage.VISIBLE_WITHIN_S = {UNREACHED_S}
 visit.main(*sys.argv[1:])
 """
 
@@ -86,7 +85,7 @@ def _patient_visit(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Tem
 def test_every_node_sees_the_work_tree_and_nothing_stays_in_it(
     address: str, token: None, layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("RAY_NUM_REDIS_GET_RETRIES", LONG_S)
+    monkeypatch.setenv("RAY_NUM_REDIS_GET_RETRIES", str(UNREACHED_S))
     found = cluster(address, COMPUTE, layout)
     assert [(finding.check, finding.level) for finding in found] == [
         ("ports", "ok"),

@@ -16,6 +16,7 @@ from pipelines.tracking import folder
 from pipelines.tracking.folder import RunFolder
 from pipelines.train.mirror import Mirror
 from tiny_search import runs, search_of, write_search
+from waiting import UNREACHED_S
 
 pytestmark = pytest.mark.slow
 
@@ -44,7 +45,7 @@ def ending(search: Search) -> Iterator[Book]:
         book = opened(search, mirror)
         yield book
         book.close()
-    mirror.finish("FINISHED", deadline_s=3600)
+    mirror.finish("FINISHED", deadline_s=UNREACHED_S)
 
 
 def killed(search: Search) -> Book:

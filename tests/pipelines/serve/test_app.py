@@ -15,6 +15,7 @@ from PIL import Image, ImageCms
 import zoo
 from pipelines.serve import app as app_module
 from pipelines.serve.config import ServeConfig
+from waiting import UNREACHED_S
 
 APPLY = "/v1/models/tiny:apply"
 
@@ -290,7 +291,7 @@ def let_go(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
 def test_busy_server_answers_429_and_stays_healthy(
     make_client: Callable[..., Any], photo: bytes, let_go: threading.Event
 ) -> None:
-    client = make_client(concurrency=1, max_queued_requests=1, request_timeout_s=3600)
+    client = make_client(concurrency=1, max_queued_requests=1, request_timeout_s=UNREACHED_S)
     early: list[int] = []
 
     # Pictures are finished only once all that need not wait for them have been answered.
@@ -313,7 +314,7 @@ def test_busy_server_answers_429_and_stays_healthy(
 def test_health_is_answered_while_networks_run(
     make_client: Callable[..., Any], photo: bytes, let_go: threading.Event
 ) -> None:
-    client = make_client(concurrency=1, request_timeout_s=3600)
+    client = make_client(concurrency=1, request_timeout_s=UNREACHED_S)
 
     # The picture is finished only once the health check has been answered.
     def answered(response: Any) -> None:

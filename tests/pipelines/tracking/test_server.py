@@ -12,6 +12,7 @@ from pipelines.errors import PipelineError
 from pipelines.tracking.errors import ForgottenError, RefusedError, TrackingError
 from pipelines.tracking.server import BOUNDS, Server, Value, numbers
 from tracking_servers import failing_server
+from waiting import UNREACHED_S
 
 pytestmark = pytest.mark.slow
 
@@ -86,7 +87,7 @@ def test_what_a_server_says_is_told_apart(root: Path, client: MlflowClient) -> N
 def test_a_server_that_is_down_or_ill_is_never_one_that_has_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "3600")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", str(UNREACHED_S))
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with closed_port() as port:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://u:pw@127.0.0.1:{port}")

@@ -12,6 +12,7 @@ from pipelines.train.checkpoint import CheckpointStore
 from pipelines.train.config import TrainConfig
 from pipelines.train.loop import Job
 from pipelines.train.worker import Assignment
+from waiting import UNREACHED_S
 
 OPTIONS = {
     "network": {"architecture": "edsr", "config": {"width": 4, "blocks": 1}},
@@ -63,5 +64,5 @@ def job(config: TrainConfig, layout: Layout) -> Job:
 def patient_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     """A driver of runs on Ray that gives no slow machine up, and no cluster of whoever runs the tests."""
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setattr("pipelines.train.on_ray.UNHEARD_S", 3600.0)
-    monkeypatch.setattr("pipelines.train.flag.ANSWER_WITHIN_S", 3600.0)
+    monkeypatch.setattr("pipelines.train.on_ray.UNHEARD_S", UNREACHED_S)
+    monkeypatch.setattr("pipelines.train.flag.ANSWER_WITHIN_S", UNREACHED_S)

@@ -17,11 +17,9 @@ from pipelines.tracking.courier import Courier
 from pipelines.tracking.folder import RunFolder, Status
 from pipelines.train.mirror import Mirror
 from tracking_servers import RealServer, failing_server, passing_server, real_server, silent_server
-from waiting import wait_until
+from waiting import UNREACHED_S, wait_until
 
 pytestmark = pytest.mark.server
-
-UNREACHED_S = 3600.0
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +33,7 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask a server that is down again soon, and wait for one that is slow because the machine is busy."""
     monkeypatch.setattr("pipelines.train.mirror.LONGEST_PAUSE_S", 1.0)
     monkeypatch.setattr(RunFolder, "alone", lambda self: FileLock(self.path / "mlflow.lock"))
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", f"{UNREACHED_S:.0f}")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", str(UNREACHED_S))
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 
 
@@ -186,10 +184,9 @@ def test_a_run_that_the_server_has_forgotten_is_sent_from_the_start(run: Run, up
     assert files(up, again.run_id) == ["model.safetensors"]
 
 
-DIES = """
+DIES = f"""
 import os, signal, sys
 from pathlib import Path
-from pipelines.tracking.folder import RunFolder
 from pipelines.tracking.folder import RunFolder
 from pipelines.train.mirror import Mirror
 
@@ -199,7 +196,7 @@ def note(self, sent, kept=RunFolder.note):
     kept(self, sent)
 
 RunFolder.note = note
-Mirror(Path(sys.argv[1]), Path(sys.argv[1]).parents[1], "dies").finish("FINISHED", deadline_s=3600)
+Mirror(Path(sys.argv[1]), Path(sys.argv[1]).parents[1], "dies").finish("FINISHED", deadline_s={UNREACHED_S})
 """
 
 
