@@ -8,6 +8,7 @@ from pipelines.doctor.bounded import Check, examine
 from pipelines.doctor.finding import Finding
 from pipelines.doctor.network import network_size
 from pipelines.doctor.options import Options, read_options
+from pipelines.doctor.precision import precision
 from pipelines.doctor.processes import processes
 from pipelines.doctor.streaming import streaming
 from pipelines.doctor.tracking import tracking
@@ -53,6 +54,7 @@ def checks(options: Options, layout: Layout, stage: str | None, started: int = 1
         (("train",), Check("processes", lambda: _processes(options, started))),
         (("train", "evaluate", "serve"), Check("threads", lambda: _threads(options, stage))),
         (("train", "evaluate", "serve"), Check("gpus", lambda: _gpus(options, stage), 20.0)),
+        (("train",), Check("precision", lambda: _precision(options))),
         (("serve",), Check("ports", lambda: _ports(options, stage))),
         (("train", "serve"), Check("home", lambda: home.home() + home.token(_address(options)))),
         (("train", "serve"), Check("scratch", lambda: scratch.shared_memory() + scratch.temporary())),
@@ -113,8 +115,11 @@ def _gpus(options: Options, stage: str | None) -> list[Finding]:
     if options.serve and _wanted("serve", stage):
         asked["serve.num_gpus"] = ceil(options.serve.num_gpus * options.serve.replicas)
     why = max(asked, key=lambda name: asked[name])
-    found = gpus.gpus(asked[why], why)
-    return found + (gpus.precision(options.train) if options.train and _wanted("train", stage) else [])
+    return gpus.gpus(asked[why], why)
+
+
+def _precision(options: Options) -> list[Finding]:
+    return precision(options.train) if options.train and _address(options) is None else []
 
 
 def _training_gpus(train: TrainConfig) -> int:

@@ -6,7 +6,6 @@ import torch
 
 from pipelines.doctor.finding import About, Finding
 from pipelines.doctor.sizes import size
-from pipelines.train.config import TrainConfig
 
 ABOUT = About("gpus")
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -26,20 +25,6 @@ def gpus(asked: int, why: str) -> list[Finding]:
         return [ABOUT.ok("none is asked for, and torch sees none")]
     unused = [] if asked else [ABOUT.ok("none is asked for: train.compute.use_gpu is false")]
     return [*unused, *(ABOUT.ok(_device(index)) for index in range(have))]
-
-
-def precision(config: TrainConfig) -> list[Finding]:
-    """Whether the GPU computes in the run's precision itself."""
-    emulated = (
-        config.compute.use_gpu
-        and config.precision == "bfloat16"
-        and torch.cuda.is_available()
-        and not torch.cuda.is_bf16_supported(including_emulation=False)
-    )
-    if not emulated:
-        return []
-    message = f"{torch.cuda.get_device_name(0)} has no bfloat16 of its own, and imitates it slowly"
-    return [ABOUT.warning(message, "set train.precision to float16 or float32")]
 
 
 def _device(index: int) -> str:

@@ -51,7 +51,7 @@ class ComputeConfig(Section):
     compile: bool = False
     """Whether torch.compile turns the network into kernels of its own, once, in about a minute."""
     channels_last: bool = False
-    """Whether images lie in memory pixel by pixel, which is faster on GPUs with tensor cores."""
+    """Whether images and kernels lie in memory pixel by pixel: faster convolutions in bfloat16."""
     address: str | None = None
     """A Ray cluster to join, as RAY_ADDRESS would say; none starts a private one for this stage."""
     max_failures: int = Field(default=2, ge=0)

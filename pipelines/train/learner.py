@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim import Adam
+from torch.optim import Adam, Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pipelines.errors import TrainingError
@@ -60,6 +60,8 @@ class Learner:
         self._task, self._config, self._workers, self._device = task, config, workers, device
         self._meets = workers > 1 and device.type != "cuda"
         self.network: TunableNetwork = config.network.make(task.space, config.seed, root).to(device)
+        if config.compute.channels_last:
+            self.network.to(memory_format=torch.channels_last)
         self._trained = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
         # Tunable networks have hundreds of tensors; fused, their update is one call.
         self._optimizer = Adam(self._trained, lr=config.optimizer.lr, fused=True)
@@ -197,6 +199,7 @@ class Learner:
         """Go on from a state; before :meth:`start`."""
         self.network.load_state_dict(state["network"])
         self._optimizer.load_state_dict(state["optimizer"])
+        _match_layouts(self._optimizer)
         self._scaler.load_state_dict(state["scaler"])
         if self._average is not None:
             self._average.module.load_state_dict(state["average"]["network"])
@@ -211,6 +214,18 @@ def result_of(state: Mapping[str, Any]) -> dict[str, Tensor]:
     """The weights that a checkpoint's state publishes, see :attr:`Learner.result`."""
     tensors: dict[str, Tensor] = state["average"]["network"] if "average" in state else state["network"]
     return tensors
+
+
+def _match_layouts(optimizer: Optimizer) -> None:
+    """Lay the optimizer's state out like its parameters.
+
+    Fused optimizers pair elements by their place in memory, without a check, and a checkpoint may come from
+    a run with another ``channels_last``.
+    """
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if value.shape == parameter.shape:
+                state[name] = torch.empty_like(parameter).copy_(value)
 
 
 def _averaged(network: TunableNetwork, decay: float) -> AveragedModel:

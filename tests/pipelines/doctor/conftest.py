@@ -21,6 +21,7 @@ OPTIONS = {
     "network": {"architecture": "edsr", "config": {"width": 4, "blocks": 1}},
     "sampling": {"group": 2},
     "compute": {"runner": "local"},
+    "precision": "bfloat16",  # nothing is said of it, whatever the CPU has
     "steps": 6,
     "batch_size": 4,
     "patch_px": 12,

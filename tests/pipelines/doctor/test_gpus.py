@@ -3,18 +3,15 @@
 import pytest
 import torch
 
-from pipelines.config import parse_section
-from pipelines.doctor.gpus import gpus, precision
-from pipelines.train.config import TrainConfig
+from pipelines.doctor.gpus import gpus
 
 
-def machine(monkeypatch: pytest.MonkeyPatch, count: int, *, bf16: bool = True) -> None:
+def machine(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: (70 * 10**9, 80 * 10**9))
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: (9, 0))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: f"GPU {index}")
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16)
 
 
 def test_none_asked_for_and_none_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,21 +43,3 @@ def test_each_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_those_that_nobody_asks_for_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     machine(monkeypatch, 1)
     assert "use_gpu is false" in gpus(0, "none")[0].message
-
-
-@pytest.mark.parametrize(
-    ("kind", "bf16", "levels"),
-    [
-        ("bfloat16", True, []),
-        ("bfloat16", False, ["warning"]),
-        ("float16", False, []),
-        ("float32", False, []),
-    ],
-)
-def test_an_imitated_precision_is_told(
-    monkeypatch: pytest.MonkeyPatch, kind: str, bf16: bool, levels: list[str]
-) -> None:
-    machine(monkeypatch, 1, bf16=bf16)
-    options = {"precision": kind, "compute": {"use_gpu": True}}
-    config = parse_section(options, "train", TrainConfig)
-    assert [finding.level for finding in precision(config)] == levels

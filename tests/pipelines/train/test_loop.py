@@ -1,4 +1,5 @@
 import math
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -137,6 +138,17 @@ def test_the_layout_of_images_changes_the_order_of_sums_alone(job: Job) -> None:
     one = train(job, Hooks())
     two = train(other(job, compute={"runner": "local", "channels_last": True}), Hooks())
     torch.testing.assert_close(weights(two), weights(one), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("at_first", [False, True])
+def test_a_run_may_resume_in_another_layout(job: Job, at_first: bool) -> None:
+    """Optimizers pair moments and weights by their place in memory."""
+    expected = train(job, Hooks())
+    for channels_last, hooks in ((at_first, stop_at(3, [])), (not at_first, Hooks())):
+        laid_out = other(job, compute={"runner": "local", "channels_last": channels_last})
+        with suppress(Stopped):
+            network = train(laid_out, hooks)
+    torch.testing.assert_close(weights(network), weights(expected), atol=1e-5, rtol=1e-4)
 
 
 def test_the_moving_average_is_what_comes_out_and_is_saved(job: Job) -> None:
