@@ -23,9 +23,7 @@ LONGEST_INPUT = 120
 class Section(BaseModel):
     """Base of every options model: immutable, no unknown keys, no silent conversion of types."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 S = TypeVar("S", bound=Section)

@@ -1,3 +1,8 @@
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -5,9 +10,16 @@ import pytest
 from pydantic import Field
 
 from pipelines.config import Section, load_section
+from pipelines.data.config import PrepareConfig
+from pipelines.doctor.options import Options as AllSections  # noqa: F401, defines all sections
 from pipelines.errors import ConfigError
+from pipelines.serve.config import ServeConfig
+from pipelines.train.config import TrainConfig
 
 ROOT = Path(__file__).parents[2]
+
+SEARCHED = "pipelines.search.space"
+"""Its options are ranges of those that other sections describe."""
 
 
 class Inner(Section):
@@ -76,3 +88,33 @@ def test_the_repositorys_own_parameters_are_valid() -> None:
     for name, (module, kind) in sections.items():
         model = getattr(import_module(module), kind)
         assert isinstance(load_section(ROOT / "params.yaml", name, model), model)
+
+
+def section_models(model: type[Section]) -> Iterator[type[Section]]:
+    """Models of a section and of the sections in it, as they are written down."""
+    for child in model.__subclasses__():
+        if child.__module__.startswith("pipelines.") and "[" not in child.__name__:
+            yield child
+        yield from section_models(child)
+
+
+def undescribed(model: type[Section]) -> list[str]:
+    """Options that neither a docstring of their own nor their model's describes."""
+    [definition] = ast.parse(textwrap.dedent(inspect.getsource(model))).body
+    assert isinstance(definition, ast.ClassDef)
+    names = []
+    for option, after in pairwise([*definition.body, ast.Pass()]):
+        if isinstance(option, ast.AnnAssign) and isinstance(option.target, ast.Name):
+            own = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+            name = option.target.id
+            field = model.model_fields[name]
+            section = isinstance(field.default, Section) or name == "name"  # of a task, which has one too
+            if not (own or section or name in (model.__doc__ or "")):
+                names.append(name)
+    return names
+
+
+def test_every_option_is_described() -> None:
+    models = {model for model in section_models(Section) if model.__module__ != SEARCHED}
+    assert {TrainConfig, ServeConfig, PrepareConfig} < models
+    assert {model.__name__: names for model in models if (names := undescribed(model))} == {}

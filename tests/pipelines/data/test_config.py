@@ -92,10 +92,6 @@ def test_a_mirror_is_reached_over_http_alone(url: str) -> None:
         parse(mirror=url)
 
 
-def test_every_option_is_described() -> None:
-    assert all(field.description for field in PrepareConfig.model_fields.values())
-
-
 @pytest.mark.parametrize(
     "values",
     [
