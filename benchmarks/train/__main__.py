@@ -16,7 +16,16 @@ from benchmarks.kept import keep
 from benchmarks.train.loops import Bench
 from benchmarks.train.report import markdown, rows, startup
 from benchmarks.train.turns import Contender, take_turns
-from benchmarks.train.variants import RAY, SKIPPED, TWO, Measured, before_first_step, contenders, variants
+from benchmarks.train.variants import (
+    RAY,
+    SKIPPED,
+    TWO,
+    Measured,
+    bare_loops,
+    before_first_step,
+    contenders,
+    variants,
+)
 from pipelines.config import load_section, parse_section
 from pipelines.data.config import PrepareConfig
 from pipelines.data.prepare import run as prepare
@@ -51,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--steps", type=int, default=240, help="of each variant in each round, on a GPU")
     parser.add_argument("--turn", type=float, default=6.0, help="seconds of each turn, on the CPU")
     parser.add_argument("--no-ray", action="store_true", help="leave Ray Train out")
+    parser.add_argument(
+        "--bare-only", action="store_true", help="precisions and layouts of the bare loop alone, on the CPU"
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "train")
     return parser
 
@@ -67,6 +79,7 @@ def measure(options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
         "versions": versions(bench.device) | {"ray": version("ray")},
         "settings": {
             "network": f"{config.network.architecture} {config.network.options()}",
+            "precision": config.precision + (", channels_last" if config.compute.channels_last else ""),
             "batch_size": config.batch_size,
             "patch_px": config.patch_px,
             "threads of a worker": config.compute.threads,
@@ -101,7 +114,8 @@ def _from_a_start(bench: Bench, options: argparse.Namespace, start: int) -> dict
     began: dict[str, Contender] = {}
     starts: dict[str, Mapping[str, float]] = {}
     try:
-        for number, (name, begin) in enumerate(contenders(bench, ray=not options.no_ray).items()):
+        chosen = bare_loops(bench) if options.bare_only else contenders(bench, ray=not options.no_ray)
+        for number, (name, begin) in enumerate(chosen.items()):
             since, own = time.time(), folder / str(number)
             began[name] = begin(own)
             began[name].warm_up(SKIPPED, SETTLED_S if "Ray" in name else 0.0)

@@ -45,9 +45,9 @@ class Bench:
         own = {"use_gpu": self.device.type == "cuda"} | compute
         return parse_section(values | {"compute": values["compute"] | own}, "train", TrainConfig)
 
-    def with_batch(self, batch_size: int) -> "Bench":
-        """The same with batches of another size."""
-        values = self.config.model_dump(mode="json") | {"batch_size": batch_size}
+    def with_options(self, **options: Any) -> "Bench":
+        """The same with other options of training."""
+        values = self.config.model_dump(mode="json") | options
         return replace(self, config=parse_section(values, "train", TrainConfig))
 
     def run(self, config: TrainConfig, folder: Path) -> None:

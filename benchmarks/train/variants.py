@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,6 +29,13 @@ BOTH = "local runner, 2 processes"
 ONE_CORE, TWO_CORES = (
     f"{what} of arithmetic alone, 1000 products/s" for what in ("1 process", "2 processes")
 )
+FORMS: Mapping[str, Mapping[str, Any]] = {
+    f"{BARE}, float32": {"precision": "float32", "channels_last": False},
+    f"{BARE}, float32, channels_last": {"precision": "float32", "channels_last": True},
+    f"{BARE}, bfloat16": {"precision": "bfloat16", "channels_last": False},
+    f"{BARE}, bfloat16, channels_last": {"precision": "bfloat16", "channels_last": True},
+}
+"""The bare loop by precision and layout in memory; without these words it has those of the options."""
 LIMITS: Mapping[str, tuple[str, float | None]] = {
     RAY: (BARE, 0.97),
     TWO: (RAY, 1.8),
@@ -63,16 +71,27 @@ SKIPPED = 2
 Variant = Callable[[Bench], Measured]
 
 
+def bare_loops(bench: Bench) -> dict[str, Callable[[Path], Contender]]:
+    """The bare loop, with the options' and with each precision and layout in memory."""
+    return {
+        BARE: lambda folder: loops(bench, folder, 1),
+        **{name: partial(_loop_in, bench, **options) for name, options in FORMS.items()},
+    }
+
+
 def contenders(bench: Bench, *, ray: bool) -> dict[str, Callable[[Path], Contender]]:
     """What takes turns, by name, the reference first; each gets a folder to make."""
-    alone, twice = bench.with_compute(runner="local"), bench.with_batch(2 * bench.config.batch_size)
+    alone, twice = (
+        bench.with_compute(runner="local"),
+        bench.with_options(batch_size=2 * bench.config.batch_size),
+    )
     on_ray = {
         RAY: lambda folder: runs(bench, folder, bench.with_compute(runner="ray", workers=1)),
         TWO: lambda folder: runs(bench, folder, bench.with_compute(runner="ray", workers=2)),
         TWICE: lambda folder: runs(twice, folder, twice.with_compute(runner="ray", workers=2)),
     }
     return {
-        BARE: lambda folder: loops(bench, folder, 1),
+        **bare_loops(bench),
         **(on_ray if ray else {}),
         BOTH: lambda folder: runs(bench, folder, alone, processes=2),
         IN_STEP: lambda folder: loops(bench, folder, 2, in_step=True),
@@ -80,6 +99,11 @@ def contenders(bench: Bench, *, ray: bool) -> dict[str, Callable[[Path], Contend
         ONE_CORE: lambda folder: arithmetic(folder, 1),
         TWO_CORES: lambda folder: arithmetic(folder, 2),
     }
+
+
+def _loop_in(bench: Bench, folder: Path, *, precision: str, channels_last: bool) -> Contender:
+    compute = bench.config.compute.model_dump(mode="json") | {"channels_last": channels_last}
+    return loops(bench.with_options(precision=precision, compute=compute), folder, 1)
 
 
 def variants(*, ray: bool) -> dict[str, Variant]:
