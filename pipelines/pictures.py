@@ -15,18 +15,17 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def contact_sheet(
-    rows: Sequence[Sequence[Tile]], *, titles: Sequence[str] = (), scale: int = 1, text_px: int = 13
+    rows: Sequence[Sequence[Tile]], *, titles: Sequence[str] = (), text_px: int = 13
 ) -> Image.Image:
-    """Rows of pictures, each with its label above it, in columns of one width.
+    """Rows of pictures at true size, each with its label above it, in columns of one width.
 
     Args:
         rows: tiles from left to right, one a row at least; rows may differ in length.
         titles: a line above each row; none by default.
-        scale: enlargement of the pictures; every pixel becomes a square.
         text_px: size of the labels' letters.
     """
     font = ImageFont.load_default(size=text_px)
-    cells = [[_cell(text, picture, font, scale) for text, picture in row] for row in rows]
+    cells = [[_cell(text, picture, font) for text, picture in row] for row in rows]
     width = max(cell.width for row in cells for cell in row)
     strips = [_beside(row, width) for row in cells]
     if titles:
@@ -42,10 +41,8 @@ def to_image(picture: Tensor) -> Image.Image:
     return Image.fromarray(pixels.contiguous().numpy())
 
 
-def _cell(text: str, picture: Tensor, font: Font, scale: int) -> Image.Image:
-    image = to_image(picture)
-    large = image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
-    return _below([_text(text, font), large], gap=MARGIN_PX // 2)
+def _cell(text: str, picture: Tensor, font: Font) -> Image.Image:
+    return _below([_text(text, font), to_image(picture)], gap=MARGIN_PX // 2)
 
 
 def _text(text: str, font: Font) -> Image.Image:

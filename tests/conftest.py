@@ -1,5 +1,6 @@
 """What holds for every test: the same environment everywhere, no haste, tiers, a second try."""
 
+import gc
 import os
 import signal
 import tempfile
@@ -27,3 +28,14 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["GIT_CEILING_DIRECTORIES"] = os.path.realpath(tempfile.gettempdir())
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
         os.environ.pop(name, None)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is imported by now out of garbage collections, which otherwise look at all of it."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    """Let the interpreter tear down what was left out."""
+    gc.unfreeze()

@@ -15,8 +15,8 @@ class PictureConfig(Section):
 
     photo: int = Field(default=0, ge=0)
     """Which test photograph, counted from 0 in the order of the prepared set."""
-    crop_px: int = Field(default=75, ge=SSIM_WINDOW_PX)
-    """Side of the crop that is shown, enlarged: the one with most detail."""
+    crop_px: int = Field(default=208, ge=SSIM_WINDOW_PX)
+    """Side of the crop that is shown at true size: the one with most detail."""
     values: int = Field(default=5, ge=2)
     """How many positions of each slider of a box, ends included; three sliders or more that share a sum
     are shown at the ends, the middles between two, and the centre."""

@@ -1,7 +1,7 @@
-"""The picture of the sliders: one crop at many settings, beside the input and the clean image.
+"""The picture of the sliders: a crop at true size along each slider, beside the clean image and the input.
 
-One slider, or two that share a sum, make a row; two of a box a table; three that share a sum are shown
-at their ends, between any two, and in the middle; more of a box each make a row, the others up.
+Every slider of a box has a row, the others held high; two that share a sum are one slider; three or more
+that share a sum are shown at their ends, between any two, and in the middle.
 """
 
 from collections.abc import Sequence
@@ -16,14 +16,11 @@ from pipelines.evaluate.config import PictureConfig
 from pipelines.evaluate.detail import Window, most_detail
 from pipelines.evaluate.subject import Subject
 from pipelines.pictures import Tile, contact_sheet
-from pipelines.sliders.settings import Setting, centres, grid, native, sweeps
+from pipelines.sliders.settings import Setting, Sweep, centres, native, sweeps
 from pipelines.sliders.shown import shown
 from pipelines.tasks import Example
 from pipelines.tasks.decibels import nearness
 from tunable_models import ControlSpace
-
-WIDTH_PX = 800
-"""Pictures are enlarged as far as the widest row fits a README."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +46,18 @@ def picture(subject: Subject, example: Example, config: PictureConfig, scale: in
     window = most_detail(clean, max(scale, config.crop_px // scale * scale), scale)
     space = subject.space
     rows = _rows(space, config.values)
+    given = _given(seen.inputs, clean, window, scale)
     tiles = [
-        [_tile(_label(space, s, row.names), subject(example.inputs, s), clean, window) for s in row.settings]
+        [
+            *given,
+            *(
+                _tile(_label(space, s, row.names), subject(example.inputs, s), clean, window)
+                for s in row.settings
+            ),
+        ]
         for row in rows
     ]
-    titles = ["PSNR of what is shown to the clean image, in dB", *(row.title for row in rows)]
-    zoom = max(1, WIDTH_PX // (max(len(row.settings) for row in rows) * config.crop_px))
-    given = _given(seen.inputs, clean, window, scale)
-    return contact_sheet([given, *tiles], titles=titles, scale=zoom)
+    return contact_sheet(tiles, titles=[row.title for row in rows])
 
 
 def _rows(space: ControlSpace, values: int) -> list[Row]:
@@ -64,14 +65,17 @@ def _rows(space: ControlSpace, values: int) -> list[Row]:
         settings, count = centres(space), len(space)
         titles = {"One slider up": settings[:count], "Two share": settings[count:-1], "All": settings[-1:]}
         return [Row(title, group, space.names) for title, group in titles.items()]
-    if space.kind == "box" and len(space) == 2:
-        first, second = space.names
-        lines = [grid(space, values)[index::values] for index in range(values)]
-        return [Row(f"{second} {native(space, line[0])[second]:.3g}", line, [first]) for line in lines]
     paths = [sweep for sweep in sweeps(space, values) if sweep.held != "low"]
     if space.kind == "simplex":  # two sliders that share a sum are one
-        return [Row(f"Turning {paths[0].name}", paths[0].settings, space.names)]
-    return [Row(f"Turning {path.name}", path.settings, [path.name]) for path in paths]
+        return [Row(f"Slider {paths[0].name}", paths[0].settings, space.names)]
+    return [Row(_title(space, path), path.settings, [path.name]) for path in paths]
+
+
+def _title(space: ControlSpace, path: Sweep) -> str:
+    """Such as ``Slider denoise, with deblur 1``."""
+    others = [name for name in space.names if name != path.name]
+    held = _label(space, path.settings[0], others).replace("\n", ", ")
+    return f"Slider {path.name}" + (f", with {held}" if others else "")
 
 
 def _label(space: ControlSpace, setting: Setting, names: Sequence[str]) -> str:
@@ -81,11 +85,11 @@ def _label(space: ControlSpace, setting: Setting, names: Sequence[str]) -> str:
 
 
 def _given(inputs: Tensor, clean: Tensor, window: Window, scale: int) -> list[Tile]:
-    """The input, each of its pixels a square of the output's, and the clean image if it is another."""
+    """The clean image, and the input, each of its pixels a square of the output's, if it is another."""
     large = F.interpolate(inputs, scale_factor=scale, mode="nearest") if scale > 1 else inputs
     if torch.equal(large, clean):
         return [("input", clean[0][:, *window])]
-    return [_tile("input", large, clean, window), ("clean image\n", clean[0][:, *window])]
+    return [("clean image\nPSNR to this one", clean[0][:, *window]), _tile("input", large, clean, window)]
 
 
 def _tile(label: str, image: Tensor, clean: Tensor, window: Window) -> Tile:

@@ -93,6 +93,7 @@ def test_inputs_and_sizes_have_names() -> None:
     }
 
 
+@pytest.mark.slow
 def test_the_network_is_left_as_it_is() -> None:
     net = make_tunable(nn.Sequential(nn.Conv2d(3, 3, 1), nn.Dropout(0.5)), controls=1).train()
     graph = export_program(net)
@@ -104,6 +105,7 @@ def test_the_network_is_left_as_it_is() -> None:
     torch.testing.assert_close(graph.module()(image, omega), before)
 
 
+@pytest.mark.slow
 def test_a_plain_network() -> None:
     plain = nn.Conv2d(1, 2, 3)
     image = torch.rand(3, 1, 9, 5)

@@ -26,6 +26,7 @@ def planned(layout: Layout, address: str | None = None, **options: Any) -> dict[
     return lines
 
 
+@pytest.mark.slow
 def test_a_search_is_told_and_nothing_is_done(layout: Layout) -> None:
     before = sorted(layout.root.rglob("*"))
     lines = planned(layout, seeds=[3, 4], minutes=2)

@@ -39,6 +39,7 @@ def test_two_controls_of_a_simplex_are_a_slider_of_another_scale(std: float) -> 
     assert stats.kstest(draws[:, 0].numpy(), truncnorm(0.3, std / np.sqrt(2)).cdf).pvalue > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("std", [0.15, 0.4, 1.0])
 @pytest.mark.parametrize("mean", [(0.6, 0.3, 0.1), (0.0, 1.0, 0.0)])
 def test_three_controls_have_the_density_that_is_stated(mean: tuple[float, ...], std: float) -> None:

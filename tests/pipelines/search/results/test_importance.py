@@ -19,6 +19,7 @@ def made(effects: dict[str, float], count: int = 40, noise: float = 0.01) -> lis
     return records
 
 
+@pytest.mark.slow
 def test_a_forest_finds_what_matters_and_says_that_it_can_predict() -> None:
     found = importance(made({"lr": 0.8, "alpha": 0.2, "idle": 0.0}, 60), VOLUME)
     assert found.method == "forest"
@@ -36,11 +37,13 @@ def test_noise_is_called_noise() -> None:
     assert "mean nothing" in found.note
 
 
+@pytest.mark.slow
 def test_the_same_trials_give_the_same_numbers() -> None:
     records = made({"lr": 0.8, "alpha": 0.2}, 12)
     assert importance(records, VOLUME) == importance(records[::-1], VOLUME)
 
 
+@pytest.mark.slow
 def test_an_option_is_judged_where_it_applies() -> None:
     random = np.random.default_rng(0)
     records = []
