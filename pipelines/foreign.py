@@ -3,6 +3,9 @@
 spandrel recognises an architecture by the names and shapes of a checkpoint's tensors. What it loads is a
 plain network, ready for ``make_tunable(..., train="deltas")``. The other way round, the file of one of our
 networks folded at one setting is a checkpoint that spandrel, and what is built on it, can load.
+
+A DRUNet from there takes the noise map as a fourth channel of its input; ``build("drunet", "color",
+noise_map=...)`` loads the same tensors and appends the map itself.
 """
 
 import pickle

@@ -14,7 +14,7 @@ Where to start:
 
 Example:
     >>> sliders = ControlSpace.box("denoise", "deblur")
-    >>> net = make_tunable(build("unet", width=4, depth=1), sliders)
+    >>> net = make_tunable(build("drunet", widths=[4, 8], blocks=1), sliders)
     >>> net(torch.rand(4, 3, 16, 16), omega=torch.rand(4, 2)).shape
     torch.Size([4, 3, 16, 16])
 """

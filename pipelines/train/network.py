@@ -29,7 +29,7 @@ class NetworkConfig(Section):
     """A name of the architecture registry."""
     preset: str | None = None
     """A published size of that architecture; ``config`` changes single options of it."""
-    config: dict[str, int | float | str | bool | tuple[int, ...]] = Field(default_factory=dict)
+    config: dict[str, int | float | str | bool | tuple[int, ...] | None] = Field(default_factory=dict)
     """Options of that architecture; what is not said is the preset's or the default."""
     start: str | None = None
     """Checkpoint of the plain network to begin as, absolute or relative to the work tree: ``.safetensors``,

@@ -81,6 +81,18 @@ def test_a_foreign_network_gains_a_slider(tmp_path: Path) -> None:
         assert not torch.allclose(net(image, omega=torch.ones(1)), original)
 
 
+def test_published_drunet_weights_mean_the_same_here(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    ours = build("drunet", "color", widths=[4, 6, 8, 10], noise_map=15)
+    torch.save(ours.state_dict(), tmp_path / "color.pth")
+    found = load_foreign(tmp_path / "color.pth")
+    assert found.architecture == "DRUNet"
+    image = torch.rand(2, 3, 24, 16)
+    planes = torch.cat((image, torch.full((2, 1, 24, 16), 15 / 255)), dim=1)
+    with torch.no_grad():
+        torch.testing.assert_close(found.network(planes), ours(image), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", sorted(set(list_architectures()) - set(READS)))
 def test_architectures_that_spandrel_does_not_know_are_refused(name: str) -> None:
     with pytest.raises(DataError, match="export ONNX instead"):

@@ -10,6 +10,11 @@ from tunable_models import build, get_architecture
 Shapes = dict[str, tuple[int, ...]]
 
 SMALL: dict[str, list[dict[str, Any]]] = {
+    "drunet": [
+        {"widths": [2, 3], "blocks": 1, "noise_map": 25.0, "residual": False},
+        {"widths": [2, 3, 4, 5], "blocks": 1, "bias": True},
+        {"widths": [2, 3, 4], "blocks": 2, "unshuffle": 2, "noise_map": 0},
+    ],
     "edsr": [{"width": 4, "blocks": 1, "scale": scale} for scale in (1, 2, 3, 4)],
     "nafnet": [
         {"width": 2, "enc_blocks": [1, 1], "middle_blocks": 1, "dec_blocks": [1, 1]},
@@ -29,7 +34,6 @@ SMALL: dict[str, list[dict[str, Any]]] = {
             "upsampler": "pixelshuffledirect",
         },
     ],
-    "unet": [{"width": 2, "depth": 1}, {"width": 2}],
 }
 """One configuration for every way through each network."""
 

@@ -14,6 +14,7 @@ from tunable_models.export import IMAGE, OMEGA, OUTPUT, export_program, to_onnx
 
 # The smallest with every operator: a block of NAFNet between its ways down and up, one of SwinIR that shifts.
 CONFIGS: dict[str, dict[str, Any]] = {
+    "drunet": {"widths": (4, 6), "blocks": 1, "unshuffle": 2, "noise_map": 25.0},
     "edsr": {"width": 4, "blocks": 1, "scale": 2},
     "nafnet": {"width": 4, "enc_blocks": (0,), "middle_blocks": 1, "dec_blocks": (0,)},
     "swinir": {"width": 4, "depths": (2,), "heads": (2,), "window": 4},
@@ -62,7 +63,7 @@ def onnx_with_sliders(name: str) -> torch.onnx.ONNXProgram:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["edsr", "nafnet"])
+@pytest.mark.parametrize("name", ["drunet", "edsr", "nafnet"])
 def test_onnx_with_sliders(name: str) -> None:
     net, program = network(name), onnx_with_sliders(name)
     for (batch, height, width), omega in zip(SIZES, torch.rand(len(SIZES), 2), strict=True):

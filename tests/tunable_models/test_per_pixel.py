@@ -86,7 +86,10 @@ class Wrapped(nn.Module):
         return y
 
 
-UNET = get_architecture("unet")
+DRUNETS: dict[str, dict[str, Any]] = {
+    "drunet": {"widths": [4, 6, 8], "blocks": 1},
+    "drunet at half resolution": {"widths": [4, 6], "blocks": 1, "unshuffle": 2, "noise_map": 25.0},
+}
 REACHES: dict[str, tuple[nn.Module, int, int]] = {
     "edsr": (build("edsr", width=4, blocks=2), 6, 1),
     "edsr-x3": (
@@ -95,8 +98,15 @@ REACHES: dict[str, tuple[nn.Module, int, int]] = {
         3,
     ),
     "strided": (Strided(), Strided.radius, 1),
-    "unet": (build("unet", width=4, depth=2), UNET.contract(width=4, depth=2).radius_px, 1),
-    "wrapped unet": (Wrapped(build("unet", width=4, depth=2)), UNET.contract(width=4, depth=2).radius_px, 1),
+    **{
+        label: (build("drunet", **config), get_architecture("drunet").contract(**config).radius_px, 1)
+        for label, config in DRUNETS.items()
+    },
+    "wrapped drunet": (
+        Wrapped(build("drunet", **DRUNETS["drunet"])),
+        get_architecture("drunet").contract(**DRUNETS["drunet"]).radius_px,
+        1,
+    ),
 }
 """Networks, how far they see in input pixels, and how much they enlarge."""
 

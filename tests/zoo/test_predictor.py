@@ -157,7 +157,7 @@ def test_tiles_are_used_only_where_they_are_exact(entry: Entry, network: Tunable
 @pytest.mark.parametrize(
     ("architecture", "config"),
     [
-        ("unet", {"width": 4, "depth": 2}),
+        ("drunet", {"widths": [4, 8, 16], "blocks": 1}),
         ("swinir", {"width": 8, "depths": [2], "heads": [2], "window": 4, "scale": 2}),
     ],
 )

@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import nn
 
-from tunable_models.architectures import edsr, nafnet, stylenet, swinir, unet
+from tunable_models.architectures import drunet, edsr, nafnet, stylenet, swinir
 from tunable_models.architectures.contract import ImageContract
 from tunable_models.errors import ArchitectureError
 
@@ -78,6 +78,13 @@ class Architecture:
 
 _ARCHITECTURES = (
     Architecture(
+        name="drunet",
+        config_class=drunet.DRUNetConfig,
+        network=drunet.DRUNet,
+        contract_of=drunet.contract,
+        presets=drunet.PRESETS,
+    ),
+    Architecture(
         name="edsr",
         config_class=edsr.EDSRConfig,
         network=edsr.EDSR,
@@ -105,13 +112,6 @@ _ARCHITECTURES = (
         contract_of=swinir.contract,
         presets=swinir.PRESETS,
     ),
-    Architecture(
-        name="unet",
-        config_class=unet.UNetConfig,
-        network=unet.UNet,
-        contract_of=unet.contract,
-        presets=unet.PRESETS,
-    ),
 )
 
 
@@ -120,7 +120,7 @@ def list_architectures() -> list[str]:
 
     Example:
         >>> list_architectures()
-        ['edsr', 'nafnet', 'stylenet', 'swinir', 'unet']
+        ['drunet', 'edsr', 'nafnet', 'stylenet', 'swinir']
     """
     return [architecture.name for architecture in _ARCHITECTURES]
 

@@ -19,7 +19,7 @@ class ImageContract:
 
     Example:
         >>> from tunable_models import get_architecture
-        >>> get_architecture("unet").contract(depth=2)
+        >>> get_architecture("drunet").contract(widths=[8, 16, 32], blocks=1)
         ImageContract(channels=3, scale=1, multiple=1, alignment=4, radius_px=25)
     """
 

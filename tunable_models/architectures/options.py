@@ -14,7 +14,7 @@ def integer(owner: str, name: str, value: Any, low: int, high: int) -> int:
         ArchitectureError: it is not; ``True`` is no integer.
 
     Example:
-        >>> integer("unet", "width", 32, 1, 256)
+        >>> integer("edsr", "width", 32, 1, 256)
         32
     """
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
@@ -22,8 +22,10 @@ def integer(owner: str, name: str, value: Any, low: int, high: int) -> int:
     return value
 
 
-def integers(owner: str, name: str, value: Any, low: int, high: int, longest: int) -> tuple[int, ...]:
-    """The value as a tuple, if it is a list or tuple of 1 to ``longest`` such integers.
+def integers(
+    owner: str, name: str, value: Any, low: int, high: int, longest: int, shortest: int = 1
+) -> tuple[int, ...]:
+    """The value as a tuple, if it is a list or tuple of ``shortest`` to ``longest`` such integers.
 
     Raises:
         ArchitectureError: it is not.
@@ -32,9 +34,11 @@ def integers(owner: str, name: str, value: Any, low: int, high: int, longest: in
         >>> integers("nafnet", "enc_blocks", [2, 2, 4, 8], 0, 64, 6)
         (2, 2, 4, 8)
     """
-    if not isinstance(value, (list, tuple)) or not 1 <= len(value) <= longest:
+    if not isinstance(value, (list, tuple)) or not shortest <= len(value) <= longest:
         shown = repr(value) if not isinstance(value, (list, tuple)) else f"{len(value)} of them"
-        raise ArchitectureError(f"{owner}: {name} must be a list of 1 to {longest} integers, got {shown}")
+        raise ArchitectureError(
+            f"{owner}: {name} must be a list of {shortest} to {longest} integers, got {shown}"
+        )
     return tuple(integer(owner, f"{name}[{i}]", item, low, high) for i, item in enumerate(value))
 
 
@@ -51,6 +55,21 @@ def number(owner: str, name: str, value: Any, low: float, high: float) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
         raise ArchitectureError(f"{owner}: {name} must be a number from {low:g} to {high:g}, got {value!r}")
     return float(value)
+
+
+def flag(owner: str, name: str, value: Any) -> bool:
+    """The value, if it is true or false.
+
+    Raises:
+        ArchitectureError: it is not; 0 and 1 are numbers.
+
+    Example:
+        >>> flag("drunet", "residual", True)
+        True
+    """
+    if not isinstance(value, bool):
+        raise ArchitectureError(f"{owner}: {name} must be true or false, got {value!r}")
+    return value
 
 
 def choice(owner: str, name: str, value: Any, valid: Sequence[str]) -> str:

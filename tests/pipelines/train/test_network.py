@@ -110,6 +110,20 @@ def _a_list(path: Path) -> None:
     torch.save([torch.zeros(1)], path)
 
 
+def test_published_weights_start_at_a_noise_level_of_choice(tmp_path: Path) -> None:
+    torch.save(build("drunet", "color", widths=[4, 8], blocks=1).state_dict(), tmp_path / "color.pth")
+    config = {"widths": [4, 8], "blocks": 1, "noise_map": 15.0}
+    network = small(architecture="drunet", preset="color", config=config, start="color.pth", train="deltas")
+    x, plain = torch.rand(1, 3, 9, 7), build("drunet", "color", **config)
+    plain.load_state_dict(torch.load(tmp_path / "color.pth", weights_only=True))
+    torch.testing.assert_close(network.make(SPACE, 0, tmp_path)(x, omega=torch.zeros(2)), plain(x))
+
+
+def test_an_option_may_be_unset() -> None:
+    blind = small(architecture="drunet", preset="color", config={"noise_map": None})
+    assert blind.options()["noise_map"] is None
+
+
 @pytest.mark.parametrize(
     ("write", "words"),
     [

@@ -23,6 +23,19 @@ def test_what_is_no_list_of_that_length_is_refused(value: Any) -> None:
         options.integers("net", "sizes", value, 1, 8, 3)
 
 
+def test_a_list_may_have_a_least_length() -> None:
+    assert options.integers("net", "sizes", [1, 2], 1, 8, 3, shortest=2) == (1, 2)
+    with pytest.raises(ArchitectureError, match="sizes must be a list of 2 to 3 integers, got 1 of them"):
+        options.integers("net", "sizes", [1], 1, 8, 3, shortest=2)
+
+
+@pytest.mark.parametrize("value", [0, 1, "true", None, [True]])
+def test_what_is_neither_true_nor_false_is_refused(value: Any) -> None:
+    assert options.flag("net", "bias", False) is False
+    with pytest.raises(ArchitectureError, match="net: bias must be true or false, got"):
+        options.flag("net", "bias", value)
+
+
 @pytest.mark.parametrize("value", [-0.1, 1.1, float("nan"), float("inf"), "1", True, None])
 def test_what_is_no_number_in_range_is_refused(value: Any) -> None:
     with pytest.raises(ArchitectureError, match="net: factor must be a number from 0 to 1, got"):

@@ -12,6 +12,7 @@ from tunable_models.architectures import list_presets
 Case = tuple[str, dict[str, Any]]
 
 PARAMETERS = {
+    "drunet": {"color": 32_640_960, "half-s": 590_400, "half-m": 2_351_232, "half-l": 10_066_176},
     "edsr": {
         "baseline-x1": 1_185_219,
         "baseline-x2": 1_369_859,
@@ -38,7 +39,6 @@ PARAMETERS = {
         "sr3-light": 918_267,
         "sr4-light": 929_628,
     },
-    "unet": {"small": 2_495_235},
 }
 """Of every preset; those of the papers' tables are the published figures."""
 
@@ -109,7 +109,7 @@ def test_the_alignment_of_network_and_contract_agree(case: Case) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "config"), [(name, config) for name in ("edsr", "swinir", "unet") for config in SMALL[name]]
+    ("name", "config"), [(name, config) for name in ("drunet", "edsr", "swinir") for config in SMALL[name]]
 )
 def test_moving_the_input_by_the_alignment_moves_the_output(name: str, config: dict[str, Any]) -> None:
     contract = get_architecture(name).contract(**config)
@@ -157,7 +157,8 @@ def test_configurations_survive_json(case: Case) -> None:
 def test_explicit_options_go_before_those_of_a_preset(name: str) -> None:
     architecture = get_architecture(name)
     for preset in list_presets(name):
-        assert architecture.config(preset, width=12).width == 12
+        for option, value in width(name, 12).items():
+            assert architecture.options(preset, **{option: value})[option] == value
         assert architecture.options(preset) == json.loads(json.dumps(asdict(architecture.config(preset))))
         assert architecture.contract(preset).alignment >= 1
 
@@ -165,7 +166,7 @@ def test_explicit_options_go_before_those_of_a_preset(name: str) -> None:
 @pytest.mark.parametrize("name", list_architectures())
 def test_unknown_options_and_presets_suggest_the_nearest(name: str) -> None:
     first = list_presets(name)[0]
-    with pytest.raises(ArchitectureError, match="has no option 'widht'; did you mean 'width'"):
+    with pytest.raises(ArchitectureError, match=r"has no option 'widht'; did you mean 'widths?'"):
         build(name, widht=3)
     with pytest.raises(ArchitectureError, match=f"has no preset '{first}x'; did you mean '{first}'"):
         build(name, f"{first}x")
@@ -174,10 +175,15 @@ def test_unknown_options_and_presets_suggest_the_nearest(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", list_architectures())
-@pytest.mark.parametrize("width", [0, -1, 10**9, 8.0, True, "8", None, [8]])
-def test_impossible_widths_are_refused(name: str, width: Any) -> None:
-    with pytest.raises(ArchitectureError, match="width must be an integer from 1"):
-        build(name, width=width)
+@pytest.mark.parametrize("value", [0, -1, 10**9, 8.0, True, "8", None, [8]])
+def test_impossible_widths_are_refused(name: str, value: Any) -> None:
+    with pytest.raises(ArchitectureError, match=r"width(s\[0\])? must be an integer from 1"):
+        build(name, **width(name, value))
+
+
+def width(name: str, value: Any) -> dict[str, Any]:
+    """The option that makes an architecture so wide at full resolution."""
+    return {"widths": [value, 8]} if name == "drunet" else {"width": value}
 
 
 def test_unknown_names_suggest_the_nearest() -> None:
