@@ -16,3 +16,8 @@ class PublishConfig(Section):
     """SPDX expression for the trained weights."""
     license_note: str = ""
     """One sentence on what the licences mean for a user, such as "non-commercial research only"."""
+    files: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")], str] = Field(
+        default_factory=dict
+    )
+    """Further files of the entry, such as the attributions of its training photographs: name in the entry,
+    and path relative to the work tree."""

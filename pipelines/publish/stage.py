@@ -4,6 +4,7 @@ The DVC out is a receipt, the same for the same entry. What differs from run to 
 entry's provenance, which does not count for its version.
 """
 
+from pathlib import Path
 from typing import Any
 
 from pipelines.errors import DataError
@@ -15,7 +16,7 @@ from pipelines.tracking import Tracker, shown_uri
 from pipelines.trained import load_trained, selection
 from zoo import Entry, Store, publish
 
-RECEIPT = "receipt.json"
+RECEIPT, PREVIEW = "receipt.json", "preview.png"
 
 
 def run(config: PublishConfig, layout: Layout) -> None:
@@ -42,12 +43,23 @@ def run(config: PublishConfig, layout: Layout) -> None:
             "published": provenance(layout.root)["time"],
         },
         **selection(record),
-        files={"preview.png": layout.evaluate / "sliders.png"},
+        files=_files(config, layout),
         store=Store(layout.store),
     )
     _track(entry, layout, record["steps"], str(origin.get("mlflow_run_id", "")))
     write_json_atomic(layout.publish / RECEIPT, _receipt(entry))
     print(_summary(entry, layout))
+
+
+def _files(config: PublishConfig, layout: Layout) -> dict[str, bytes | Path]:
+    files: dict[str, bytes | Path] = {PREVIEW: layout.evaluate / "sliders.png"}
+    for name, place in config.files.items():
+        path = layout.root / place
+        if name in files or not path.is_file():
+            reason = "the picture of the sliders has that name" if name in files else "found no such file"
+            raise DataError(f"publish.files: expected a file for {name!r} at {path}, {reason}")
+        files[name] = path
+    return files
 
 
 def _metrics(layout: Layout, record: dict[str, Any]) -> dict[str, Any]:

@@ -94,3 +94,13 @@ def test_what_is_missing_is_named(finished: Layout, missing: str) -> None:
     path.unlink()
     with pytest.raises(DataError, match="dvc repro"):
         run(PublishConfig(), finished)
+
+
+def test_further_files_are_part_of_the_entry(finished: Layout) -> None:
+    (finished.root / "authors.csv").write_text("photograph,author\n")
+    run(PublishConfig(files={"attributions.csv": "authors.csv"}), finished)
+    entry = zoo.Store(finished.store).open("denoise-deblur")
+    assert entry.contents()["attributions.csv"] == b"photograph,author\n"
+    for name, place in (("attributions.csv", "none.csv"), ("preview.png", "authors.csv")):
+        with pytest.raises(DataError, match=r"publish\.files"):
+            run(PublishConfig(files={name: place}), finished)
