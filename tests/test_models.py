@@ -1,0 +1,29 @@
+"""The zoo's own models: the stages of models/dvc.yaml and the options of each entry."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipelines.doctor.options import read_options
+from pipelines.paths import Layout
+
+MODELS = Path(__file__).parents[1] / "models"
+STAGES = yaml.safe_load((MODELS / "dvc.yaml").read_text())["stages"]
+ENTRIES = STAGES["train"]["foreach"]
+
+
+def test_every_stage_makes_every_entry() -> None:
+    assert all(stage["foreach"] == ENTRIES for stage in STAGES.values())
+    assert sorted(ENTRIES) == sorted(path.parent.name for path in MODELS.glob("*/params.yaml"))
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_the_options_of_an_entry_are_sound(entry: str) -> None:
+    options, findings = read_options(Layout.at(MODELS / entry))
+    assert [finding for finding in findings if finding.level != "ok"] == []
+    assert options.train is not None
+    assert options.publish is not None
+    assert options.publish.name == entry
+    for place in options.publish.files.values():
+        assert (MODELS / entry / place).is_file()
