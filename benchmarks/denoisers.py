@@ -49,31 +49,41 @@ class FFDNet(nn.Module):
         self.c = nn.ModuleList(nn.Conv2d(shape[1], shape[0], 3, padding=1) for shape in shapes)
         self.load_state_dict(dict(tensors))
 
-    def forward(self, noisy: Tensor, sigma: Tensor) -> Tensor:
-        """Restore (B, 3, H, W); sigma (B, 1, 1, 1) in 1/255."""
-        height, width = noisy.shape[-2:]
-        even = functional.pad(noisy, (0, width % 2, 0, height % 2), mode="replicate")
-        halves = functional.pixel_unshuffle(even, 2)
-        level = (sigma / 255).expand(len(noisy), 1, *halves.shape[-2:])
-        features = torch.cat([halves, level], dim=1)
+    def forward(self, noisy: Tensor, sigma: float) -> Tensor:
+        """Restore (B, 3, H, W); sigma in 1/255."""
+        return join_halves(self.convolve(split_halves(noisy, sigma)), noisy)
+
+    def convolve(self, features: Tensor) -> Tensor:
+        """The convolutions alone, (B, 13, h, w) to (B, 12, h, w)."""
         for index, convolution in enumerate(self.c):
             features = convolution(features if index == 0 else features.relu())
-        restored: Tensor = functional.pixel_shuffle(features, 2)
-        return restored[..., :height, :width]
+        return features
 
 
-class AtLevel(nn.Module):
-    """FFDNet at one noise level: what its exported graph computes."""
+class Body(nn.Module):
+    """The convolutions of FFDNet: what its exported graph computes."""
 
-    def __init__(self, network: FFDNet, sigma: float) -> None:
+    def __init__(self, network: FFDNet) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("sigma", torch.full((1, 1, 1, 1), sigma))
 
-    def forward(self, noisy: Tensor) -> Tensor:
-        """Restore (B, 3, H, W)."""
-        restored: Tensor = self.network(noisy, self.sigma)
-        return restored
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, 13, h, w) to (B, 12, h, w)."""
+        return self.network.convolve(features)
+
+
+def split_halves(noisy: Tensor, sigma: float) -> Tensor:
+    """Four pictures of half the size and a plane of the noise level, (B, 13, h, w)."""
+    height, width = noisy.shape[-2:]
+    even = functional.pad(noisy, (0, width % 2, 0, height % 2), mode="replicate")
+    halves = functional.pixel_unshuffle(even, 2)
+    return functional.pad(halves, (0, 0, 0, 0, 0, 1), value=sigma / 255)
+
+
+def join_halves(features: Tensor, like: Tensor) -> Tensor:
+    """A picture as large as another one of four of half the size."""
+    height, width = like.shape[-2:]
+    return functional.pixel_shuffle(features, 2)[..., :height, :width]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -159,26 +169,28 @@ def by_ffdnet(network: FFDNet) -> Denoiser:
 
     @torch.inference_mode()
     def denoise(noisy: Tensor, sigma: float) -> Tensor:
-        restored: Tensor = network(noisy, torch.full((1, 1, 1, 1), sigma))
+        restored: Tensor = network(noisy, sigma)
         return restored.clamp(0, 1)
 
     return denoise
 
 
 def by_session(network: FFDNet) -> Denoiser:
-    """FFDNet in onnxruntime, at the middle noise level; for its speed."""
+    """FFDNet in onnxruntime."""
     import onnxruntime  # type: ignore[import-untyped]
 
     from tunable_models.export import to_onnx
 
-    model = to_onnx(AtLevel(network, SIGMAS[1])).model_proto.SerializeToString()
+    model = to_onnx(Body(network), channels=len(split_halves(torch.zeros(1, 3, 2, 2), 0.0)[0])).model_proto
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
 
     def denoise(noisy: Tensor, sigma: float) -> Tensor:
-        [restored] = session.run(None, {"image": noisy.numpy()})
-        return torch.from_numpy(restored).clamp(0, 1)
+        [features] = session.run(None, {"image": split_halves(noisy, sigma).numpy()})
+        return join_halves(torch.from_numpy(features), noisy).clamp(0, 1)
 
     return denoise
 

@@ -1,0 +1,85 @@
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from PIL import Image
+from torch import Tensor
+
+import zoo
+from benchmarks.denoisers import FFDNet, add_noise, by_ffdnet, by_session, main, score
+from pipelines.tasks import NoiseLevel, NoiseLevelConfig
+from tunable_models import build, make_tunable
+
+
+def ffdnet_tensors() -> dict[str, Tensor]:
+    """Three convolutions; the published network has twelve."""
+    torch.manual_seed(0)
+    sides = [(13, 4), (4, 4), (4, 12)]
+    shapes = {f"c.{index}": side for index, side in enumerate(sides)}
+    weights = {f"{name}.weight": torch.randn(out, into, 3, 3) / 6 for name, (into, out) in shapes.items()}
+    return weights | {f"{name}.bias": torch.zeros(out) for name, (_, out) in shapes.items()}
+
+
+def test_ffdnet_restores_pictures_of_odd_sides_and_knows_the_noise() -> None:
+    network = FFDNet(ffdnet_tensors())
+    picture = torch.rand(1, 3, 9, 7)
+    weak, strong = (network(picture, sigma) for sigma in (5.0, 50.0))
+    assert weak.shape == picture.shape
+    assert not torch.allclose(weak, strong)
+
+
+def test_noise_is_that_of_the_protocol() -> None:
+    clean = torch.full((1, 3, 200, 200), 0.5)
+    noise = add_noise(clean, 25.0) - clean
+    assert noise.std().item() * 255 == pytest.approx(25, rel=0.01)
+    assert noise[0, 2, 0, 0].item() * 255 == pytest.approx(25 * 0.97873798, rel=1e-4)  # third of seed 0
+    assert torch.equal(add_noise(clean, 25.0), add_noise(clean, 25.0))
+
+
+def test_scores_are_means_over_pictures() -> None:
+    photos = [torch.rand(1, 3, 16, 16), torch.rand(1, 3, 12, 20)]
+    level = iter([*photos, *photos, *photos])
+    scores = score(lambda noisy, sigma: next(level) + sigma / 255, photos)
+    assert [at["sigma"] for at in scores] == [15, 25, 50]
+    for at in scores:
+        assert at["psnr"] == pytest.approx(-20 * math.log10(at["sigma"] / 255), abs=1e-3)
+
+
+@pytest.mark.slow
+def test_ffdnet_is_the_same_in_both_runtimes() -> None:
+    network, picture = FFDNet(ffdnet_tensors()), torch.rand(1, 3, 21, 18)
+    torch.testing.assert_close(by_session(network)(picture, 15.0), by_ffdnet(network)(picture, 15.0))
+
+
+@pytest.mark.slow
+def test_an_entry_is_measured_beside_ffdnet(tmp_path: Path) -> None:
+    config = {"width": 4, "blocks": 1}
+    zoo.publish(
+        make_tunable(build("edsr", **config), NoiseLevel(NoiseLevelConfig()).space),
+        name="tiny",
+        task="noise-level",
+        architecture="edsr",
+        config=config,
+        license={"weights": "CC0-1.0", "data": "CC0-1.0"},
+        store=zoo.Store(tmp_path / "store"),
+    )
+    (tmp_path / "photos").mkdir()
+    random = np.random.default_rng(0)
+    for index in range(2):
+        pixels = random.integers(0, 256, (20, 24, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "photos" / f"{index}.png")
+    safetensors.torch.save_file(ffdnet_tensors(), tmp_path / "ffdnet.safetensors")
+    [version] = zoo.Store(tmp_path / "store").versions("tiny")
+    entry = tmp_path / "store" / "tiny" / version
+    arguments = [str(entry), "--ffdnet", str(tmp_path / "ffdnet.safetensors"), "--turns", "1"]
+    main([*arguments, "--photos", f"two={tmp_path / 'photos'}", "--threads", "1", "--out", str(tmp_path)])
+    report = json.loads((tmp_path / "denoisers.json").read_text())
+    assert list(report["scores"]) == [f"tiny@{version[:8]}", "FFDNet"]
+    # An untrained EDSR adds little to its input, so what is left is the noise.
+    assert report["scores"]["FFDNet"]["two"][0]["psnr"] < 40
+    assert set(report["seconds_per_megapixel"]) == {*report["scores"], "FFDNet, torch", "FFDNet, onnxruntime"}
+    assert "| FFDNet |" in (tmp_path / "denoisers.md").read_text()
