@@ -2,6 +2,8 @@
 
 import signal
 from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
@@ -117,13 +119,22 @@ class Batches:
     def from_step(self, step: int) -> Generator[list[Batch]]:
         """The portions of this step, then of the next ones, without end; close it when it is not needed.
 
+        While a step is computed, a thread makes the portions of the next one.
+
         Raises:
             DataError: photographs cannot be read any more.
             LoaderError: a loader process died or hangs.
         """
         cuts = self._cuts.from_step(step, self._config.compute.loaders, pin=self._device.type == "cuda")
-        while True:
-            yield [self._degraded(next(cuts)) for _ in range(self._config.compute.accumulate)]
+        with closing(cuts), ThreadPoolExecutor(1, "batches") as beside:
+            ahead = beside.submit(self._portions, cuts)
+            while True:
+                portions = ahead.result()
+                ahead = beside.submit(self._portions, cuts)
+                yield portions
+
+    def _portions(self, cuts: Iterator[_Cut]) -> list[Batch]:
+        return [self._degraded(next(cuts)) for _ in range(self._config.compute.accumulate)]
 
     def _degraded(self, cut: _Cut) -> Batch:
         patches = cut.patches.to(self._device, non_blocking=True)
@@ -161,7 +172,7 @@ class _Cuts(Dataset[_Cut]):
         groups = range(indices.start // self._group, indices.stop // self._group)
         return self._sampler(self._seed, step, groups).repeat_interleave(self._group, 0)
 
-    def from_step(self, step: int, loaders: int, *, pin: bool) -> Iterator[_Cut]:
+    def from_step(self, step: int, loaders: int, *, pin: bool) -> Generator[_Cut]:
         """From the first portion of a step on, by that many processes beside this one."""
         numbers = count(step * len(self._portions))
         if not loaders:
@@ -188,7 +199,7 @@ def _prepare_loader(_: int) -> None:
     signal.signal(signal.SIGTERM, lambda *_: signal.alarm(GRACE_S))
 
 
-def _told(loader: Any) -> Iterator[_Cut]:
+def _told(loader: Any) -> Generator[_Cut]:
     """The loader's cuts, and its faults as ours."""
     cuts = iter(loader)
     try:
