@@ -3,23 +3,27 @@
 ``export_program`` gives what ``torch.export`` gives, ``to_onnx`` an ONNX model of it; both take pictures of
 any batch and size afterwards. A file that spandrel and its tools load needs no graph: it is the
 ``state_dict`` of :func:`tunable_models.fold`.
+
+torch's exporters are imported by the call that needs them: they take longer than the rest of this package.
 """
 
 import copy
 import re
 from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.export import Dim, ExportedProgram
 from torch.nn import functional
-from torch.onnx import ONNXProgram
 
 from tunable_models.errors import ConversionError
 from tunable_models.folding import fold
 from tunable_models.network import TunableNetwork
+
+if TYPE_CHECKING:
+    from torch.export import ExportedProgram
+    from torch.onnx import ONNXProgram
 
 IMAGE, OMEGA, OUTPUT = "image", "omega", "output"
 """Names of the graph's inputs and of its output."""
@@ -36,7 +40,7 @@ def export_program(
     *,
     channels: int = 3,
     size_px: tuple[int, int] | None = None,
-) -> ExportedProgram:
+) -> "ExportedProgram":
     """The graph of a network that takes pictures (B, C, H, W), for any B, H and W.
 
     With an omega the network is folded there, and ``image`` is the graph's one input. Without one, a
@@ -61,11 +65,13 @@ def export_program(
         >>> torch.allclose(program.module()(image), net.at(denoise=0.5)(image), atol=1e-6)
         True
     """
+    from torch.export import Dim, export
+
     graph = _graph(network, omega)
     example = _example(graph, channels, size_px)
     shapes = {IMAGE: dict.fromkeys(SIZES, Dim.DYNAMIC), OMEGA: None}
     try:
-        program = torch.export.export(
+        program = export(
             graph, tuple(example.values()), dynamic_shapes={name: shapes[name] for name in example}
         )
         _check_elsewhere(program, graph, example)
@@ -83,7 +89,8 @@ def to_onnx(
     *,
     channels: int = 3,
     size_px: tuple[int, int] | None = None,
-) -> ONNXProgram:
+    optimize: bool = True,
+) -> "ONNXProgram":
     """The ONNX model of a network; ``.save(path)`` writes it, ``.model_proto`` holds it.
 
     Inputs are ``image`` (batch, C, height, width) and, for a tunable network without an omega, ``omega``
@@ -94,6 +101,8 @@ def to_onnx(
         omega: (P,), or native values by name; for a tunable network only.
         channels: C.
         size_px: height and width of the example that is traced; by default one that suits the network.
+        optimize: whether what depends on weights alone is computed beforehand. Without it every parameter
+            and buffer is an initializer under its own name behind ``network.``, to be replaced.
 
     Raises:
         ConversionError: as :func:`export_program`; or the extra ``export`` is not installed.
@@ -107,8 +116,10 @@ def to_onnx(
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         raise ConversionError(f"ONNX needs {', '.join(missing)}: pip install 'tunable-zoo[export]'")
+    from torch.onnx import export
+
     program = export_program(network, omega, channels=channels, size_px=size_px)
-    onnx = torch.onnx.export(program, output_names=[OUTPUT], verbose=False)
+    onnx = export(program, output_names=[OUTPUT], verbose=False, optimize=optimize)
     assert onnx is not None  # that is what the exporter without a program returns
     _name_sizes(onnx, program)
     return onnx
@@ -152,7 +163,7 @@ def _example(graph: _Graph, channels: int, size_px: tuple[int, int] | None) -> d
     return example
 
 
-def _check_elsewhere(program: ExportedProgram, graph: _Graph, example: dict[str, Tensor]) -> None:
+def _check_elsewhere(program: "ExportedProgram", graph: _Graph, example: dict[str, Tensor]) -> None:
     """At another size: a relation between the sizes is guarded in the graph, not refused by the exporter."""
     image = functional.pad(example[IMAGE], (0, 3, 0, 1))
     inputs = (image, *(value for name, value in example.items() if name != IMAGE))
@@ -160,7 +171,7 @@ def _check_elsewhere(program: ExportedProgram, graph: _Graph, example: dict[str,
         torch.testing.assert_close(program.module()(*inputs), graph(*inputs), rtol=1e-3, atol=1e-4)
 
 
-def _name_sizes(onnx: ONNXProgram, program: ExportedProgram) -> None:
+def _name_sizes(onnx: "ONNXProgram", program: "ExportedProgram") -> None:
     """Say ``height`` instead of the exporter's ``s53``, in every shape of the model."""
     image = next(node.meta["val"] for node in program.graph.nodes if node.name == IMAGE)
     names = {str(image.shape[place]): name for place, name in SIZES.items()}

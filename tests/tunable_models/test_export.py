@@ -9,7 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from networks import perturb
-from tunable_models import ControlSpace, ConversionError, OmegaError, TunableNetwork, build, make_tunable
+from tunable_models import (
+    ControlSpace,
+    ConversionError,
+    OmegaError,
+    TunableNetwork,
+    build,
+    fold,
+    make_tunable,
+)
 from tunable_models.export import IMAGE, OMEGA, OUTPUT, export_program, to_onnx
 
 # The smallest with every operator: a block of NAFNet between its ways down and up, one of SwinIR that shifts.
@@ -55,6 +63,16 @@ def test_onnx_at_one_setting(name: str) -> None:
         torch.testing.assert_close(
             run_onnx(program, image=image), expected(net, image, SETTING), rtol=1e-4, atol=1e-5
         )
+
+
+@pytest.mark.slow
+def test_without_optimisation_every_tensor_is_there_to_be_replaced() -> None:
+    net = network("swinir")  # whose matrices are transposed and biases gathered, if one lets it
+    plain = fold(net, SETTING)
+    tensors = [*plain.named_parameters(), *plain.named_buffers()]
+    graph = to_onnx(net, SETTING, optimize=False).model_proto.graph
+    found = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    assert found == {f"network.{name}": tuple(tensor.shape) for name, tensor in tensors}
 
 
 @cache
