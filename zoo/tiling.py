@@ -1,7 +1,8 @@
 """Images of any size through a network that has wishes: padding to a multiple, and exact tiles.
 
 Tiles overlap by the network's radius and only their middles are kept, so the result is that of the
-whole image: nothing is blended, no seam can show.
+whole image: nothing is blended, no seam can show. All tiles of an image have one size, to the multiple: at
+the borders they reach further into the image instead, so that what computes them can use its memory again.
 
 Shapes: B images, (H, W) input size, s the network's scale.
 """
@@ -9,6 +10,7 @@ Shapes: B images, (H, W) input size, s the network's scale.
 from collections.abc import Callable, Iterator
 from itertools import product
 from math import lcm
+from typing import NamedTuple
 
 from torch import Tensor
 from torch.nn import functional
@@ -47,7 +49,7 @@ def run_tiled(
         network: an output pixel depends on input pixels at most ``radius_px`` away, and shifting the
             input by ``alignment`` shifts the output.
         batch: (B, 3, H, W), H and W multiples of ``multiple``.
-        tile_px: side of the part of a tile that is kept; rounded up to what both multiples ask for.
+        tile_px: side of the part of an inner tile that is kept; rounded up to what both multiples ask for.
         radius_px: in input pixels.
         multiple: sides of tiles are multiples of it.
         alignment: tiles begin at multiples of it.
@@ -60,18 +62,45 @@ def run_tiled(
     grid = lcm(multiple, alignment)
     step, halo = _round_up(tile_px, grid), _round_up(radius_px, grid)
     output = batch.new_empty(*batch.shape[:2], scale * height, scale * width)
-    for (top, bottom), (left, right) in product(_spans(height, step), _spans(width, step)):
-        y, x = max(top - halo, 0), max(left - halo, 0)
-        result = network(batch[..., y : bottom + halo, x : right + halo])
-        output[..., scale * top : scale * bottom, scale * left : scale * right] = result[
-            ..., scale * (top - y) : scale * (bottom - y), scale * (left - x) : scale * (right - x)
-        ]
+    for rows, columns in product(_spans(height, step, halo, grid), _spans(width, step, halo, grid)):
+        result = network(batch[..., rows.seen, columns.seen])
+        output[..., rows.kept(scale), columns.kept(scale)] = result[..., rows.own(scale), columns.own(scale)]
     return output
 
 
-def _spans(length: int, step: int) -> Iterator[tuple[int, int]]:
-    for start in range(0, length, step):
-        yield start, min(start + step, length)
+class _Span(NamedTuple):
+    """One tile along one axis, in input pixels."""
+
+    start: int
+    stop: int
+    top: int
+    bottom: int
+
+    @property
+    def seen(self) -> slice:
+        """What the network sees."""
+        return slice(self.start, self.stop)
+
+    def kept(self, scale: int) -> slice:
+        """What is kept, in the whole output."""
+        return slice(scale * self.top, scale * self.bottom)
+
+    def own(self, scale: int) -> slice:
+        """The same in the tile's output."""
+        return slice(scale * (self.top - self.start), scale * (self.bottom - self.start))
+
+
+def _spans(length: int, step: int, halo: int, grid: int) -> Iterator[_Span]:
+    """Tiles of one size that begin on the grid; only the last, which ends with the axis, may be shorter."""
+    size = step + 2 * halo
+    last = max(0, _round_up(length - size, grid))
+    kept = 0
+    for start in range(0, last + step, step):
+        if start >= last:
+            yield _Span(last, length, kept, length)
+            return
+        yield _Span(start, start + size, kept, start + size - halo)
+        kept = start + size - halo
 
 
 def _round_up(value: int, multiple: int) -> int:

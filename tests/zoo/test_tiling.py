@@ -56,9 +56,28 @@ def test_tiles_begin_where_both_multiples_ask(height: int, width: int, tile: int
 
 def test_a_tile_off_the_grid_shows() -> None:
     network = Strided().requires_grad_(False)
-    batch = torch.rand(1, 3, 16, 16)
-    tiled = run_tiled(network, batch, tile_px=5, radius_px=3)
-    assert tiled.shape != network(batch).shape or (tiled - network(batch)).abs().max() > 1e-6
+    with pytest.raises(RuntimeError, match="must match"):
+        run_tiled(network, torch.rand(1, 3, 16, 16), tile_px=5, radius_px=3)
+
+
+@settings(max_examples=50)
+@given(
+    height=st.integers(1, 90),
+    width=st.integers(1, 90),
+    tile=st.integers(1, 20),
+    radius=st.integers(0, 9),
+    grid=st.sampled_from([1, 2, 8]),
+)
+def test_tiles_of_an_image_have_one_size(height: int, width: int, tile: int, radius: int, grid: int) -> None:
+    seen: set[tuple[int, int]] = set()
+
+    def network(batch: Tensor) -> Tensor:
+        seen.add((-(-batch.shape[2] // grid), -(-batch.shape[3] // grid)))
+        return batch
+
+    batch = torch.rand(1, 3, height, width)
+    assert torch.equal(run_tiled(network, batch, tile_px=tile, radius_px=radius, alignment=grid), batch)
+    assert len(seen) == 1
 
 
 def test_a_radius_that_is_too_small_shows(enlarging: nn.Module) -> None:
