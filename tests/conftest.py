@@ -1,7 +1,12 @@
-"""What holds for every test: the same environment everywhere, no haste, tiers, a second try."""
+"""What holds for every test: the same environment everywhere, no haste, tiers, a second try.
+
+Graphs of networks are kept in a folder of the run, never in the user's. And ``auto`` means torch: most tests
+load entries of their own, and each would wait seconds for a graph. Those of the engine say otherwise.
+"""
 
 import gc
 import os
+import shutil
 import signal
 import tempfile
 
@@ -20,8 +25,16 @@ def pytest_configure(config: pytest.Config) -> None:
     # A shell without job control starts what runs in the background deaf to Ctrl-C.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if not hasattr(config, "workerinput"):  # processes of xdist have their parent's
+        _clear_environment()
+        folder = os.environ["TUNABLE_ZOO_CACHE"] = tempfile.mkdtemp(prefix="graphs-")
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+def _clear_environment() -> None:
     for name in [name for name in os.environ if name.startswith("TUNABLE_")]:
         del os.environ[name]
+    os.environ["TUNABLE_ZOO_ENGINE"] = "torch"
     # Servers of tests are on this machine, which no proxy reaches.
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"
     # Temporary folders are in no repository, even if TMPDIR is.

@@ -13,6 +13,7 @@ Example:
 from zoo.catalog import Report, default_stores, list_models, resolve, verify
 from zoo.entry import Entry
 from zoo.errors import (
+    EngineError,
     EntryExistsError,
     EntryNotFoundError,
     ImageError,
@@ -28,6 +29,7 @@ from zoo.publishing import promote, publish
 from zoo.storage import Store
 
 __all__ = [
+    "EngineError",
     "Entry",
     "EntryExistsError",
     "EntryNotFoundError",

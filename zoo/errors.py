@@ -5,6 +5,7 @@ ZooError
 ├── EntryExistsError (FileExistsError)   the version is published already, with other content
 ├── ManifestError (ValueError)           a manifest or alias file that cannot be used, or may not be written
 ├── IntegrityError (ValueError)          files on disk are not what the manifest says, or do not fit it
+├── EngineError (RuntimeError)           the engine that was asked for is missing, or cannot run the network
 └── ImageError (ValueError)              a picture that cannot be read, or is not one of the accepted kinds
     └── ImageTooLargeError           it has more pixels than allowed
 
@@ -73,6 +74,18 @@ class IntegrityError(ZooError, ValueError):
         ... except IntegrityError as error:
         ...     print("refused:", error)
         refused: ...model.safetensors: expected ... bytes, got 9
+    """
+
+
+class EngineError(ZooError, RuntimeError):
+    """An engine that is not installed, or cannot run this network, device or picture.
+
+    Example:
+        >>> try:
+        ...     load("tiny", stores=[store], engine="onnx", device="cuda")
+        ... except EngineError as error:
+        ...     print(error)
+        the onnx engine computes on the CPU, got device cuda; say engine='torch'
     """
 
 

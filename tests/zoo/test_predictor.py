@@ -12,10 +12,11 @@ from PIL import Image
 
 import zoo
 from tunable_models import Control, ControlSpace, OmegaError, TunableNetwork, View
+from zoo.engine.choice import CACHED_VIEWS
 from zoo.entry import Entry
 from zoo.errors import ImageError, ImageTooLargeError, IntegrityError, ManifestError
 from zoo.manifest import WEIGHTS, content_version
-from zoo.predictor import CACHED_VIEWS, UNTILED_MAX_PIXELS, Predictor
+from zoo.predictor import UNTILED_MAX_PIXELS, Predictor
 
 
 def expected(predictor: Predictor, x: torch.Tensor, **settings: float) -> torch.Tensor:

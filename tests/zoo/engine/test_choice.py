@@ -1,0 +1,111 @@
+"""Which engine is chosen, and what is said where it is another than hoped for."""
+
+import logging
+from collections.abc import Callable
+
+import pytest
+import torch
+
+import zoo
+from tunable_models import TunableNetwork
+from zoo.engine import choice
+from zoo.engine.choice import TorchEngine, make_engine
+from zoo.errors import EngineError
+from zoo.manifest import Manifest
+from zoo.weights import rebuild
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _untold() -> None:
+    choice._tell_once.cache_clear()
+
+
+def test_torch_by_name(published: zoo.Entry) -> None:
+    assert zoo.load(published.folder, engine="torch").engine == "torch"
+
+
+def test_auto_is_torch_off_the_cpu(published: zoo.Entry) -> None:
+    network = rebuild(published.manifest, published.contents()["model.safetensors"])
+    assert make_engine("auto", network, published.manifest, torch.device("meta")).name == "torch"
+
+
+def test_onnx_off_the_cpu_is_refused(published: zoo.Entry) -> None:
+    with pytest.raises(EngineError, match=r"computes on the CPU, got device cuda; say engine='torch'"):
+        zoo.load(published.folder, engine="onnx", device="cuda")
+
+
+@pytest.mark.parametrize("module", ["onnxruntime", "onnx", "onnxscript"])
+def test_what_is_missing_is_said_once(
+    published: zoo.Entry, without: Callable[[str], None], caplog: pytest.LogCaptureFixture, module: str
+) -> None:
+    without(module)
+    assert [zoo.load(published.folder).engine for _ in range(2)] == ["torch", "torch"]
+    [warning] = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert f"needs {module}: pip install 'tunable-zoo[fast]'" in warning.getMessage()
+    with pytest.raises(EngineError, match=rf"needs {module}: pip install 'tunable-zoo\[fast\]'"):
+        zoo.load(published.folder, engine="onnx")
+
+
+@pytest.mark.parametrize("name", ["tensorrt", "", "ONNX"])
+def test_another_name_is_refused(published: zoo.Entry, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    with pytest.raises(EngineError, match=f"expected engine auto, onnx or torch, got {name!r}"):
+        zoo.load(published.folder, engine=name)  # type: ignore[arg-type]
+    monkeypatch.setenv("TUNABLE_ZOO_ENGINE", name)
+    with pytest.raises(EngineError, match=f"expected TUNABLE_ZOO_ENGINE=auto, onnx or torch, got {name!r}"):
+        zoo.load(published.folder)
+
+
+def test_the_environment_says_what_auto_means(
+    published: zoo.Entry, without: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without("onnx")
+    monkeypatch.setenv("TUNABLE_ZOO_ENGINE", "onnx")
+    with pytest.raises(EngineError, match="needs onnx"):
+        zoo.load(published.folder)
+    assert zoo.load(published.folder, engine="torch").engine == "torch"
+
+
+def test_an_export_that_fails_falls_back_with_a_sentence(
+    published: zoo.Entry, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise NotImplementedError("no translation of aten::odd\nand a page more")
+
+    monkeypatch.setattr("zoo.engine.graph.to_onnx", fail)
+    model = zoo.load(published.folder)
+    assert model.engine == "torch"
+    assert model(torch.rand(3, 9, 7)).shape == (3, 9, 7)
+    assert "runs on torch" in caplog.text
+    assert "it cannot be exported: no translation of aten::odd\n" in caplog.text
+    with pytest.raises(EngineError, match=r"tiny@\w+ cannot run on onnx: it cannot be exported"):
+        zoo.load(published.folder, engine="onnx")
+
+
+def test_torch_computes_in_channels_last_and_gives_plain_tensors(
+    network: TunableNetwork, manifest: Manifest
+) -> None:
+    own = rebuild(manifest, network_bytes(network))
+    engine = TorchEngine(own, CPU)
+    kernel = own.network.get_submodule("body.0.body.0")._parameters["weight"]
+    assert kernel is not None
+    assert kernel.is_contiguous(memory_format=torch.channels_last)
+    image = torch.rand(2, 3, 12, 9)
+    output = engine.at((0.2, 0.7))(image)
+    assert output.is_contiguous()
+    with torch.no_grad():
+        wanted = network.at(torch.tensor([0.2, 0.7]))(image)
+    torch.testing.assert_close(output, wanted, rtol=0, atol=1e-6)
+
+
+def network_bytes(network: TunableNetwork) -> bytes:
+    from zoo.weights import encode
+
+    return encode(network)
+
+
+def test_the_log_says_what_runs(published: zoo.Entry, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "zoo"):
+        zoo.load(published.folder, engine="torch")
+    assert f"tiny@{published.version} runs on torch, device cpu" in caplog.text

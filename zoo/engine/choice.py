@@ -1,0 +1,122 @@
+"""Which engine computes a network, and torch as one of them."""
+
+import logging
+import os
+from functools import cache, lru_cache
+from importlib.util import find_spec
+from typing import Literal, Protocol, get_args
+
+import torch
+from torch import Tensor
+
+from tunable_models import TunableNetwork, View
+from zoo.errors import EngineError
+from zoo.manifest import Manifest
+from zoo.tiling import Network
+
+EngineName = Literal["auto", "onnx", "torch"]
+Omega = tuple[float, ...]
+
+ENGINE_VARIABLE = "TUNABLE_ZOO_ENGINE"
+NEEDED = ("onnxruntime", "onnx", "onnxscript")
+"""Modules that the extra ``fast`` brings: one runs the graph, the others make it."""
+
+CACHED_VIEWS = 8
+"""Mixed kernels are kept for this many settings: a slider at rest costs no mixing."""
+
+_log = logging.getLogger(__name__)
+
+
+class Engine(Protocol):
+    """What computes a network; threads may share it."""
+
+    @property
+    def name(self) -> Literal["onnx", "torch"]:
+        """What computes."""
+
+    def at(self, omega: Omega) -> Network:
+        """The network at one setting, each value in [0, 1]; the last ones are kept."""
+
+
+class TorchEngine:
+    """Any device and any network: kernels in channels_last, which torch's convolutions are faster with.
+
+    Args:
+        network: it is moved to the device, and its kernels into that layout, in place.
+        device: where to compute.
+    """
+
+    name: Literal["torch"] = "torch"
+
+    def __init__(self, network: TunableNetwork, device: torch.device) -> None:
+        self._network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._view = lru_cache(CACHED_VIEWS)(self._mix)
+
+    def at(self, omega: Omega) -> Network:
+        """The network at one setting, (B, 3, H, W) to (B, 3, s*H, s*W)."""
+        view = self._view(omega)
+
+        def run(batch: Tensor) -> Tensor:
+            output: Tensor = view(batch.to(memory_format=torch.channels_last))
+            return output.contiguous()
+
+        return run
+
+    def _mix(self, omega: Omega) -> View:
+        network: TunableNetwork = self._network
+        return network.at(torch.tensor(omega, device=network.device))
+
+
+def make_engine(
+    asked: EngineName, network: TunableNetwork, manifest: Manifest, device: torch.device
+) -> Engine:
+    """The engine for a network on a device.
+
+    ``auto`` is ONNX Runtime on the CPU where it is installed, torch everywhere else, and what the variable
+    ``TUNABLE_ZOO_ENGINE`` says where that is set.
+
+    Args:
+        asked: ``auto``, ``onnx`` or ``torch``.
+        network: frozen, in evaluation mode, on any device.
+        manifest: of its entry.
+        device: where it is to compute.
+
+    Raises:
+        EngineError: another name; or ``onnx`` was asked for by name and is not installed, or cannot run this
+            network or device. ``auto`` logs why it is torch instead.
+    """
+    chosen = _settled(asked)
+    if chosen == "torch" or (chosen == "auto" and device.type != "cpu"):
+        return TorchEngine(network, device)
+    label = f"{manifest.name}@{manifest.version}"
+    if device.type != "cpu":
+        raise EngineError(f"the onnx engine computes on the CPU, got device {device}; say engine='torch'")
+    if missing := [module for module in NEEDED if find_spec(module) is None]:
+        sentence = f"the onnx engine needs {', '.join(missing)}: pip install 'tunable-zoo[fast]'"
+        if chosen == "onnx":
+            raise EngineError(sentence)
+        _tell_once(f"torch computes, several times slower than it could be: {sentence}")
+        return TorchEngine(network, device)
+    try:
+        from zoo.engine.on_onnx import OnnxEngine
+
+        return OnnxEngine(network.to(device), manifest)
+    except (EngineError, ImportError) as error:
+        if chosen == "onnx":
+            raise EngineError(f"{label} cannot run on onnx: {error}; engine='torch' can") from error
+        _log.warning("%s runs on torch, several times slower than on onnx: %s", label, error)
+        return TorchEngine(network, device)
+
+
+def _settled(asked: str) -> str:
+    """What was asked for, or what the environment says where nothing was."""
+    chosen = os.environ.get(ENGINE_VARIABLE, asked) if asked == "auto" else asked
+    if chosen not in get_args(EngineName):
+        source = f"{ENGINE_VARIABLE}=" if chosen != asked else "engine "
+        raise EngineError(f"expected {source}auto, onnx or torch, got {chosen!r}")
+    return chosen
+
+
+@cache
+def _tell_once(sentence: str) -> None:
+    _log.warning("%s", sentence)
