@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 from pipelines.cli.stores import stores
+from pipelines.cli.tables import told
 from pipelines.errors import ConfigError, DataError
 from pipelines.serve.sliders import parse_value
 
@@ -50,6 +51,9 @@ def apply(
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A slider; may be given again.")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps ...")] = "cpu",
+    engine: Annotated[
+        str, typer.Option(help="onnx, torch, or auto: onnx on the CPU where it is installed.")
+    ] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Replace OUTPUT if it exists.")] = False,
 ) -> None:
     """Restore a picture.
@@ -62,13 +66,15 @@ def apply(
     from pipelines.records import write_atomic
     from zoo import load
 
-    model = load(ref, stores=stores(), device=device)
+    with told("zoo.engine"):
+        model = load(ref, stores=stores(), device=device, engine=engine)  # type: ignore[arg-type]
     result = model(source, values)
     write_atomic(target, encode(result, target.suffix))
     used = ", ".join(
         f"{name}={value:.4g}" for name, value in model.space.values(model.space.omega(values)).items()
     )
-    typer.echo(f"{target}  {result.width}x{result.height}  {model.name}@{model.version}  {used}")
+    size = f"{result.width}x{result.height}"
+    typer.echo(f"{target}  {size}  {model.name}@{model.version}  {used}  engine {model.engine}")
 
 
 def check_target(source: Path, target: Path, *, force: bool) -> None:

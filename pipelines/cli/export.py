@@ -52,7 +52,7 @@ def export(
     from pipelines.records import write_atomic
     from zoo import load
 
-    model = load(ref, stores=stores())
+    model = load(ref, stores=stores(), engine="torch")
     data = _onnx(model, values) if suffix == ONNX else _checkpoint(model, values)
     write_atomic(target, data)
     where = _setting(model, values) if values or suffix == SPANDREL else "omega is an input"

@@ -1,8 +1,10 @@
-"""How commands print: columns for people, JSON for programs."""
+"""How commands print: columns for people, JSON for programs, and what a library logs meanwhile."""
 
 import json
+import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import typer
 
@@ -32,3 +34,24 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def print_json(value: object) -> None:
     """``value`` on stdout as JSON."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+@contextmanager
+def told(logger: str) -> Iterator[None]:
+    """Print what is logged under that name, as a line each on stderr, while the block runs."""
+    source, handler = logging.getLogger(logger), _Lines(logging.INFO)
+    level, propagate = source.level, source.propagate
+    source.addHandler(handler)
+    source.setLevel(logging.INFO)
+    source.propagate = False  # once is enough
+    try:
+        yield
+    finally:
+        source.removeHandler(handler)
+        source.setLevel(level)
+        source.propagate = propagate
+
+
+class _Lines(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        typer.echo(record.getMessage(), err=True)

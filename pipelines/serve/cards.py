@@ -34,6 +34,7 @@ class Card(BaseModel):
 
     On a ``box`` the sliders are independent; on a ``simplex`` they sum to 1, and those left unset share
     what the others leave. Sides of the output are ``scale`` times those of the picture that was sent.
+    ``engine`` is what computes.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Card(BaseModel):
     task: str
     description: str
     scale: int
+    engine: Literal["onnx", "torch"]
     space: Literal["box", "simplex"]
     sliders: list[Slider]
     limits: Limits
@@ -65,6 +67,7 @@ def card(model: Predictor, config: ServeConfig) -> Card:
         task=model.manifest.task,
         description=model.manifest.description,
         scale=model.manifest.input.scale,
+        engine=model.engine,
         space=model.space.kind,
         sliders=[Slider.model_validate(control, from_attributes=True) for control in model.controls],
         limits=Limits(

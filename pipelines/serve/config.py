@@ -1,5 +1,7 @@
 """Options of the endpoint: section ``serve`` of ``params.yaml``."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from pipelines.config import Section
@@ -18,9 +20,11 @@ class ServeConfig(Section):
     replicas: int = Field(default=1, ge=1)
     """Processes that hold all served models."""
     threads: int = Field(default=2, ge=1)
-    """CPU threads of torch, and CPUs that Ray reserves, per replica."""
+    """CPU threads of the networks, and CPUs that Ray reserves, per replica."""
     num_gpus: float = Field(default=0.0, ge=0)
     """GPUs that Ray reserves per replica; above 0 the networks run there."""
+    engine: Literal["auto", "onnx", "torch"] = "auto"
+    """What computes: by itself ONNX Runtime on the CPU where it is installed, otherwise torch."""
     concurrency: int = Field(default=2, ge=1)
     """Pictures a replica restores at once; two, so that a huge one does not stop the small ones."""
     max_queued_requests: int = Field(default=16, ge=0)

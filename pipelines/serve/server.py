@@ -36,7 +36,9 @@ class Endpoint:
     def __init__(self, entries: Mapping[str, Path], config: ServeConfig) -> None:
         torch.set_num_threads(config.threads)
         device = "cuda" if config.num_gpus else "cpu"
-        self._models = {name: zoo.load(str(path), device=device) for name, path in entries.items()}
+        self._models = {
+            name: zoo.load(str(path), device=device, engine=config.engine) for name, path in entries.items()
+        }
         self._config = config
 
     def __serve_build_asgi_app__(self) -> FastAPI:

@@ -160,6 +160,35 @@ def test_unknown_device(tunable: Callable[..., Result], photo: Path) -> None:
     assert "abacus" in result.stderr
 
 
+def test_the_engine_is_said(tunable: Callable[..., Result], photo: Path) -> None:
+    result = tunable("apply", "tiny", photo, "out.png", "--engine", "torch")
+    assert result.stdout.rstrip().endswith("engine torch")
+    assert result.stderr == ""
+    wrong = tunable("apply", "tiny", photo, "other.png", "--engine", "abacus")
+    assert wrong.exit_code == 1
+    assert "expected engine auto, onnx or torch, got 'abacus'" in wrong.stderr
+
+
+@pytest.mark.slow
+def test_onnx_says_what_it_waits_for(
+    tunable: Callable[..., Result], photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNABLE_ZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("TUNABLE_ZOO_ENGINE")
+    first = tunable("apply", "tiny", photo, "first.png")
+    assert (first.exit_code, first.stderr) == (
+        0,
+        "writing the graph of tiny for onnxruntime, once: some seconds\n",
+    )
+    assert first.stdout.rstrip().endswith("engine onnx")
+    second = tunable("apply", "tiny", photo, "second.png", "--engine", "onnx")
+    assert (second.exit_code, second.stderr) == (0, "")
+    tunable("apply", "tiny", photo, "torch.png", "--engine", "torch")
+    wanted, found = (pixels(tmp_path / name).astype(int) for name in ("torch.png", "second.png"))
+    assert (pixels(tmp_path / "first.png") == found).all()
+    assert abs(found - wanted).max() <= 1
+
+
 def test_missing_and_broken_input(tunable: Callable[..., Result], tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnoise")
     for name in ("missing.png", "broken.png"):

@@ -49,7 +49,7 @@ def test_models_say_their_sliders_and_limits(client: Any, model: zoo.Predictor) 
     card = client.get("/v1/models/tiny").json()
     assert client.get("/v1/models").json() == {"models": [card]}
     assert (card["name"], card["version"], card["space"]) == ("tiny", model.version, "box")
-    assert (card["task"], card["scale"]) == ("denoise", 1)
+    assert (card["task"], card["scale"], card["engine"]) == ("denoise", 1, "torch")
     assert card["sliders"][1] == {
         "name": "level",
         "description": "Noise to expect.",
