@@ -177,7 +177,7 @@ def by_ffdnet(network: FFDNet) -> Denoiser:
 
 def by_session(network: FFDNet) -> Denoiser:
     """FFDNet in onnxruntime."""
-    import onnxruntime  # type: ignore[import-untyped]
+    import onnxruntime
 
     from tunable_models.export import to_onnx
 

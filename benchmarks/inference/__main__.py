@@ -1,4 +1,4 @@
-"""The command: ``python -m benchmarks.inference [--networks denoise-deblur unet] [--rounds 11]``."""
+"""The command: ``python -m benchmarks.inference [--networks denoise-deblur drunet] [--rounds 11]``."""
 
 import argparse
 import os

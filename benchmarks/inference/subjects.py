@@ -19,7 +19,7 @@ PRESETS = {
     "nafnet": "deblur-w32",
     "stylenet": "johnson",
     "swinir": "denoise-light",
-    "unet": "small",
+    "drunet": "half-m",
 }
 """Of each architecture the smallest published size that keeps a picture's size, where there is one."""
 

@@ -24,6 +24,6 @@ def test_a_page_has_a_row_for_each() -> None:
         "machine": {"processor": "one", "cores": 2},
         "versions": {"torch": "2"},
         "settings": {"threads": 2, "rounds": 3},
-        "rows": [{"network": "unet small", "side_px": 256, **row}] * 2,
+        "rows": [{"network": "drunet half-m", "side_px": 256, **row}] * 2,
     }
-    assert markdown(report).count("| unet small | 256 | onnx | 2 | 1 | 5.40 | 0.00013 |") == 2
+    assert markdown(report).count("| drunet half-m | 256 | onnx | 2 | 1 | 5.40 | 0.00013 |") == 2

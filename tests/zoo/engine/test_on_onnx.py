@@ -36,7 +36,7 @@ def entries(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], zoo.Ent
     def entry(name: str) -> zoo.Entry:
         if name in BUNDLED:
             return bundled_store().open(name)
-        space = ControlSpace.simplex("a", "b", "c") if name == "unet" else ControlSpace.box("a", "b")
+        space = ControlSpace.simplex("a", "b", "c") if name == "drunet" else ControlSpace.box("a", "b")
         return publish_small(tmp_path_factory.mktemp("store"), space, SMALL[name][-1], architecture=name)
 
     return entry
