@@ -24,7 +24,7 @@ test-unpassed: .venv/installed
 
 # The inner loop: neither Ray, servers and processes nor anything slow.
 test-quick: .venv/installed
-	$(PYTEST) -m "not cluster and not server and not slow and not faults"
+	$(PYTEST) $(IN_PARALLEL) -m "not cluster and not server and not slow and not faults"
 
 # The thirty slowest.
 test-durations: .venv/installed
