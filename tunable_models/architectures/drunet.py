@@ -26,11 +26,12 @@ from tunable_models.architectures import options, reach
 from tunable_models.architectures.contract import ImageContract
 from tunable_models.architectures.padding import crop, mirror_pad
 
-UP_GAIN = 0.1
-"""How much a fresh step up multiplies the scale of the features that it hands to the level above.
+LEVEL_GAIN = 0.5
+"""How much a fresh head, step down or step up multiplies the scale of the features.
 
-The levels begin nearly apart, so that the highest, which alone sees every pixel, learns first; at full
-strength the coarse features drown its own.
+A step up takes a sum of two features that are nearly equal at first, and halves it. And small features
+keep the tail's first updates small: with Adam they are as large as the learning rate whatever the
+features are.
 """
 
 BRANCH_GAIN = 0.1
@@ -121,13 +122,13 @@ class DRUNet(nn.Module):
             return [ResidualBlock(width, bias) for _ in range(config.blocks)]
 
         head = nn.Conv2d(planes + (config.noise_map is not None), widths[0], 3, padding=1, bias=bias)
-        self.m_head = _initialise_layer(head, 1.0)
+        self.m_head = _initialise_layer(head, LEVEL_GAIN)
         for level, (high, low) in steps:
-            down = _initialise_layer(nn.Conv2d(high, low, 2, stride=2, bias=bias), 1.0)
+            down = _initialise_layer(nn.Conv2d(high, low, 2, stride=2, bias=bias), LEVEL_GAIN)
             self.add_module(f"m_down{level}", nn.Sequential(*make_blocks(high), down))
         self.m_body = nn.Sequential(*make_blocks(widths[-1]))
         for level, (high, low) in reversed(steps):
-            up = _initialise_layer(nn.ConvTranspose2d(low, high, 2, stride=2, bias=bias), UP_GAIN)
+            up = _initialise_layer(nn.ConvTranspose2d(low, high, 2, stride=2, bias=bias), LEVEL_GAIN)
             self.add_module(f"m_up{level}", nn.Sequential(up, *make_blocks(high)))
         tail = nn.Conv2d(widths[0], planes, 3, padding=1, bias=bias)
         # A correction of zero: training begins at the input's own quality.

@@ -36,9 +36,8 @@ def integers(
     """
     if not isinstance(value, (list, tuple)) or not shortest <= len(value) <= longest:
         shown = repr(value) if not isinstance(value, (list, tuple)) else f"{len(value)} of them"
-        raise ArchitectureError(
-            f"{owner}: {name} must be a list of {shortest} to {longest} integers, got {shown}"
-        )
+        many = f"{shortest}" if shortest == longest else f"{shortest} to {longest}"
+        raise ArchitectureError(f"{owner}: {name} must be a list of {many} integers, got {shown}")
     return tuple(integer(owner, f"{name}[{i}]", item, low, high) for i, item in enumerate(value))
 
 

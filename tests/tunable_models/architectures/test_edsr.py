@@ -118,6 +118,21 @@ def test_the_radius_is_what_an_output_pixel_sees(scale: int) -> None:
     assert reach_of("edsr", config) == get_architecture("edsr").contract(**config).radius_px
 
 
+def test_dilated_blocks_see_further_by_the_same_weights() -> None:
+    config = {"width": 3, "blocks": 2, "dilations": [4, 2]}
+    assert reach_of("edsr", config) == get_architecture("edsr").contract(**config).radius_px == 2 + 8
+    plain = build("edsr", width=3, blocks=2)
+    assert {k: v.shape for k, v in build("edsr", **config).state_dict().items()} == {
+        k: v.shape for k, v in plain.state_dict().items()
+    }
+
+
+@pytest.mark.parametrize("dilations", [[1], [1, 1, 1], [1, 0], [1, 17], 2])
+def test_there_is_one_dilation_a_block(dilations: Any) -> None:
+    with pytest.raises(ArchitectureError, match="dilations"):
+        build("edsr", blocks=2, dilations=dilations)
+
+
 @pytest.mark.parametrize(
     "config", [{"width": 0}, {"blocks": 2.0}, {"scale": 5}, {"width": True}, {"width": 10**9}]
 )
