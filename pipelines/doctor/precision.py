@@ -4,7 +4,7 @@ import torch
 
 from pipelines.doctor.finding import About, Finding
 from pipelines.train.config import TrainConfig
-from pipelines.train.forward import suggest_bfloat16
+from pipelines.train.forward import suggest_precision
 
 ABOUT = About("precision")
 
@@ -14,9 +14,8 @@ def precision(config: TrainConfig) -> list[Finding]:
     if config.compute.use_gpu and config.precision == "bfloat16" and _is_emulated():
         message = f"{torch.cuda.get_device_name(0)} has no bfloat16 of its own, and imitates it slowly"
         return [ABOUT.warning(message, "set train.precision to float16 or float32")]
-    if suggestion := suggest_bfloat16(config):
-        message, _, remedy = suggestion.partition("; ")
-        return [ABOUT.warning(message, remedy)]
+    if suggestion := suggest_precision(config):
+        return [ABOUT.warning(*suggestion)]
     return [ABOUT.ok(f"training in {config.precision}")]
 
 

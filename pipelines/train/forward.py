@@ -14,21 +14,24 @@ BFLOAT16_CPUS = ("amx_bf16", "avx512_bf16", "bf16")
 """Capabilities, as torch names them, of CPUs that compute in bfloat16 themselves; the last is ARM's."""
 
 
-def suggest_bfloat16(config: TrainConfig) -> str:
-    """What to set where a run would be faster in bfloat16 than as it is configured; empty if nothing.
+def suggest_precision(config: TrainConfig) -> tuple[str, str] | None:
+    """What is slow about the run's precision on this machine's CPU, and what to set; None if nothing is.
 
-    Of this machine's CPU, so not for workers on other nodes or on GPUs.
+    Says nothing of workers on other nodes or on GPUs.
     """
     compute = config.compute
-    elsewhere = compute.use_gpu or (compute.runner == "ray" and compute.address is not None)
+    if compute.use_gpu or (compute.runner == "ray" and compute.address is not None):
+        return None
     capabilities = torch.cpu.get_capabilities()
     has_it = any(capabilities.get(name, False) for name in BFLOAT16_CPUS)
-    if config.precision != "float32" or elsewhere or not has_it:
-        return ""
-    return (
-        "this CPU computes in bfloat16, which trains convolutional networks faster than float32; set "
-        "train.precision: bfloat16 and train.compute.channels_last: true"
-    )
+    if has_it and config.precision == "float32":
+        return (
+            "this CPU computes in bfloat16, which trains convolutional networks faster than float32",
+            "set train.precision: bfloat16 and train.compute.channels_last: true",
+        )
+    if not has_it and config.precision == "bfloat16":
+        return "this CPU has no bfloat16 of its own, and imitates it slowly", "set train.precision: float32"
+    return None
 
 
 class Forward(nn.Module):

@@ -23,7 +23,7 @@ from pipelines.tasks import make_task
 from pipelines.torchrun import rank, world_size
 from pipelines.tracking import shown_uri
 from pipelines.train.config import TrainConfig
-from pipelines.train.forward import suggest_bfloat16
+from pipelines.train.forward import suggest_precision
 from pipelines.train.launch import launch
 from pipelines.train.loop import Hooks, Stopped
 from pipelines.train.meter import Progress
@@ -67,8 +67,8 @@ def run(config: TrainConfig, layout: Layout, *, accept_code_change: bool = False
         return
     if accept_code_change:
         this.accept(_say)
-    if suggestion := suggest_bfloat16(config):
-        _say(suggestion)
+    if suggestion := suggest_precision(config):
+        _say("; ".join(suggestion))
     step = this.begin(_say)
     mirror = _mirror(config, layout, this)
     stop = StopRequest()

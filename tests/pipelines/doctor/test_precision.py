@@ -45,15 +45,17 @@ LOCAL = {"runner": "local"}
         ({"architecture": "aarch64", "bf16": True}, {"compute": LOCAL}, "warning"),
         ({"amx_bf16": True}, {}, "warning"),  # workers on a private cluster are on this machine
         ({"amx_bf16": True}, {"compute": LOCAL, "precision": "bfloat16"}, "ok"),
+        ({"avx512_f": True}, {"compute": LOCAL, "precision": "bfloat16"}, "warning"),
         ({"amx_bf16": True}, {"compute": {"use_gpu": True}}, "ok"),
         ({"amx_bf16": True}, {"compute": {"address": "10.0.0.1:6379"}}, "ok"),
         ({"avx512_f": True, "avx512_bf16": False}, {"compute": LOCAL}, "ok"),
     ],
 )
-def test_bfloat16_that_a_run_leaves_unused_is_told(
+def test_a_precision_that_is_slow_on_this_cpu_is_told(
     monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, Any], options: dict[str, Any], level: str
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
     [(found, remedy)] = find(**options)
     assert found == level
-    assert ("train.precision: bfloat16" in remedy) == (level == "warning")
+    other = "float32" if options.get("precision") == "bfloat16" else "bfloat16"
+    assert (f"set train.precision: {other}" in remedy) == (level == "warning")
