@@ -1,34 +1,72 @@
 """The model card: a README for people, written from the manifest alone."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from pydantic import JsonValue
 
-from zoo.manifest import Manifest
+from zoo.manifest import CARD, WEIGHTS, Manifest
+
+PREVIEW, CURVES = "preview.png", "curves.png"
+"""Pictures that a card shows where an entry has them."""
+
+CAPTIONS = {
+    PREVIEW: "The clean photograph, the input, and positions of each slider",
+    CURVES: "Curves along the sliders",
+}
 
 
 def render(manifest: Manifest) -> str:
     """Markdown about an entry.
 
-    It mentions neither version, provenance nor files: it is one of the files that make the version.
+    It mentions neither version nor provenance, and of the files only names: it is one of the files that
+    make the version.
     """
     sections = [
         f"# {manifest.name}",
         manifest.description,
-        f"Task: {manifest.task}. Architecture: {_architecture(manifest)}.",
-        _usage(manifest),
+        _picture(manifest, PREVIEW),
+        _list("What it is for", manifest.intended_use),
+        _list("What it is not for", manifest.limitations),
+        f"## Use\n\n{_usage(manifest)}",
         f"## Controls\n\n{_controls(manifest)}",
         _results(manifest),
+        _picture(manifest, CURVES),
+        f"## Network\n\n{_network(manifest)}",
         f"## Licence\n\n{_license(manifest)}",
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def _architecture(manifest: Manifest) -> str:
-    options = ", ".join(f"{key} {value}" for key, value in sorted(manifest.architecture.config.items()))
+def _picture(manifest: Manifest, name: str) -> str:
+    return f"![{CAPTIONS[name]}]({name})" if name in {file.path for file in manifest.files} else ""
+
+
+def _list(title: str, items: Sequence[str]) -> str:
+    return "\n".join([f"## {title}\n", *(f"- {item}" for item in items)]) if items else ""
+
+
+def _network(manifest: Manifest) -> str:
+    config = manifest.architecture.config.items()
+    options = ", ".join(f"{key} {value}" for key, value in sorted(config) if value is not None)
     rank = f" of rank {manifest.rank}" if manifest.rank else ""
-    words = f"{manifest.architecture.id} ({options}), basis {manifest.basis}{rank}"
-    return f"{words}, scale {manifest.input.scale}"
+    network = f"{manifest.architecture.id} ({options}), basis {manifest.basis}{rank}"
+    return (
+        f"Task: {manifest.task}. Architecture: {network}, scale {manifest.input.scale}.{_training(manifest)}"
+    )
+
+
+def _training(manifest: Manifest) -> str:
+    training = manifest.metrics.get("training")
+    if not isinstance(training, dict) or "steps" not in training:
+        return ""
+    photos, options = training.get("photos"), training.get("options")
+    words = f" Trained for {training['steps']} steps"
+    if isinstance(options, dict) and {"batch_size", "patch_px"} <= options.keys():
+        words += f" of {options['batch_size']} patches of {options['patch_px']} px"
+    if isinstance(photos, dict) and "count" in photos:
+        words += f" from {photos['count']} photographs"
+    return f"{words}."
 
 
 def _usage(manifest: Manifest) -> str:
@@ -55,12 +93,22 @@ def _controls(manifest: Manifest) -> str:
 
 
 def _results(manifest: Manifest) -> str:
-    summary = manifest.metrics.get("summary")
-    groups = summary.items() if isinstance(summary, dict) else ()
-    single = sorted(row for key, value in groups if not _is_table(value) for row in _scalars(value, key))
-    parts = [_table(("metric", "value"), single)] if single else []
-    parts += [f"### {key}\n\n{_grid(key, value)}" for key, value in groups if _is_table(value)]
+    tables = manifest.metrics.get("tables")
+    if isinstance(tables, list) and tables:
+        parts = [_shown(table) for table in tables if isinstance(table, dict)]
+    else:
+        summary = manifest.metrics.get("summary")
+        groups = summary.items() if isinstance(summary, dict) else ()
+        single = sorted(row for key, value in groups if not _is_table(value) for row in _scalars(value, key))
+        parts = [_table(("metric", "value"), single)] if single else []
+        parts += [f"### {key}\n\n{_grid(key, value)}" for key, value in groups if _is_table(value)]
     return "\n\n".join(["## Results", *parts]) if parts else ""
+
+
+def _shown(table: Mapping[str, Any]) -> str:
+    """A table of text that was made for the card."""
+    head, *rows = ([str(cell) for cell in row] for row in (table["columns"], *table["rows"]))
+    return f"### {table['title']}\n\n{_table(head, rows)}"
 
 
 def _is_table(value: JsonValue) -> bool:
@@ -99,7 +147,9 @@ def _text(value: JsonValue) -> str:
 def _license(manifest: Manifest) -> str:
     license_ = manifest.license
     note = f" {license_.note}" if license_.note else ""
-    return f"Weights: {license_.weights}. Training data: {license_.data}.{note}"
+    others = [file.path for file in manifest.files if file.path not in {WEIGHTS, CARD, *CAPTIONS}]
+    more = f"\n\nWith it: {', '.join(f'[{name}]({name})' for name in sorted(others))}." if others else ""
+    return f"Weights: {license_.weights}. Training data: {license_.data}.{note}{more}"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -20,6 +20,7 @@ from zoo.errors import ManifestError
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
 WEIGHTS = "model.safetensors"
+CARD = "README.md"
 CONTENT_DIGITS = 16
 """Hexadecimal digits of a content version: 64 bits, far from any accidental collision."""
 
@@ -136,6 +137,8 @@ class Manifest(_Strict):
         version: a content version, or a semantic one given at promotion.
         task: what the model does, as a name to filter by.
         description: one or two sentences for a person.
+        intended_use: what the model is for.
+        limitations: what it is not for, and where it fails.
         architecture: the network.
         basis: how its kernels depend on omega.
         rank: of the kernels' differences; None for full.
@@ -143,7 +146,7 @@ class Manifest(_Strict):
         exclude: patterns of tensors that are not.
         space: its controls, as ``ControlSpace.to_dict`` gives them.
         input: how images go through it.
-        metrics: results, typically a ``summary`` and one row for each slider setting.
+        metrics: results, typically a ``summary``, and ``tables`` for the card.
         license: of weights and data.
         provenance: where it came from; no part of the version.
         files: every file of the entry but the manifest.
@@ -161,6 +164,8 @@ class Manifest(_Strict):
     version: Version
     task: Name
     description: Sentence = ""
+    intended_use: tuple[Sentence, ...] = ()
+    limitations: tuple[Sentence, ...] = ()
     architecture: ArchitectureId
     basis: Name
     rank: int | None = Field(default=None, ge=1)

@@ -10,6 +10,7 @@ from zoo.catalog import bundled_store, resolve, user_store
 from zoo.entry import Entry
 from zoo.errors import ManifestError
 from zoo.manifest import (
+    CARD,
     CONTENT_DIGITS,
     SCHEMA_VERSION,
     SEMANTIC,
@@ -21,8 +22,6 @@ from zoo.manifest import (
 )
 from zoo.storage import Store
 from zoo.weights import encode, rebuild
-
-CARD = "README.md"
 
 
 def publish(
@@ -37,6 +36,8 @@ def publish(
     include: Sequence[str] | None = None,
     exclude: Sequence[str] = (),
     description: str = "",
+    intended_use: Sequence[str] = (),
+    limitations: Sequence[str] = (),
     metrics: Mapping[str, Any] | None = None,
     provenance: Mapping[str, Any] | None = None,
     files: Mapping[str, bytes | Path] | None = None,
@@ -55,9 +56,13 @@ def publish(
         include: as ``network`` was made with.
         exclude: as ``network`` was made with.
         description: for people.
-        metrics: JSON values; ``summary`` is shown on the model card.
+        intended_use: what the model is for, one sentence a use.
+        limitations: what it is not for, and where it fails.
+        metrics: JSON values. The model card shows ``tables``, a list of objects with ``title``, ``columns``
+            and ``rows``; without them, ``summary``.
         provenance: JSON values that differ from run to run; no part of the version.
-        files: further files by plain name, such as ``preview.png``: bytes, or paths to read.
+        files: further files by plain name: bytes, or paths to read. The card shows ``preview.png`` and
+            ``curves.png``, and names the others.
         store: where to; the user's by default.
 
     Raises:
@@ -88,6 +93,8 @@ def publish(
             "version": "0" * CONTENT_DIGITS,
             "task": task,
             "description": description,
+            "intended_use": list(intended_use),
+            "limitations": list(limitations),
             "architecture": {"id": architecture, "config": dict(config)},
             "basis": network.basis,
             "rank": rank,

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from pipelines.config import Section
 
+Sentence = Annotated[str, Field(min_length=1, max_length=2000)]
+
 
 class PublishConfig(Section):
     """What the entry is called and what it may be used for."""
@@ -16,6 +18,10 @@ class PublishConfig(Section):
     """SPDX expression for the trained weights."""
     license_note: str = ""
     """One sentence on what the licences mean for a user, such as "non-commercial research only"."""
+    intended_use: tuple[Sentence, ...] = ()
+    """What the model is for, one item a use, for its card."""
+    limitations: tuple[Sentence, ...] = ()
+    """What it is not for, and where it fails."""
     files: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")], str] = Field(
         default_factory=dict
     )

@@ -11,12 +11,14 @@ from pipelines.errors import DataError
 from pipelines.paths import Layout
 from pipelines.provenance import provenance
 from pipelines.publish.config import PublishConfig
+from pipelines.publish.results import make_tables
 from pipelines.records import read_json, write_json_atomic
 from pipelines.tracking import Tracker, shown_uri
 from pipelines.trained import load_trained, selection
 from zoo import Entry, Store, publish
+from zoo.card import CURVES, PREVIEW
 
-RECEIPT, PREVIEW = "receipt.json", "preview.png"
+RECEIPT = "receipt.json"
 
 
 def run(config: PublishConfig, layout: Layout) -> None:
@@ -33,6 +35,8 @@ def run(config: PublishConfig, layout: Layout) -> None:
         name=config.name or record["task"],
         task=record["task"],
         description=record["description"],
+        intended_use=config.intended_use,
+        limitations=config.limitations,
         architecture=record["architecture"]["id"],
         config=record["architecture"]["config"],
         metrics=_metrics(layout, record),
@@ -52,11 +56,12 @@ def run(config: PublishConfig, layout: Layout) -> None:
 
 
 def _files(config: PublishConfig, layout: Layout) -> dict[str, bytes | Path]:
-    files: dict[str, bytes | Path] = {PREVIEW: layout.evaluate / "sliders.png"}
+    pictures = {PREVIEW: layout.evaluate / "sliders.png", CURVES: layout.evaluate / "plots" / "curves.png"}
+    files: dict[str, bytes | Path] = {name: path for name, path in pictures.items() if path.is_file()}
     for name, place in config.files.items():
         path = layout.root / place
         if name in files or not path.is_file():
-            reason = "the picture of the sliders has that name" if name in files else "found no such file"
+            reason = "a picture of the evaluation has that name" if name in files else "found no such file"
             raise DataError(f"publish.files: expected a file for {name!r} at {path}, {reason}")
         files[name] = path
     return files
@@ -65,7 +70,7 @@ def _files(config: PublishConfig, layout: Layout) -> dict[str, bytes | Path]:
 def _metrics(layout: Layout, record: dict[str, Any]) -> dict[str, Any]:
     metrics = _required(layout, layout.metrics)
     training = {key: record[key] for key in ("steps", "options", "photos", "materials") if key in record}
-    return {"summary": metrics, "training": training}
+    return {"summary": metrics, "tables": make_tables(metrics), "training": training}
 
 
 def _license(config: PublishConfig, layout: Layout) -> dict[str, str]:

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 from tunable_models import ControlSpace
 from zoo.card import render
 from zoo.entry import Entry
@@ -42,6 +44,37 @@ def test_rows_of_the_same_numbers_are_a_table(entry: Entry) -> None:
     assert "### vertices\n\n" + "\n".join(lines) in card
     assert "| none | False | 20.5 |" in card
     assert "| odd.a.x | 1 |\n| odd.b.y | 2 |\n| one.a.x | 1 |" in card
+
+
+def test_tables_made_for_the_card_stand_in_place_of_the_summary(entry: Entry) -> None:
+    table = {"title": "Noise | 25", "columns": ["", "PSNR"], "rows": [["input", "20.2"], ["output", "30.1"]]}
+    card = render(entry.manifest.replace(metrics={"summary": {"psnr": 30.1}, "tables": [table]}))
+    lines = ["### Noise | 25", "", "|  | PSNR |", "| --- | --- |", "| input | 20.2 |", "| output | 30.1 |"]
+    assert "\n".join(lines) in card
+    assert "| psnr | 30.1 |" not in card
+
+
+def test_a_card_says_what_a_model_is_for_and_not_for(entry: Entry) -> None:
+    assert "## What it is" not in render(entry.manifest)
+    uses = {"intended_use": ["Grain of high ISO.", "Scans."], "limitations": ["Not for JPEG's blocks."]}
+    card = render(entry.manifest.replace(**uses))
+    assert "## What it is for\n\n- Grain of high ISO.\n- Scans.\n\n" in card
+    assert "## What it is not for\n\n- Not for JPEG's blocks.\n\n" in card
+
+
+def test_a_card_shows_pictures_and_names_other_files(publish: Callable[..., Entry]) -> None:
+    files = {"preview.png": b"1", "curves.png": b"2", "photographs.csv": b"3"}
+    card = render(publish(files=files).manifest)
+    assert "positions of each slider](preview.png)" in card
+    assert "[Curves along the sliders](curves.png)" in card
+    assert "With it: [photographs.csv](photographs.csv)." in card
+    assert "model.safetensors" not in card
+
+
+def test_a_card_says_how_the_network_was_trained(entry: Entry) -> None:
+    training = {"steps": 500, "options": {"batch_size": 16, "patch_px": 48}, "photos": {"count": 53}}
+    card = render(entry.manifest.replace(metrics={"training": training}))
+    assert "Trained for 500 steps of 16 patches of 48 px from 53 photographs." in card
 
 
 def test_sliders_that_share_a_sum(entry: Entry) -> None:
