@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.errors import ConfigError
-from pipelines.recipes import NAMES, recipe
+from pipelines.recipes import BUDGETS, TASKS, make_recipe
 from pipelines.trained import selection
 from tunable_models import ControlSpace, get_architecture, make_tunable
 
@@ -37,17 +37,17 @@ KEPT = {
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tasks", description=__doc__)
     # No choices: argparse would compare them with the empty list that stands for all.
-    names = f"of {', '.join(NAMES)}; all by default"
+    names = f"of {', '.join(TASKS)}; all by default"
     parser.add_argument("tasks", nargs="*", type=known, metavar="TASK", help=names)
-    parser.add_argument("--preset", default="cpu", choices=["cpu", "gpu"])
+    parser.add_argument("--budget", default="minutes", choices=BUDGETS)
     parser.add_argument("--rank", type=int, help="of the deltas; full by default")
     parser.add_argument("--threads", type=int, default=2, help="to run two tasks side by side, give each 1")
     parser.add_argument("--work", type=Path, default=Path(".state/tasks"), help="where the runs happen")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/tasks"))
     options = parser.parse_args()
-    for task in options.tasks or NAMES:
+    for task in options.tasks or TASKS:
         label = task if options.rank is None else f"{task}-rank-{options.rank}"
-        folder = options.work / f"{label}-{options.preset}"
+        folder = options.work / f"{label}-{options.budget}"
         run(_params(task, options), folder)
         keep(folder, options.out / label)
         (options.out / "README.md").write_text(report(options.out), encoding="utf-8")
@@ -56,7 +56,7 @@ def main() -> None:
 def known(task: str) -> str:
     """The name of a task that there is, of an argument."""
     try:
-        recipe(task)
+        make_recipe(task)
     except ConfigError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     return task
@@ -64,7 +64,8 @@ def known(task: str) -> str:
 
 def _params(task: str, options: argparse.Namespace) -> str:
     """The recipe with what the command line changes; its comments stay."""
-    text = re.sub(r"^( +threads: )\d+", rf"\g<1>{options.threads}", recipe(task, options.preset), flags=re.M)
+    text = make_recipe(task, options.budget)
+    text = re.sub(r"^( +threads: )\d+", rf"\g<1>{options.threads}", text, flags=re.M)
     if options.rank is not None:
         text = re.sub(r"^( +)basis: .*$", rf"\g<0>\n\g<1>rank: {options.rank}", text, flags=re.M)
     return text

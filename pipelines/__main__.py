@@ -34,7 +34,7 @@ ROAD = ("prepare", "train", "evaluate", "publish")
 """What ``all`` runs."""
 USAGE = (
     f"usage: python -m pipelines {{{','.join(STAGES)},all}} [--root FOLDER] [--dry-run] "
-    "| train --accept-code-change | search --publish | track | recipe NAME [--preset cpu|gpu] [--out FILE]"
+    "| train --accept-code-change | search --publish | track | recipe TASK [--budget minutes] [--out FILE]"
 )
 PATIENCE_S = 90.0
 """For the same stage, which may be ending: what a killed ``dvc repro`` leaves behind writes a checkpoint."""
@@ -157,10 +157,10 @@ def _track(chosen: Namespace) -> int:
 
 
 def _recipe(chosen: Namespace) -> int:
-    from pipelines.recipes import recipe
+    from pipelines.recipes import make_recipe
 
     try:
-        text = recipe(chosen.name or "", chosen.preset)
+        text = make_recipe(chosen.name or "", chosen.budget)
         _hand_out(text, chosen.out)
     except Exception as error:
         return _told("recipe", error)
@@ -203,7 +203,7 @@ def _parser() -> _Parser:
     parser.add_argument("command", nargs="?")
     parser.add_argument("name", nargs="?")
     parser.add_argument("--root", type=Path)
-    parser.add_argument("--preset", default="cpu")
+    parser.add_argument("--budget", default="minutes")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--accept-code-change", action="store_true")
     parser.add_argument("--publish", action="store_true")

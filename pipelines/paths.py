@@ -56,7 +56,7 @@ class Layout:
         """
         if not (folder / "params.yaml").is_file():
             raise ConfigError(
-                f"expected params.yaml in {folder}, found none; write one: python -m pipelines recipe NAME "
+                f"expected params.yaml in {folder}, found none; write one: python -m pipelines recipe TASK "
                 f"--out {folder / 'params.yaml'}"
             )
         return cls(folder.resolve())

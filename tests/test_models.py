@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipelines.config import load_section, parse_section
 from pipelines.doctor.options import read_options
 from pipelines.paths import Layout
+from pipelines.recipes import make_recipe
+from pipelines.train.config import TrainConfig
 
 MODELS = Path(__file__).parents[1] / "models"
 STAGES = yaml.safe_load((MODELS / "dvc.yaml").read_text())["stages"]
@@ -25,5 +28,15 @@ def test_the_options_of_an_entry_are_sound(entry: str) -> None:
     assert options.train is not None
     assert options.publish is not None
     assert options.publish.name == entry
+    assert options.publish.intended_use
+    assert options.publish.limitations
     for place in options.publish.files.values():
         assert (MODELS / entry / place).is_file()
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_an_entry_is_trained_by_the_recipe(entry: str) -> None:
+    """Written twice, for photographs of two places."""
+    trained = load_section(MODELS / entry / "params.yaml", "train", TrainConfig)
+    recipe = yaml.safe_load(make_recipe(trained.task.name, "cpu-hours"))["train"]
+    assert trained == parse_section(recipe, "train", TrainConfig)

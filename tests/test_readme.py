@@ -21,7 +21,8 @@ from pipelines.cli.app import app
 from pipelines.config import parse_section
 from pipelines.data.config import PrepareConfig
 from pipelines.paths import Layout
-from pipelines.recipes import NAMES
+from pipelines.recipes import BUDGETS, find_budgets
+from pipelines.recipes import TASKS as RECIPES
 from pipelines.search.config import SearchConfig
 from pipelines.search.points import drawn
 from pipelines.tasks import TASKS, TaskConfig, make_task
@@ -211,14 +212,22 @@ def public(folder: str) -> set[str]:
 
 
 def test_table_of_tasks() -> None:
-    table = {code(row[0])[0]: row[1] for row in rows("Tasks and recipes")}
-    assert list(table) == [task.name for task in TASKS] == list(NAMES)
+    table = {code(row[0])[0]: row[1] for row in rows("Tasks")}
+    assert list(table) == [task.name for task in TASKS] == list(RECIPES)
     union, _ = get_args(TaskConfig)
     for config in get_args(union):
         space = make_task(config()).space
         cell = table[config().name]
         assert code(cell) == list(space.names)
         assert cell.endswith("sum 1") == (space.kind == "simplex")
+
+
+def test_table_of_budgets() -> None:
+    table = {code(row[0])[0]: row[2] for row in rows("Recipes")}
+    assert tuple(table) == BUDGETS
+    for budget, cell in table.items():
+        having = [task for task in RECIPES if budget in find_budgets(task)]
+        assert (list(RECIPES) if cell == "all" else code(cell)) == having
 
 
 def test_bases_are_named() -> None:

@@ -1,15 +1,20 @@
-"""Recipes: a whole ``params.yaml`` for every task, sized for a CPU or for a GPU.
+"""Recipes: a whole ``params.yaml`` for every task, by what the training may cost.
 
-The CPU preset trains in a few minutes on two cores, to see the sliders live; the GPU preset has a
-published network's size and number of steps.
+A budget's file holds what its recipes share; a task's file, what it trains and evaluates within each
+budget that it has a recipe for.
 """
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib.resources import files
+from string import Template
+from textwrap import indent
+
+import yaml
 
 from pipelines.errors import ConfigError
 
-NAMES = (
+TASKS = (
     "noise-level",
     "denoise-strength",
     "denoise-deblur",
@@ -18,24 +23,46 @@ NAMES = (
     "real-world",
     "three-objectives",
 )
-"""The tasks, each of which has a recipe of both presets."""
 
-PRESETS = ("cpu", "gpu")
+BUDGETS = ("minutes", "cpu-hours", "gpu-half-hour", "gpu-days")
+"""``minutes`` and ``cpu-hours`` are of two CPU cores, the others of one large GPU."""
 
 
-def recipe(name: str, preset: str = "cpu") -> str:
-    """The text of a ``params.yaml`` that trains a task, evaluates and publishes it.
+def make_recipe(task: str, budget: str = "minutes") -> str:
+    """The text of a ``params.yaml`` that trains a task within a budget, evaluates and publishes it.
 
     Raises:
-        ConfigError: an unknown name or preset; the message lists those there are.
+        ConfigError: an unknown task or budget, or a budget that the task has no recipe for; the message
+            lists those there are.
     """
-    if name not in NAMES:
-        raise ConfigError(f"unknown recipe {name!r}{_nearest(name)}; there are {', '.join(NAMES)}")
-    if preset not in PRESETS:
-        raise ConfigError(f"unknown preset {preset!r}; expected one of {', '.join(PRESETS)}")
-    return files(__package__).joinpath(f"{name}-{preset}.yaml").read_text(encoding="utf-8")
+    if task not in TASKS:
+        raise ConfigError(f"unknown task {task!r}{_nearest(task, TASKS)}; there are {', '.join(TASKS)}")
+    if budget not in BUDGETS:
+        close = _nearest(budget, BUDGETS)
+        raise ConfigError(f"unknown budget {budget!r}{close}; expected {', '.join(BUDGETS)}")
+    parts = yaml.safe_load(_read(task))
+    if budget not in parts:
+        raise ConfigError(f"no recipe of {task} for {budget}; it has {', '.join(find_budgets(task))}")
+    own = parts[budget]
+    return Template(_read(budget)).substitute(
+        name=task,
+        title=parts["title"],
+        note=own.get("note", ""),
+        train=indent(own["train"], "  ").rstrip(),
+        evaluate=indent(own["evaluate"], "  ").rstrip(),
+    )
 
 
-def _nearest(name: str) -> str:
-    close = get_close_matches(name, NAMES, n=1)
+def find_budgets(task: str) -> tuple[str, ...]:
+    """The budgets that a task of :data:`TASKS` has a recipe for, cheapest first."""
+    parts = yaml.safe_load(_read(task))
+    return tuple(budget for budget in BUDGETS if budget in parts)
+
+
+def _read(name: str) -> str:
+    return files(__package__).joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    close = get_close_matches(name, known, n=1)
     return f", did you mean {close[0]!r}" if close else ""

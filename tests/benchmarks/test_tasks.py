@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from benchmarks import tasks
-from pipelines.recipes import NAMES
+from pipelines.recipes import TASKS
 from tunable_models import ControlSpace, build, make_tunable
 
 SPACE = ControlSpace.box("denoise", "deblur")
@@ -47,7 +47,7 @@ def test_the_table_says_which_sliders_live_and_what_a_low_rank_costs(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("names", "run"), [([], list(NAMES)), (["real-world", "noise-level"], ["real-world", "noise-level"])]
+    ("names", "run"), [([], list(TASKS)), (["real-world", "noise-level"], ["real-world", "noise-level"])]
 )
 def test_it_runs_the_tasks_that_are_named_or_all(
     names: list[str], run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

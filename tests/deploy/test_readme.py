@@ -9,7 +9,7 @@ import yaml
 
 from pipelines.config import parse_section
 from pipelines.doctor.processes import processes
-from pipelines.recipes import recipe
+from pipelines.recipes import make_recipe
 from pipelines.train.config import TrainConfig
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -30,9 +30,9 @@ def merged(options: dict[str, Any], shown: dict[str, Any]) -> dict[str, Any]:
 
 def walk_through(heading: str) -> TrainConfig:
     """Section ``train`` of somebody who takes the recipe and sets what the section shows."""
-    [(name, preset)] = re.findall(r"pipelines recipe (\S+) --preset (\S+)", TEXT)
+    [(task, budget)] = re.findall(r"pipelines recipe (\S+) --budget (\S+)", TEXT)
     [block] = re.findall(r"```yaml\n(.*?)```", section(heading), re.DOTALL)
-    options = merged(yaml.safe_load(recipe(name, preset)), yaml.safe_load(block))
+    options = merged(yaml.safe_load(make_recipe(task, budget)), yaml.safe_load(block))
     return parse_section(options["train"], "train", TrainConfig)
 
 

@@ -7,7 +7,7 @@ import yaml
 
 from full_disk import full
 from pipelines.__main__ import main
-from pipelines.recipes import recipe
+from pipelines.recipes import make_recipe
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def work_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["train", "--root", "elsewhere"], 1, "elsewhere"),
         (["recipe", "noise-levl"], 1, "did you mean 'noise-level'"),
         (["recipe"], 1, "there are noise-level, "),
-        (["recipe", "noise-level", "--preset", "tpu"], 1, "cpu, gpu"),
+        (["recipe", "noise-level", "--budget", "weeks"], 1, "minutes, cpu-hours"),
         (["recipe", "noise-level", "--out", "params.yaml"], 1, "params.yaml, got: File exists"),
         (["search", "--publish"], 1, "train.steps"),
         (["train", "--publish"], 2, "usage"),
@@ -189,10 +189,10 @@ def test_all_runs_every_stage_in_order_in_any_folder(tmp_path: Path, monkeypatch
 
 
 def test_a_recipe_is_written_out_or_to_a_new_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["recipe", "real-world", "--preset", "gpu"]) == 0
+    assert main(["recipe", "real-world", "--budget", "gpu-days"]) == 0
     text = capsys.readouterr().out
-    assert text == recipe("real-world", "gpu")
+    assert text == make_recipe("real-world", "gpu-days")
     assert yaml.safe_load(text)["train"]["task"]["name"] == "real-world"
     out = tmp_path / "params.yaml"
     assert main(["recipe", "real-world", "--out", str(out)]) == 0
-    assert out.read_text() == recipe("real-world", "cpu")
+    assert out.read_text() == make_recipe("real-world", "minutes")

@@ -14,7 +14,7 @@ from pipelines.__main__ import STAGES
 from pipelines.config import SECTIONS, load_section, parse_section
 from pipelines.data.photos import write_photos
 from pipelines.errors import ConfigError
-from pipelines.recipes import NAMES, PRESETS, recipe
+from pipelines.recipes import BUDGETS, TASKS, find_budgets, make_recipe
 from pipelines.serve.config import ServeConfig
 from pipelines.train.batches import Share
 from pipelines.train.checkpoint import CheckpointStore
@@ -25,6 +25,7 @@ from tiny_tasks import SMALL
 from tunable_models import TunableNetwork
 
 NETWORKS: dict[str, dict[str, Any]] = {
+    "drunet": {"widths": (2, 4), "blocks": 1},
     "edsr": {"width": 4, "blocks": 1},
     "nafnet": {"width": 4, "enc_blocks": (1,), "middle_blocks": 1, "dec_blocks": (1,)},
     "stylenet": {"width": 2, "blocks": 1},
@@ -33,11 +34,13 @@ NETWORKS: dict[str, dict[str, Any]] = {
 ADVERSARIAL = {"adversarial_scale": 0.1, "critic": {"width": 2, "depth": 1}}
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("name", NAMES)
-def test_every_section_is_valid(name: str, preset: str, tmp_path: Path) -> None:
+RECIPES = [(task, budget) for task in TASKS for budget in find_budgets(task)]
+
+
+@pytest.mark.parametrize(("name", "budget"), RECIPES)
+def test_every_section_is_valid(name: str, budget: str, tmp_path: Path) -> None:
     params = tmp_path / "params.yaml"
-    params.write_text(recipe(name, preset))
+    params.write_text(make_recipe(name, budget))
     # A search has a space by default, and no recipe knows a better one.
     assert tuple(yaml.safe_load(params.read_text())) == tuple(s for s in SECTIONS if s != "search")
     for stage, (_, options, kind) in STAGES.items():
@@ -45,33 +48,44 @@ def test_every_section_is_valid(name: str, preset: str, tmp_path: Path) -> None:
     load_section(params, "serve", ServeConfig)
     config = load_section(params, "train", TrainConfig)
     assert config.task.name == name
-    assert config.compute.use_gpu == (preset == "gpu")
-    assert (config.network.preset is not None) == (preset == "gpu")
+    assert config.compute.use_gpu == budget.startswith("gpu")
+    assert (config.network.preset is not None) == budget.startswith("gpu")
+    assert (config.precision, config.compute.channels_last) == (
+        ("bfloat16", True) if budget in ("cpu-hours", "gpu-half-hour") else ("float32", False)
+    )
 
 
 def test_evaluation_asks_for_levels_the_task_has(tmp_path: Path) -> None:
     from pipelines.evaluate.config import EvaluateConfig
     from pipelines.tasks import make_task
 
-    for name in NAMES:
-        for preset in PRESETS:
-            params = tmp_path / f"{name}-{preset}.yaml"
-            params.write_text(recipe(name, preset))
-            task = make_task(load_section(params, "train", TrainConfig).task)
-            asked = load_section(params, "evaluate", EvaluateConfig).levels
-            assert set(asked) == set(task.levels)
+    for name, budget in RECIPES:
+        params = tmp_path / f"{name}-{budget}.yaml"
+        params.write_text(make_recipe(name, budget))
+        task = make_task(load_section(params, "train", TrainConfig).task)
+        asked = load_section(params, "evaluate", EvaluateConfig).levels
+        assert set(asked) == set(task.levels)
+
+
+def test_every_task_has_the_cheapest_and_the_dearest() -> None:
+    for task in TASKS:
+        assert {"minutes", "gpu-days"} <= set(find_budgets(task))
+    for task in ("noise-level", "real-world", "denoise-deblur"):
+        assert find_budgets(task) == BUDGETS
 
 
 def test_unknown_ones_are_told_with_those_there_are() -> None:
     with pytest.raises(ConfigError, match=r"did you mean 'noise-level'; there are .*real-world"):
-        recipe("noise-levl")
-    with pytest.raises(ConfigError, match="cpu, gpu"):
-        recipe("noise-level", "tpu")
+        make_recipe("noise-levl")
+    with pytest.raises(ConfigError, match="did you mean 'minutes'; expected minutes, cpu-hours"):
+        make_recipe("noise-level", "minute")
+    with pytest.raises(ConfigError, match="style-transfer for cpu-hours; it has minutes, gpu-days"):
+        make_recipe("style-transfer", "cpu-hours")
 
 
-def tiny(name: str, preset: str, **task: Any) -> TrainConfig:
+def tiny(name: str, budget: str, **task: Any) -> TrainConfig:
     """The recipe with a small network, few steps and small patches."""
-    values = yaml.safe_load(recipe(name, preset))["train"]
+    values = yaml.safe_load(make_recipe(name, budget))["train"]
     values["task"] |= SMALL.get(name, {}) | task
     if "critic" in values["task"]:
         values["task"]["critic"] = ADVERSARIAL["critic"]
@@ -90,7 +104,7 @@ def tiny(name: str, preset: str, **task: Any) -> TrainConfig:
 def test_the_recipe_of_the_default_task_is_the_default(tmp_path: Path) -> None:
     """Written twice, for two runners."""
     params = tmp_path / "params.yaml"
-    params.write_text(recipe("denoise-deblur", "cpu"))
+    params.write_text(make_recipe("denoise-deblur"))
     default = Path(__file__).parents[3] / "params.yaml"
     ours, theirs = (load_section(path, "train", TrainConfig).identity() for path in (params, default))
     assert ours == theirs
@@ -100,16 +114,16 @@ class Stop(Exception):
     """The machine fails here."""
 
 
-CASES = [(name, preset, {}) for name in NAMES for preset in PRESETS]
-CASES += [("super-resolution", "cpu", ADVERSARIAL)]
+CASES: list[tuple[str, str, dict[str, Any]]] = [(name, budget, {}) for name, budget in RECIPES]
+CASES += [("super-resolution", "minutes", ADVERSARIAL)]
 
 
-@pytest.mark.parametrize(("name", "preset", "task"), CASES)
+@pytest.mark.parametrize(("name", "budget", "task"), CASES)
 @pytest.mark.slow
 def test_it_trains_and_goes_on_bit_for_bit(
-    name: str, preset: str, task: dict[str, Any], tmp_path: Path
+    name: str, budget: str, task: dict[str, Any], tmp_path: Path
 ) -> None:
-    config = tiny(name, preset, **task)
+    config = tiny(name, budget, **task)
     random = np.random.default_rng(0)
     photos = [(f"{i}.png", random.integers(0, 256, (20, 24, 3), dtype=np.uint8)) for i in range(2)]
     written = write_photos(tmp_path / "photos", photos)
@@ -156,7 +170,7 @@ def moved(config: TrainConfig, network: TunableNetwork) -> bool:
 
 
 def test_the_critic_learns(tmp_path: Path) -> None:
-    config = tiny("super-resolution", "cpu", **ADVERSARIAL)
+    config = tiny("super-resolution", "minutes", **ADVERSARIAL)
     photo = np.random.default_rng(0).integers(0, 256, (20, 24, 3), dtype=np.uint8)
     photos = write_photos(tmp_path / "photos", [("0.png", photo)])
     store = CheckpointStore(tmp_path / "run", "print")

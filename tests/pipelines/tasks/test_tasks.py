@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipelines.recipes import NAMES as RECIPES
+from pipelines.recipes import TASKS as RECIPES
 from pipelines.tasks import TASKS, Example, Key, Task, TaskConfig, make_task
 from tiny_tasks import NAMES, tiny_config, tiny_task
 
