@@ -22,7 +22,7 @@ class Validation:
 
     Args:
         photos: held out by the ``prepare`` stage; worker ``rank`` looks at every ``count``-th.
-        task: which degrades them, at its usual levels.
+        task: which degrades them, at the levels that condition controls name, and else at its usual ones.
         crop_px: side of the centre crop.
         unit: sides are multiples of it.
         seed: of the noise, which is the same at every look.
@@ -64,14 +64,15 @@ class Validation:
         views = [network.at(omega) for omega in omegas]
         sums = torch.zeros(len(omegas), 2, dtype=torch.float64, device=self._device)
         for number in range(self._share.rank, len(self._photos), self._share.count):
-            example = self._example(number)
-            for setting, view in enumerate(views):
-                sums[setting] += self._measured(view(example.inputs), example, omegas[setting].unsqueeze(0))
+            clean = centre_crop(self._photos, number, self._crop_px, self._unit).to(self._device)
+            key = (self._seed, "validation", number)
+            usual = self._task.degrade(clean, self._task.levels, key)
+            for setting, (omega, view) in enumerate(zip(omegas, views, strict=True)):
+                truth = self._task.matched(omega.cpu())
+                levels = {**self._task.levels, **(truth or {})}
+                example = self._task.degrade(clean, levels, key) if truth else usual
+                sums[setting] += self._measured(view(example.inputs), example, omega.unsqueeze(0))
         return sums
-
-    def _example(self, number: int) -> Example:
-        clean = centre_crop(self._photos, number, self._crop_px, self._unit).to(self._device)
-        return self._task.degrade(clean, self._task.levels, (self._seed, "validation", number))
 
     def _measured(self, output: Tensor, example: Example, omega: Tensor) -> Tensor:
         loss = self._task.loss(output, example, omega)
