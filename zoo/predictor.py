@@ -14,13 +14,13 @@ from torch import Tensor
 from tunable_models import Control, ControlSpace, TunableNetwork
 from zoo.catalog import resolve
 from zoo.colour import keep_profile
-from zoo.engine.choice import EngineName, make_engine
+from zoo.engine.choice import EngineName, Precision, make_engine
 from zoo.errors import ImageError, ImageTooLargeError
 from zoo.images import DEFAULT_MAX_PIXELS, read_image, upright
 from zoo.manifest import WEIGHTS, ImageInput, Manifest
 from zoo.planes import Planes, check_range, to_array, to_image
 from zoo.storage import Store
-from zoo.tiling import Network, pad_to_multiple, run_tiled
+from zoo.tiling import Network, OnTile, pad_to_multiple, run_tiled
 from zoo.weights import rebuild
 
 Array = NDArray[Any]
@@ -43,6 +43,7 @@ def load(
     stores: Iterable[Store] | None = None,
     device: str | torch.device = "cpu",
     engine: EngineName = "auto",
+    precision: Precision = "float32",
 ) -> "Predictor":
     """The predictor of an entry, every file of it verified by SHA-256; no network access.
 
@@ -56,12 +57,14 @@ def load(
             ``torch`` runs everything, everywhere, in channels_last. ``auto`` is onnx on the CPU where it is
             installed and the network can be exported, otherwise torch, and logs why; or what
             ``$TUNABLE_ZOO_ENGINE`` says.
+        precision: of the network's products: ``float32``, or ``bfloat16`` or ``float16`` on torch, which is
+            then what ``auto`` means; faster on devices made for it, and right to about 8 bits.
 
     Raises:
         EntryNotFoundError: no such entry.
         ManifestError: its manifest cannot be used by this version.
         IntegrityError: its files are not what was published.
-        EngineError: the engine named cannot be had here.
+        EngineError: the engine or the precision named cannot be had here.
 
     Example:
         >>> model = load("tiny", stores=[store])
@@ -70,7 +73,7 @@ def load(
     """
     entry = resolve(ref, stores)
     network = rebuild(entry.manifest, entry.contents()[WEIGHTS])
-    model = Predictor(network, entry.manifest, device=device, engine=engine)
+    model = Predictor(network, entry.manifest, device=device, engine=engine, precision=precision)
     _log.info("%s@%s runs on %s, device %s", model.name, model.version, model.engine, model.device)
     return model
 
@@ -106,6 +109,7 @@ class Predictor:
         *,
         device: str | torch.device = "cpu",
         engine: EngineName = "torch",
+        precision: Precision = "float32",
         whole_px: int = WHOLE_PX,
         tile_px: int = TILE_PX,
         max_pixels: int | None = None,
@@ -113,10 +117,10 @@ class Predictor:
         self.network = network.requires_grad_(False).eval()
         self.manifest = manifest
         self.device = torch.device(device)
-        self._engine = make_engine(engine, self.network, manifest, self.device)
+        self._engine = make_engine(engine, self.network, manifest, self.device, precision)
         self.whole_px = whole_px
         self.tile_px = tile_px
-        self.max_pixels = _most_pixels(manifest.input) if max_pixels is None else max_pixels
+        self.max_pixels = default_max_pixels(manifest.input) if max_pixels is None else max_pixels
 
     @property
     def name(self) -> str:
@@ -179,7 +183,7 @@ class Predictor:
             ImageError: the picture is none of the above, cannot be read, or makes the network overflow.
             EngineError: ONNX Runtime failed, for lack of memory for instance.
         """
-        view = self._engine.at(tuple(self.space.omega(values, **controls).tolist()))
+        view = self._view(values, **controls)
         if isinstance(image, Tensor):
             return self._tensor(image, view)
         if isinstance(image, np.ndarray):
@@ -190,15 +194,40 @@ class Predictor:
             return self._picture(read_image(image, max_pixels=self.max_pixels), view)
         raise ImageError(f"expected a path, PIL image, array or tensor, got {type(image).__name__}")
 
-    def _picture(self, image: Image.Image, view: Network) -> Image.Image:
-        return keep_profile(image, to_image(self._array(to_array(image), view)))
+    def restore(
+        self, image: Image.Image, values: Settings = None, *, on_tile: OnTile | None = None
+    ) -> Image.Image:
+        """Restore a PIL image, and be told how far it is.
 
-    def _array(self, array: Array, view: Network) -> Array:
+        Args:
+            image: as for a call of the predictor.
+            values: the same.
+            on_tile: called with the tiles done and their number behind each; an image that is computed in
+                one piece is one tile. What it raises ends the work.
+
+        Raises:
+            OmegaError, ImageError, EngineError: as for a call.
+
+        Example:
+            >>> from PIL import Image
+            >>> model = load("tiny", stores=[store])
+            >>> restored = model.restore(Image.new("RGB", (48, 32)), on_tile=print)
+            1 1
+        """
+        return self._picture(upright(image), self._view(values), on_tile)
+
+    def _view(self, values: Settings, **controls: float) -> Network:
+        return self._engine.at(tuple(self.space.omega(values, **controls).tolist()))
+
+    def _picture(self, image: Image.Image, view: Network, on_tile: OnTile | None = None) -> Image.Image:
+        return keep_profile(image, to_image(self._array(to_array(image), view, on_tile)))
+
+    def _array(self, array: Array, view: Network, on_tile: OnTile | None = None) -> Array:
         planes = Planes.of(array)
         batch = torch.from_numpy(np.array(planes.rgb.transpose(2, 0, 1), order="C"))
-        return planes.restore(self._tensor(batch, view).permute(1, 2, 0).numpy())
+        return planes.restore(self._tensor(batch, view, on_tile).permute(1, 2, 0).numpy())
 
-    def _tensor(self, tensor: Tensor, view: Network) -> Tensor:
+    def _tensor(self, tensor: Tensor, view: Network, on_tile: OnTile | None = None) -> Tensor:
         if not tensor.is_floating_point() or tensor.dim() not in (3, 4) or tensor.shape[-3] != 3:
             raise ImageError(
                 "expected a floating point tensor (3, H, W) or (B, 3, H, W) in [0, 1], "
@@ -210,16 +239,18 @@ class Predictor:
         if self.manifest.input.radius_px is None and height * width > self.max_pixels:
             raise ImageTooLargeError(self._too_large(height, width))
         check_range(*(bound.item() for bound in tensor.detach().aminmax()))
-        output = self._run(tensor if tensor.dim() == 4 else tensor.unsqueeze(0), view)
+        output = self._run(tensor if tensor.dim() == 4 else tensor.unsqueeze(0), view, on_tile)
         return output if tensor.dim() == 4 else output.squeeze(0)
 
     @torch.no_grad()
-    def _run(self, batch: Tensor, view: Network) -> Tensor:
+    def _run(self, batch: Tensor, view: Network, on_tile: OnTile | None) -> Tensor:
         contract = self.manifest.input
         height, width = batch.shape[-2:]
         padded = pad_to_multiple(batch.to(self.device, torch.float32), contract.multiple)
         if contract.radius_px is None or height * width <= self.whole_px:
             output = view(padded)
+            if on_tile is not None:
+                on_tile(1, 1)
         else:
             output = run_tiled(
                 view,
@@ -229,6 +260,7 @@ class Predictor:
                 multiple=contract.multiple,
                 alignment=contract.alignment,
                 scale=contract.scale,
+                on_tile=on_tile,
             )
         output = output[..., : contract.scale * height, : contract.scale * width]
         if not output.isfinite().all():
@@ -242,7 +274,7 @@ class Predictor:
         )
 
 
-def _most_pixels(contract: ImageInput) -> int:
+def default_max_pixels(contract: ImageInput) -> int:
     """What memory is likely to hold: of the output, and of all features where nothing can be tiled."""
     largest = DEFAULT_MAX_PIXELS // contract.scale**2
     return largest if contract.radius_px is not None else min(largest, UNTILED_MAX_PIXELS)

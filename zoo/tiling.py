@@ -18,6 +18,9 @@ from torch.nn import functional
 Network = Callable[[Tensor], Tensor]
 """(B, 3, H, W) to (B, 3, s*H, s*W)."""
 
+OnTile = Callable[[int, int], None]
+"""Called behind each tile: how many are done, and of how many. What it raises ends the work."""
+
 
 def pad_to_multiple(batch: Tensor, multiple: int) -> Tensor:
     """Pad (B, 3, H, W) at the right and bottom until H and W are multiples.
@@ -42,6 +45,7 @@ def run_tiled(
     multiple: int = 1,
     alignment: int = 1,
     scale: int = 1,
+    on_tile: OnTile | None = None,
 ) -> Tensor:
     """The network's output for the whole batch, computed tile by tile.
 
@@ -54,6 +58,7 @@ def run_tiled(
         multiple: sides of tiles are multiples of it.
         alignment: tiles begin at multiples of it.
         scale: output side over input side.
+        on_tile: told behind each tile.
 
     Returns:
         (B, 3, scale*H, scale*W), equal to ``network(batch)``.
@@ -62,9 +67,12 @@ def run_tiled(
     grid = lcm(multiple, alignment)
     step, halo = _round_up(tile_px, grid), _round_up(radius_px, grid)
     output = batch.new_empty(*batch.shape[:2], scale * height, scale * width)
-    for rows, columns in product(_spans(height, step, halo, grid), _spans(width, step, halo, grid)):
+    tiles = list(product(_spans(height, step, halo, grid), _spans(width, step, halo, grid)))
+    for done, (rows, columns) in enumerate(tiles, start=1):
         result = network(batch[..., rows.seen, columns.seen])
         output[..., rows.kept(scale), columns.kept(scale)] = result[..., rows.own(scale), columns.own(scale)]
+        if on_tile is not None:
+            on_tile(done, len(tiles))
     return output
 
 

@@ -303,3 +303,20 @@ def test_an_unknown_architecture_is_a_fault_of_the_manifest(entry: Entry) -> Non
     (entry.folder / "manifest.json").write_bytes(manifest.to_bytes())
     with pytest.raises(ManifestError, match=r"unknown architecture 'from-tomorrow'.*a newer"):
         zoo.load(entry.folder)
+
+
+def test_restoring_is_told_and_ends_when_told_to(predictor: Predictor) -> None:
+    picture = Image.linear_gradient("L").resize((60, 40))
+    told: list[tuple[int, int]] = []
+    whole = predictor.restore(picture, {"denoise": 0.25}, on_tile=lambda *state: told.append(state))
+    assert told == [(1, 1)]
+    assert np.array_equal(np.asarray(whole), np.asarray(predictor(picture, denoise=0.25)))
+    predictor.whole_px, predictor.tile_px = 0, 8
+    predictor.restore(picture, on_tile=lambda *state: told.append(state))
+    assert told[-1][0] == told[-1][1] > 1
+
+    def stop(done: int, _: int) -> None:
+        raise KeyboardInterrupt(done)
+
+    with pytest.raises(KeyboardInterrupt, match="1"):
+        predictor.restore(picture, on_tile=stop)

@@ -101,3 +101,17 @@ def test_padding_reflects_where_it_can_and_repeats_where_it_cannot() -> None:
     row = torch.tensor([1.0, 2.0, 3.0]).expand(1, 3, 1, 3)
     padded = pad_to_multiple(row, 4)
     assert padded[0, 0].tolist() == [[1.0, 2.0, 3.0, 2.0]] * 4
+
+
+def test_tiles_are_told(enlarging: nn.Module) -> None:
+    told: list[tuple[int, int]] = []
+    run_tiled(
+        enlarging,
+        torch.rand(1, 3, 30, 50),
+        tile_px=10,
+        radius_px=6,
+        scale=2,
+        on_tile=lambda *state: told.append(state),
+    )
+    assert len(told) > 4
+    assert told == [(done, len(told)) for done in range(1, len(told) + 1)]

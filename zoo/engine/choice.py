@@ -2,6 +2,7 @@
 
 import logging
 import os
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache, lru_cache
 from importlib.util import find_spec
 from typing import Literal, Protocol, get_args
@@ -15,6 +16,7 @@ from zoo.manifest import Manifest
 from zoo.tiling import Network
 
 EngineName = Literal["auto", "onnx", "torch"]
+Precision = Literal["float32", "bfloat16", "float16"]
 Omega = tuple[float, ...]
 
 ENGINE_VARIABLE = "TUNABLE_ZOO_ENGINE"
@@ -44,11 +46,18 @@ class TorchEngine:
     Args:
         network: it is moved to the device, and its kernels into that layout, in place.
         device: where to compute.
+        precision: of convolutions and matrix products; what is added to the picture stays float32.
+
+    Raises:
+        EngineError: torch does not compute in that precision on the device.
     """
 
     name: Literal["torch"] = "torch"
 
-    def __init__(self, network: TunableNetwork, device: torch.device) -> None:
+    def __init__(
+        self, network: TunableNetwork, device: torch.device, precision: Precision = "float32"
+    ) -> None:
+        self._device, self._dtype = device, _dtype(precision, device)
         self._network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._view = lru_cache(CACHED_VIEWS)(self._mix)
 
@@ -57,8 +66,14 @@ class TorchEngine:
         view = self._view(omega)
 
         def run(batch: Tensor) -> Tensor:
-            output: Tensor = view(batch.to(memory_format=torch.channels_last))
-            return output.contiguous()
+            try:
+                with _casting(self._device, self._dtype):
+                    output: Tensor = view(batch.to(memory_format=torch.channels_last))
+            except RuntimeError as error:
+                if "memory" not in str(error):  # on the CPU it has no type of its own
+                    raise
+                raise EngineError(_out_of_memory(batch, error)) from error
+            return output.float().contiguous()
 
         return run
 
@@ -68,26 +83,36 @@ class TorchEngine:
 
 
 def make_engine(
-    asked: EngineName, network: TunableNetwork, manifest: Manifest, device: torch.device
+    asked: EngineName,
+    network: TunableNetwork,
+    manifest: Manifest,
+    device: torch.device,
+    precision: Precision = "float32",
 ) -> Engine:
     """The engine for a network on a device.
 
     ``auto`` is ONNX Runtime on the CPU where it is installed, torch everywhere else, and what the variable
-    ``TUNABLE_ZOO_ENGINE`` says where that is set.
+    ``TUNABLE_ZOO_ENGINE`` says where that is set. Precisions other than float32 are torch's alone.
 
     Args:
         asked: ``auto``, ``onnx`` or ``torch``.
         network: frozen, in evaluation mode, on any device.
         manifest: of its entry.
         device: where it is to compute.
+        precision: ``float32``, ``bfloat16`` or ``float16``.
 
     Raises:
-        EngineError: another name; or ``onnx`` was asked for by name and is not installed, or cannot run this
-            network or device. ``auto`` logs why it is torch instead.
+        EngineError: another name; a precision that the engine or the device has not; or ``onnx`` was asked
+            for by name and is not installed, or cannot run this network or device. ``auto`` logs why it is
+            torch instead.
     """
     chosen = _settled(asked)
-    if chosen == "torch" or (chosen == "auto" and device.type != "cpu"):
-        return TorchEngine(network, device)
+    if precision not in get_args(Precision):
+        raise EngineError(f"expected precision float32, bfloat16 or float16, got {precision!r}")
+    if chosen == "torch" or (chosen == "auto" and (device.type != "cpu" or precision != "float32")):
+        return TorchEngine(network, device, precision)
+    if precision != "float32":
+        raise EngineError(f"the onnx engine computes in float32, got {precision}; say engine='torch'")
     label = f"{manifest.name}@{manifest.version}"
     if device.type != "cpu":
         raise EngineError(f"the onnx engine computes on the CPU, got device {device}; say engine='torch'")
@@ -115,6 +140,33 @@ def _settled(asked: str) -> str:
         source = f"{ENGINE_VARIABLE}=" if chosen != asked else "engine "
         raise EngineError(f"expected {source}auto, onnx or torch, got {chosen!r}")
     return chosen
+
+
+def _dtype(precision: Precision, device: torch.device) -> torch.dtype:
+    """The type of that name, if torch computes in it on the device: a small convolution says so."""
+    dtype: torch.dtype = getattr(torch, precision)
+    if dtype != torch.float32:
+        try:
+            with torch.no_grad(), _casting(device, dtype):
+                ones = torch.ones(1, 1, 3, 3, device=device)
+                found = torch.conv2d(ones, ones).dtype
+        except (RuntimeError, NotImplementedError) as error:
+            reason = str(error).partition("\n")[0]
+            raise EngineError(f"torch has no {precision} on {device}: {reason}; say float32") from error
+        if found != dtype:
+            raise EngineError(f"torch has no {precision} on {device}, it computes in {found}; say float32")
+    return dtype
+
+
+def _out_of_memory(batch: Tensor, error: RuntimeError) -> str:
+    size = " x ".join(map(str, batch.shape[:1:-1]))
+    reason = str(error).partition("\n")[0]
+    return f"torch has no memory for {size} pixels at once: {reason}; take smaller tiles or a smaller picture"
+
+
+def _casting(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[None]:
+    """Autocast, which knows what loses too much; nothing for float32."""
+    return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
 
 
 @cache

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 import zoo
-from tunable_models import TunableNetwork
+from tunable_models import TunableNetwork, View
 from zoo.engine import choice
-from zoo.engine.choice import TorchEngine, make_engine
+from zoo.engine.choice import Precision, TorchEngine, make_engine
 from zoo.errors import EngineError
 from zoo.manifest import Manifest
 from zoo.weights import rebuild
@@ -110,3 +110,41 @@ def test_the_log_says_what_runs(published: zoo.Entry, caplog: pytest.LogCaptureF
     with caplog.at_level(logging.INFO, "zoo"):
         zoo.load(published.folder, engine="torch")
     assert f"tiny@{published.version} runs on torch, device cpu" in caplog.text
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_the_bits_are_torch_s_and_near(published: zoo.Entry, precision: Precision) -> None:
+    half = zoo.load(published.folder, precision=precision)
+    assert half.engine == "torch"
+    x = torch.rand(1, 3, 24, 24)
+    wanted, found = zoo.load(published.folder)(x), half(x)
+    assert found.dtype == torch.float32
+    assert not torch.equal(found, wanted)
+    torch.testing.assert_close(found, wanted, rtol=0, atol=0.05)
+
+
+def test_what_an_engine_has_not_is_refused(published: zoo.Entry, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(
+        EngineError, match=r"onnx engine computes in float32, got bfloat16; say engine='torch'"
+    ):
+        zoo.load(published.folder, engine="onnx", precision="bfloat16")
+    with pytest.raises(EngineError, match="expected precision float32, bfloat16 or float16, got 'int8'"):
+        zoo.load(published.folder, precision="int8")  # type: ignore[arg-type]
+
+    def without(*_: object) -> None:
+        raise RuntimeError("not implemented for 'Half'\nand a trace")
+
+    monkeypatch.setattr(torch, "conv2d", without)
+    with pytest.raises(EngineError, match=r"no float16 on cpu: not implemented for 'Half'; say float32"):
+        zoo.load(published.folder, precision="float16")
+
+
+def test_no_memory_is_an_engine_error(published: zoo.Entry, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = zoo.load(published.folder, engine="torch")
+
+    def full(*_: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(View, "__call__", full)
+    with pytest.raises(EngineError, match=r"no memory for 24 x 12 pixels at once.*smaller tiles"):
+        model(torch.rand(3, 12, 24))
