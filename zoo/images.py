@@ -44,7 +44,7 @@ def read_image(
         (48, 32)
     """
     stream = BytesIO(source) if isinstance(source, bytes) else source
-    with _pillow_errors(_label(source)), Image.open(stream, formats=FORMATS) as image:
+    with pillow_errors(_label(source)), Image.open(stream, formats=FORMATS) as image:
         _check_pixels(image, max_pixels)
         image.load()
         return ImageOps.exif_transpose(image)
@@ -56,7 +56,7 @@ def upright(image: Image.Image) -> Image.Image:
     Raises:
         ImageError: the picture, opened before, turns out to be damaged.
     """
-    with _pillow_errors("the image"):
+    with pillow_errors("the image"):
         image.load()
         return ImageOps.exif_transpose(image)
 
@@ -82,7 +82,8 @@ def _check_pixels(image: Image.Image, max_pixels: int) -> None:
 
 
 @contextmanager
-def _pillow_errors(label: str) -> Iterator[None]:
+def pillow_errors(label: str) -> Iterator[None]:
+    """Whatever Pillow raises about a picture as an ImageError that names it."""
     # Broken files make Pillow raise almost anything: OSError, SyntaxError, struct.error, EOFError, ...
     # Its warnings are no filter here, because filters belong to the whole process; where the caller
     # has made them errors they arrive as such.
@@ -91,7 +92,9 @@ def _pillow_errors(label: str) -> Iterator[None]:
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageTooLargeError(f"cannot read {label}: {error}; make the picture smaller") from error
+        raise ImageTooLargeError(
+            f"cannot read {label}: {error}; make the picture smaller, or set PIL.Image.MAX_IMAGE_PIXELS"
+        ) from error
     except UnidentifiedImageError as error:  # its own message shows the address of an object
         raise ImageError(f"cannot read {label}: expected one of {', '.join(FORMATS)}, got none") from error
     except Exception as error:

@@ -29,7 +29,7 @@ Array = NDArray[Any]
 FLOAT_RANGE = (-2.0, 3.0)
 """What float pictures may hold: [0, 1] with room for unclipped noise, but not 0..255."""
 
-_SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L", "I;16N")
+SIXTEEN_BIT_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 _BASE_MODES = {"1": "L", "La": "LA", "PA": "RGBA", "RGBX": "RGB", "RGBa": "RGBA"}
 _OPAQUE_MODES = {"L": "LA", "RGB": "RGBA", "P": "RGBA"}
 
@@ -97,7 +97,7 @@ def to_array(image: Image.Image) -> Array:
     Raises:
         ImageError: a mode, or a range of a 32-bit picture, that no rule covers.
     """
-    if image.mode in _SIXTEEN_BIT:
+    if image.mode in SIXTEEN_BIT_MODES:
         return _sixteen_bit(np.asarray(image))
     if image.mode == "F":
         return np.asarray(image)

@@ -138,6 +138,14 @@ def test_colour_profile_is_kept(client: Any, photo: bytes) -> None:
     assert Image.open(io.BytesIO(response.content)).info["icc_profile"] == profile
 
 
+def test_floating_point_comes_back_in_sixteen_bits(client: Any) -> None:
+    tiff = io.BytesIO()
+    Image.fromarray(np.full((30, 40), 0.5, dtype=np.float32)).save(tiff, "TIFF")
+    response = client.post(APPLY, **upload(tiff.getvalue()))
+    assert response.status_code == 200
+    assert pixels(response.content).dtype == np.uint16
+
+
 def test_content_decides_not_name_or_declared_type(client: Any, photo: bytes) -> None:
     out = io.BytesIO()
     Image.open(io.BytesIO(photo)).save(out, "JPEG")
