@@ -80,7 +80,7 @@ def progress(items: Sequence[T], label: str, unit: str = "photograph") -> Iterat
 class _State:
     """What is known of the work at one moment."""
 
-    done: int
+    done: float
     rate: float | None = None
     left_s: float | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
@@ -152,7 +152,7 @@ class Display:
 
     def update(
         self,
-        done: int,
+        done: float,
         *,
         rate: float | None = None,
         left_s: float | None = None,
@@ -161,7 +161,7 @@ class Display:
         """Say how far it is; cheap, and shown when it is time to.
 
         Args:
-            done: units so far, those of the beginning included.
+            done: units so far, those of the beginning included; a bar shows parts of one too.
             rate: how many of what is rated a second.
             left_s: seconds to the end; by default from the mean speed so far and the limit.
             facts: texts by name: the first one, in brackets after it those that it is made of, and
@@ -185,7 +185,7 @@ class Display:
         with self._lock:
             self._surface.say(line)
 
-    def _left_s(self, done: int) -> float | None:
+    def _left_s(self, done: float) -> float | None:
         elapsed_s, total, ends = time.monotonic() - self._started, self._words.total, list[float]()
         if total is not None:
             ends.append(elapsed_s / max(done - self._first, 1) * (total - done))
@@ -224,7 +224,7 @@ class _Words:
 
     def _head(self, state: _State) -> str:
         of = "" if self.total is None else f"/{self.total}"
-        return f"{self.label}  {self.unit} {state.done}{of}"
+        return f"{self.label}  {self.unit} {int(state.done)}{of}"
 
 
 class _Lines:
@@ -265,7 +265,8 @@ class _Bar:
             console=self._console,
             transient=True,
             expand=True,
-            redirect_stderr=sys.stderr.isatty(),  # what goes into a file stays out of the terminal
+            redirect_stdout=sys.stdout.isatty(),  # what goes into a file stays out of the terminal
+            redirect_stderr=sys.stderr.isatty(),
         )
         self._task = self._bar.add_task(words.label, total=words.total, completed=done, numbers="starting")
         self._bar.start()

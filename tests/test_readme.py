@@ -29,6 +29,7 @@ from pipelines.tasks import TASKS, TaskConfig, make_task
 from pipelines.train.config import ComputeConfig, TrainConfig
 from tunable_models import get_architecture, list_architectures, list_presets
 from tunable_models.bases import BasisName
+from zoo.formats import FLOAT, WRITABLE
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -52,12 +53,16 @@ def code(text: str) -> list[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder: two pictures, and no store but the bundled one."""
+    """The current folder: pictures, settings of theirs, and no store but the bundled one."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TUNABLE_ZOO_STORE", str(tmp_path / "none"))
     pixels = np.random.default_rng(0).integers(0, 256, (33, 47, 3), dtype=np.uint8)
     for name in ("photo.png", "in.jpg"):
         Image.fromarray(pixels).save(name)
+    for name in ("photos/noon.jpg", "photos/night/in.jpg"):
+        Path(name).parent.mkdir(parents=True)
+        Image.fromarray(pixels).save(name)
+    Path("settings.csv").write_text(blocks("csv")[0])
     return tmp_path
 
 
@@ -228,6 +233,19 @@ def test_table_of_budgets() -> None:
     for budget, cell in table.items():
         having = [task for task in RECIPES if budget in find_budgets(task)]
         assert (list(RECIPES) if cell == "all" else code(cell)) == having
+
+
+def test_table_of_formats() -> None:
+    table = {code(row[0])[0]: row[1:] for row in rows("Restore pictures")}
+    assert [f".{name}" for name in table] == [form.suffixes[0] for form in WRITABLE]
+    for form, (grey, colour, alpha, side, quality) in zip(WRITABLE, table.values(), strict=True):
+        assert re.findall(r"\d+|float", grey) == [
+            "float" if bits == FLOAT else str(bits) for bits in form.bits[1]
+        ]
+        assert re.findall(r"\d+|float", colour) == [str(bits) for bits in form.bits[3]]
+        assert (alpha == "yes") == (4 in form.bits)
+        assert side == f"{form.side_px:,}"
+        assert bool(quality) == (form.lossy is not None)
 
 
 def test_bases_are_named() -> None:

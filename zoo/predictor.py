@@ -86,6 +86,7 @@ class Predictor:
         manifest: of its entry.
         device: where it computes.
         engine: what computes, ``onnx`` or ``torch``; :func:`load` says more.
+        precision: what it computes in.
         whole_px: larger images are computed in tiles, if the network's radius is known.
         tile_px: side of a tile, at least.
         max_pixels: files with more are refused before they are decoded; so are larger pictures of any
@@ -117,6 +118,7 @@ class Predictor:
         self.network = network.requires_grad_(False).eval()
         self.manifest = manifest
         self.device = torch.device(device)
+        self.precision: Precision = precision
         self._engine = make_engine(engine, self.network, manifest, self.device, precision)
         self.whole_px = whole_px
         self.tile_px = tile_px

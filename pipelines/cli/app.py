@@ -2,12 +2,13 @@
 
 import os
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from pipelines.cli.apply import AssignmentCommand, apply
+from pipelines.cli.apply import apply
+from pipelines.cli.assignments import AssignmentCommand
 from pipelines.cli.doctor import doctor
 from pipelines.cli.export import export
 from pipelines.cli.serve import serve
@@ -37,9 +38,27 @@ app = typer.Typer(
     cls=_Shell,
     help="Image-restoration networks with sliders.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"tunable {version('tunable-zoo')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
 app.add_typer(zoo, name="zoo")
 app.command(cls=AssignmentCommand)(apply)
 app.command(cls=AssignmentCommand)(export)

@@ -1,99 +1,137 @@
-"""``tunable apply``: one picture through one model."""
+"""``tunable apply``: pictures through one model."""
 
 from __future__ import annotations
 
-import re
-from io import BytesIO
+import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperCommand
 
+from pipelines.cli.assignments import parse_assignments
 from pipelines.cli.stores import stores
 from pipelines.cli.tables import told
-from pipelines.errors import ConfigError, DataError
-from pipelines.serve.sliders import parse_value
+from pipelines.errors import ConfigError
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
-FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
-    ".png": ("PNG", {}),
-    ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
-    ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
-    ".webp": ("WEBP", {"lossless": True}),
-    ".tif": ("TIFF", {"compression": "tiff_adobe_deflate"}),
-    ".tiff": ("TIFF", {"compression": "tiff_adobe_deflate"}),
-}
-"""Suffix: Pillow's format and how we write it, as true as the format allows."""
-
-_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=.*")
-
-
-class AssignmentCommand(TyperCommand):
-    """Lets one ``--set`` take several assignments: ``--set a=1 b=2`` is ``--set a=1 --set b=2``."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """The arguments with each assignment behind its own ``--set``."""
-        spread: list[str] = []
-        for arg in args:
-            follows = len(spread) > 1 and spread[-2] == "--set" and _ASSIGNMENT.fullmatch(arg)
-            spread += ["--set", arg] if follows else [arg]
-        return super().parse_args(ctx, spread)
+    from pipelines.apply.outputs import Job
 
 
 def apply(
-    ref: Annotated[str, typer.Argument(metavar="REF", help="Name, name@version, or folder.")],
-    source: Annotated[Path, typer.Argument(metavar="INPUT", help="The picture to restore.")],
-    target: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Where to write it; the suffix says how.")],
+    ref: Annotated[str, typer.Argument(metavar="MODEL", help="Name, name@version, or folder.")],
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT", help="Files, folders with all below them, globs, or - for standard input."
+        ),
+    ],
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUTPUT",
+            help="A folder, a file where there is one input file, or - for standard output.",
+        ),
+    ] = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A slider; may be given again.")
     ] = None,
+    settings: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Sliders from JSON, YAML or CSV: for all pictures, or for each by name."
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Make results again that exist; inputs are never overwritten.")
+    ] = False,
+    kind: Annotated[
+        str | None,
+        typer.Option("--format", help="png, tif, webp or jpg; by default the input's, or that of OUTPUT."),
+    ] = None,
+    quality: Annotated[
+        int | None,
+        typer.Option(min=1, max=100, help="Of JPEG (default 95) and WebP (default lossless)."),
+    ] = None,
+    max_pixels: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Of an input; by default what the model is made for."),
+    ] = None,
+    tile: Annotated[
+        int | None,
+        typer.Option(
+            min=32, metavar="SIDE", help="Compute larger pictures in tiles of this side: less memory."
+        ),
+    ] = None,
+    jobs: Annotated[
+        int,
+        typer.Option(min=1, help="Pictures in memory: one is computed while others are read and written."),
+    ] = 2,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps ...")] = "cpu",
     engine: Annotated[
         str, typer.Option(help="onnx, torch, or auto: onnx on the CPU where it is installed.")
     ] = "auto",
-    force: Annotated[bool, typer.Option("--force", help="Replace OUTPUT if it exists.")] = False,
+    precision: Annotated[
+        str, typer.Option(help="float32 on any engine; bfloat16 or float16 on torch, which auto then is.")
+    ] = "float32",
+    json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each picture.")] = False,
 ) -> None:
-    """Restore a picture.
+    """Restore pictures.
 
-    Example: tunable apply denoise-deblur in.png out.png --set denoise=0.7 deblur=1.0
+    Results that exist are skipped, what is broken is skipped and named, and then the exit code is 1. Places
+    below a folder or a quoted glob are kept below OUTPUT.
+
+    Examples:
+    tunable apply denoise-deblur in.jpg -o out.png --set denoise=0.7 deblur=1.0
+
+    tunable apply denoise-deblur photos -o restored --format webp --quality 90
     """
-    check_target(source, target, force=force)
+    target = _output(ref, inputs, output)
+    _check_precision(engine, precision)
     values = parse_assignments(assignments or [])
     check_device(device)
-    from pipelines.records import write_atomic
-    from zoo import load
+    from pipelines.apply.inputs import STDIN, collect
+    from pipelines.apply.outputs import guard_of, place
+    from pipelines.apply.plan import Limits, Task, own_limit_alone, plan
+    from pipelines.apply.report import Report
+    from pipelines.apply.settings import combine
+    from pipelines.apply.work import Options
+    from zoo import load, resolve
+    from zoo.predictor import default_max_pixels
 
-    with told("zoo.engine"):
-        model = load(ref, stores=stores(), device=device, engine=engine)  # type: ignore[arg-type]
-    result = model(source, values)
-    write_atomic(target, encode(result, target.suffix))
-    used = ", ".join(
-        f"{name}={value:.4g}" for name, value in model.space.values(model.space.omega(values)).items()
-    )
-    size = f"{result.width}x{result.height}"
-    typer.echo(f"{target}  {size}  {model.name}@{model.version}  {used}  engine {model.engine}")
-
-
-def check_target(source: Path, target: Path, *, force: bool) -> None:
-    """Refuse an output that we cannot or must not write, before any work.
-
-    Raises:
-        ConfigError: an unknown suffix, a missing folder, the input itself, or (without ``force``) a file
-            that exists.
-    """
-    if target.suffix.lower() not in FORMATS:
-        raise ConfigError(f"{target}: expected a suffix among {', '.join(FORMATS)}, got {target.suffix!r}")
-    if not target.parent.is_dir():
-        raise ConfigError(f"{target}: the folder {target.parent} does not exist; create it first")
-    if target.is_dir():
-        raise ConfigError(f"{target} is a folder; name a file")
-    if target.exists() and source.exists() and target.samefile(source):
-        raise ConfigError(f"{target} is the input itself; name another output")
-    if target.exists() and not force:
-        raise ConfigError(f"{target} exists; name another output or say --force")
+    manifest = resolve(ref, stores()).manifest
+    contract = manifest.input
+    if tile is not None and contract.radius_px is None:
+        raise ConfigError(
+            f"{manifest.name} sees the whole picture at once and is never cut; leave --tile out"
+        )
+    found = collect(inputs, target, sys.stdin.buffer.read() if inputs == [STDIN] else b"")
+    jobs_planned = place(found, target, kind)
+    _check_quality(quality, jobs_planned)
+    names = [source.relative.as_posix() for source in found.sources]
+    sliders = combine(values, settings, manifest.control_space, names)
+    limits = Limits(max_pixels or default_max_pixels(contract), contract.scale)
+    report = Report(json=json, stdout_is_taken=target == STDIN)
+    with own_limit_alone():
+        report.begin(found)
+        tasks = []
+        for item in plan(jobs_planned, sliders, limits, overwrite=overwrite):
+            if isinstance(item, Task):
+                tasks.append(item)
+                report.note(item)
+            else:
+                report.tell(item)
+        if tasks:
+            with told("zoo.engine"):
+                model = load(ref, stores(), device, engine, precision)  # type: ignore[arg-type]
+            model.max_pixels = limits.max_pixels
+            if tile is not None:
+                model.tile_px, model.whole_px = tile, tile * tile
+            report.work(model, tasks, guard_of(found), Options(jobs, quality, overwrite))
+    raise typer.Exit(report.end())
 
 
 def check_device(device: str) -> None:
@@ -111,34 +149,31 @@ def check_device(device: str) -> None:
         raise ConfigError(f"--device {device}: {reason}; cpu always works") from error
 
 
-def parse_assignments(assignments: list[str]) -> dict[str, float]:
-    """``name=value`` texts as slider values.
-
-    Raises:
-        ConfigError: an assignment of another form, no number, or a slider that is set twice.
-    """
-    values: dict[str, float] = {}
-    for assignment in assignments:
-        name, mark, text = assignment.partition("=")
-        if not mark:
-            raise ConfigError(f"--set: expected NAME=VALUE such as denoise=0.7, got {assignment!r}")
-        if name in values:
-            raise ConfigError(f"--set: {name} is set twice; keep one")
-        values[name] = parse_value(name, text)
-    return values
+def _output(ref: str, inputs: Sequence[str], output: str | None) -> str:
+    """OUTPUT, if it was given and can take a picture."""
+    if output is None:
+        *first, last = inputs
+        hint = ""
+        if first and not os.path.exists(last):
+            hint = f"; did you mean: tunable apply {ref} {' '.join(first)} -o {last}"
+        raise ConfigError(
+            f"expected -o OUTPUT: a folder, a file for one input, or - for standard output; got none{hint}"
+        )
+    if output == "-" and sys.stdout.isatty():
+        raise ConfigError("-o -: a terminal shows no pictures; lead standard output into a file or a program")
+    return output
 
 
-def encode(picture: Image, suffix: str) -> bytes:
-    """The picture as a file of that suffix, with its colour profile.
+def _check_precision(engine: str, precision: str) -> None:
+    if engine == "onnx" and precision != "float32":
+        raise ConfigError(
+            f"--engine onnx computes in float32 alone, got --precision {precision}; say torch or auto"
+        )
 
-    Raises:
-        DataError: the format cannot hold this picture (its size, its transparency, its depth).
-    """
-    kind, options = FORMATS[suffix.lower()]
-    out = BytesIO()
-    try:
-        picture.save(out, kind, icc_profile=picture.info.get("icc_profile"), **options)
-    except (OSError, ValueError) as error:
-        size = f"{picture.width}x{picture.height}, mode {picture.mode}"
-        raise DataError(f"{kind} cannot hold this picture ({size}): {error}; choose .png") from error
-    return out.getvalue()
+
+def _check_quality(quality: int | None, jobs: Sequence[Job]) -> None:
+    if quality is not None and all(job.form.lossy is None for job in jobs):
+        names = " and ".join(sorted({job.form.name for job in jobs}))
+        raise ConfigError(
+            f"--quality is for jpg and webp, and results are {names}; say --format webp, or leave it"
+        )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli.apply import parse_assignments
+from pipelines.cli.assignments import parse_assignments
 from pipelines.cli.extras import require
 from pipelines.cli.stores import stores
 from pipelines.errors import ConfigError

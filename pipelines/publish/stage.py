@@ -109,7 +109,7 @@ def _summary(entry: Entry, layout: Layout) -> str:
         "metrics": layout.metrics,
         "tracking": shown_uri(layout.root),
         "serve": f"tunable serve {entry.name}",
-        "apply": f"tunable apply {entry.name} in.png out.png --set {settings}",
+        "apply": f"tunable apply {entry.name} in.png -o out.png --set {settings}",
     }
     return "\n".join([f"published {entry.name}@{entry.version}", *(f"  {k:<9}{v}" for k, v in lines.items())])
 

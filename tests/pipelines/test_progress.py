@@ -176,7 +176,8 @@ def test_no_control_characters_without_a_terminal(
     assert not CONTROL.search(out)
 
 
-def test_a_bar_on_a_terminal(terminal: Terminal) -> None:
+def test_a_bar_on_a_terminal(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", terminal)
     with Display("train", total=2200, done=100, stream=terminal) as display:
         display.update(1100, rate=83.1, left_s=1445, facts=FACTS)
         display.say("a [b]checkpoint[/b] is damaged")
@@ -293,3 +294,21 @@ def test_a_reader_that_is_gone_is_no_fault(tmp_path: Path) -> None:
         process.stdout = None
         _, said = process.communicate()
     assert (process.returncode, said) == (0, b"went on")
+
+
+def test_a_bar_leaves_alone_what_goes_into_a_file(
+    terminal: Terminal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Display("apply", total=2, stream=terminal) as display:
+        display.update(1)
+        print("a result")
+    assert capsys.readouterr().out == "a result\n"
+    assert "a result" not in terminal.getvalue()
+
+
+@pytest.mark.usefixtures("often")
+def test_parts_of_a_unit_are_not_counted() -> None:
+    stream = io.StringIO()
+    with Display("apply", total=2, unit="picture", stream=stream) as display:
+        display.update(1.75)
+    assert [line.split("  ")[1] for line in stream.getvalue().splitlines()] == ["picture 1/2", "picture 1/2"]

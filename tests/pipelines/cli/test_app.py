@@ -5,12 +5,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from typer.testing import Result
+from typer.testing import CliRunner, Result
 
 import pipelines
+from pipelines.cli import app
 
 ROOT = Path(pipelines.__file__).parents[1]
 HEAVY = ("torch", "ray", "mlflow", "dvc", "fastapi", "albumentations")
@@ -89,3 +91,14 @@ def test_errors_of_the_file_system_name_the_file(
 
 def test_a_wrong_option_is_a_usage_error(tunable: Callable[..., Result]) -> None:
     assert tunable("zoo", "list", "--colour").exit_code == 2
+
+
+def test_version(tunable: Callable[..., Result]) -> None:
+    assert tunable("--version").stdout == f"tunable {version('tunable-zoo')}\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(tunable: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, shell: str) -> None:
+    monkeypatch.setenv("_TUNABLE_COMPLETE", f"source_{shell}")
+    result = CliRunner().invoke(app, [], prog_name="tunable")
+    assert "_TUNABLE_COMPLETE" in result.stdout

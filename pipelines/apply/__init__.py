@@ -1,0 +1,1 @@
+"""Many pictures through one model: what ``tunable apply`` does behind its options."""

@@ -1,0 +1,183 @@
+"""Slider values from a file: one setting for all pictures, or one for each.
+
+JSON and YAML hold sliders, which are for all, and pictures by name, with sliders of their own:
+
+    {"denoise": 0.5, "night/a.jpg": {"denoise": 0.9}}
+
+CSV has a row of sliders' names. With a column ``picture`` each row is for that picture, and an empty cell
+leaves its slider alone; without it there is one row, for all. A picture's name is its place below the folder
+or glob it was found by, and the name alone of a file.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from pipelines.errors import ConfigError, PipelineError
+from pipelines.serve.sliders import parse_value
+from tunable_models import ControlSpace, OmegaError
+
+PICTURE = "picture"
+"""The column of a CSV file that names pictures."""
+
+Values = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Slider values in native units; what is not set stands at its default.
+
+    Attributes:
+        common: for all pictures.
+        own: for pictures by name; they go before the common ones.
+    """
+
+    common: Values
+    own: Mapping[str, Values]
+
+    def of(self, picture: str) -> dict[str, float]:
+        """The values of one picture."""
+        return {**self.common, **self.own.get(picture, {})}
+
+
+def combine(assigned: Values, file: Path | None, space: ControlSpace, pictures: Collection[str]) -> Settings:
+    """What the command line and a file say together.
+
+    Args:
+        assigned: of the command line.
+        file: None if there is none.
+        space: the model's.
+        pictures: the names that the file may use.
+
+    Raises:
+        ConfigError: a file that cannot be read, a picture that is not among the inputs, or a slider that both
+            set.
+        OmegaError: an unknown slider, or a value out of its range; those of a file name it and the picture.
+    """
+    space.omega(assigned)
+    if file is None:
+        return Settings(assigned, {})
+    read = read_settings(file)
+    for name in read.own:
+        if name not in pictures:
+            raise ConfigError(f"{file}: {name!r} is not among the pictures{_nearest(name, pictures)}")
+    for values in (read.common, *read.own.values()):
+        if both := sorted({*values} & {*assigned}):
+            raise ConfigError(f"{both[0]} is set by --set and in {file}; keep one")
+    settings = Settings({**read.common, **assigned}, read.own)
+    for name in ("", *read.own):
+        try:
+            space.omega(settings.of(name))
+        except OmegaError as error:
+            raise OmegaError(f"{file}{', ' if name else ''}{name}: {error}") from error
+    return settings
+
+
+def read_settings(path: Path) -> Settings:
+    """The settings in a file, by its suffix.
+
+    Raises:
+        ConfigError: no such file, another suffix, or another form.
+    """
+    if not path.is_file():
+        raise ConfigError(f"--settings {path}: expected a file, found none")
+    suffix = path.suffix.lower()
+    if suffix == ".csv":
+        return _of_rows(path)
+    if suffix == ".json":
+        return _of_mapping(path, _json(path))
+    if suffix in (".yaml", ".yml"):
+        return _of_mapping(path, _yaml(path))
+    raise ConfigError(f"--settings {path}: expected .json, .yaml or .csv, got {path.suffix!r}")
+
+
+def _json(path: Path) -> Any:
+    from zoo import ManifestError
+    from zoo.strict_json import parse
+
+    try:
+        return parse(path.read_bytes())
+    except ManifestError as error:  # the error of the files that it usually reads
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _yaml(path: Path) -> Any:
+    if find_spec("yaml") is None:
+        raise PipelineError(f"{path} needs yaml: pip install pyyaml, or write the settings as JSON or CSV")
+    # Private to the one module that reads YAML: its digest is part of every training's identity, so that
+    # another name for it there would keep all of them from going on.
+    from pipelines.config import _read_yaml
+
+    return _read_yaml(path)
+
+
+def _of_mapping(path: Path, document: Any) -> Settings:
+    if not isinstance(document, dict):
+        raise ConfigError(
+            f"{path}: expected sliders, or pictures with sliders, got a {type(document).__name__}"
+        )
+    common: dict[str, float] = {}
+    own: dict[str, Values] = {}
+    for key, value in document.items():
+        if isinstance(value, dict):
+            own[str(key)] = {str(name): _number(path, f"{key}: {name}", item) for name, item in value.items()}
+        else:
+            common[str(key)] = _number(path, str(key), value)
+    return Settings(common, own)
+
+
+def _number(path: Path, place: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigError(f"{path}: {place}: expected a number such as 0.5, got {value!r}")
+    return float(value)
+
+
+def _of_rows(path: Path) -> Settings:
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # a spreadsheet begins its files with a mark
+        head, *rows = [row for row in csv.reader(io.StringIO(text), strict=True) if any(row)]
+    except (csv.Error, UnicodeDecodeError, ValueError) as error:
+        raise ConfigError(
+            f"{path}: expected CSV with a row of names and rows of values, got: {error}"
+        ) from error
+    for row in rows:
+        if len(row) != len(head):
+            raise ConfigError(
+                f"{path}: expected {len(head)} cells in each row, got {len(row)}: {','.join(row)}"
+            )
+    if len({*head}) < len(head):
+        raise ConfigError(f"{path}: a column stands twice in {','.join(head)}; keep one of them")
+    if PICTURE not in head:
+        if len(rows) != 1:
+            raise ConfigError(
+                f"{path}: expected one row for all, or a column {PICTURE!r}, got {len(rows)} rows"
+            )
+        return Settings(dict(_cells(path, head, rows[0])), {})
+    own: dict[str, Values] = {}
+    for row in rows:
+        name = row[head.index(PICTURE)]
+        if name in own:
+            raise ConfigError(f"{path}: {name!r} stands twice; keep one row")
+        own[name] = dict(_cells(path, head, row))
+    return Settings({}, own)
+
+
+def _cells(path: Path, head: list[str], row: list[str]) -> Iterator[tuple[str, float]]:
+    for name, text in zip(head, row, strict=True):
+        if name != PICTURE and text:
+            try:
+                yield name, parse_value(name, text)
+            except ConfigError as error:
+                raise ConfigError(f"{path}: {error}") from error
+
+
+def _nearest(name: str, valid: Collection[str]) -> str:
+    close = get_close_matches(name, list(valid), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; they have names such as {min(valid)!r}"

@@ -1,0 +1,119 @@
+"""What files, folders, globs and standard input stand for."""
+
+import os
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from pipelines.apply.inputs import Inputs, collect
+from pipelines.errors import ConfigError
+
+FILES = ("photos/a.png", "photos/B.JPG", "photos/sub/c.webp", "photos/sub/deep/d.tif", "photos/notes.txt",
+         "photos/x.heic", "photos/.hidden.png", "photos/.cache/e.png", "other/a.png",
+         "odd[1].png")  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in FILES:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+    return tmp_path
+
+
+def places(inputs: Inputs) -> list[str]:
+    return [str(source.relative) for source in inputs.sources]
+
+
+def test_a_folder_is_all_pictures_below_it() -> None:
+    inputs = collect(["photos"], "out")
+    assert places(inputs) == ["B.JPG", "a.png", "sub/c.webp", "sub/deep/d.tif"]
+    assert inputs.passed_over == {".txt": 1, ".heic": 1}
+    assert not inputs.lone
+
+
+def test_results_inside_a_folder_are_no_inputs() -> None:
+    for arguments in (["photos"], ["photos/**/*.*"], ["photos/*"]):
+        inputs = collect(arguments, "photos/sub")
+        assert not any(place.startswith("sub/") for place in places(inputs))
+        assert "a.png" in places(inputs)
+    assert "c.webp" in places(collect(["photos/sub"], "photos/sub"))
+    assert "c.webp" in places(collect(["photos/sub/*.webp"], "photos/sub"))
+
+
+def test_linked_folders_are_not_entered(folder: Path) -> None:
+    (folder / "photos" / "round").symlink_to(folder / "photos")
+    assert len(places(collect(["photos"], "out"))) == 4
+    (folder / "link").symlink_to(folder / "photos")
+    assert len(places(collect(["link"], "out"))) == 4
+
+
+@pytest.mark.parametrize(
+    ("pattern", "wanted"),
+    [
+        ("photos/*.png", ["a.png"]),
+        ("*/a.png", ["other/a.png", "photos/a.png"]),
+        ("photos/**/*.tif", ["sub/deep/d.tif"]),
+        ("photos/s*", ["sub/c.webp", "sub/deep/d.tif"]),
+        ("photos/notes.*", ["notes.txt"]),
+    ],
+)
+def test_globs_that_the_shell_left_alone(pattern: str, wanted: list[str], folder: Path) -> None:
+    assert places(collect([pattern], "out")) == wanted
+    assert places(collect([str(folder / pattern)], "out")) == wanted
+
+
+def test_a_name_that_looks_like_a_glob_is_a_file() -> None:
+    inputs = collect(["odd[1].png"], "out")
+    assert places(inputs) == ["odd[1].png"]
+    assert inputs.lone
+
+
+def test_each_picture_once() -> None:
+    inputs = collect(["photos", "photos/a.png", "./photos/*.png", "photos/a.png"], "out")
+    assert places(inputs).count("a.png") == 1
+
+
+def test_one_file_is_lone_and_a_folder_with_one_is_not() -> None:
+    assert collect(["photos/a.png"], "out").lone
+    assert collect(["other/*.png"], "out").lone
+    assert not collect(["other"], "out").lone
+    assert not collect(["photos/a.png", "other/a.png"], "out").lone
+
+
+def test_a_missing_file_is_left_to_whoever_reads_it() -> None:
+    assert collect(["none.png"], "out").sources[0].content == Path("none.png")
+
+
+def test_a_folder_that_cannot_be_listed_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = os.scandir
+
+    def refusing(path: str) -> object:
+        if str(path).endswith("sub"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    faults = {source.name: source.fault for source in collect(["photos"], "out").sources if source.fault}
+    assert faults == {"photos/sub": "cannot list photos/sub: Permission denied"}
+
+
+def test_standard_input() -> None:
+    [source] = collect(["-"], "out", b"data").sources
+    assert (source.content, source.name, source.relative) == (
+        b"data",
+        "standard input",
+        PurePosixPath("stdin"),
+    )
+    with pytest.raises(ConfigError, match="expected it alone, got 2 inputs"):
+        collect(["-", "photos"], "out")
+
+
+@pytest.mark.parametrize("argument", ["none*.png", "empty"])
+def test_nothing_found(argument: str) -> None:
+    Path("empty").mkdir()
+    with pytest.raises(
+        ConfigError, match=rf"{argument.replace('*', '.')}: expected pictures .*\.png.*, found none"
+    ):
+        collect([argument], "out")
