@@ -14,7 +14,7 @@ class Outcome:
 
     Attributes:
         job: from where to where.
-        values: of its sliders, in native units.
+        values: in native units: of all sliders behind a result, otherwise of those that were set.
         megapixels: of the input; None where its header was not read.
         seconds: to read, restore and write it, waiting for other pictures excepted.
         size: width and height of the result.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from PIL import Image
 
@@ -31,9 +32,9 @@ class Task:
     pixels: int
     note: str | None
 
-    def outcome(self, **changes: object) -> Outcome:
-        """How it ended."""
-        return Outcome(self.job, self.values, self.pixels / 1e6, note=self.note, **changes)  # type: ignore[arg-type]
+    def outcome(self, **changes: Any) -> Outcome:
+        """How it ended: fields of an outcome that the task does not know."""
+        return replace(Outcome(self.job, self.values, self.pixels / 1e6, note=self.note), **changes)
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,8 @@ def own_limit_alone() -> Iterator[None]:
 def _task(job: Job, values: dict[str, float], limits: Limits) -> Task:
     if job.source.fault:
         raise ImageError(job.source.fault)
+    if job.source.path is not None and not job.source.path.exists():
+        raise ImageError("expected a picture, found no such file")
     kind, (width, height) = read_header(job.source.content)
     pixels = width * height
     if pixels > limits.max_pixels:

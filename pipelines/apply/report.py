@@ -31,7 +31,7 @@ class Report:
         """Say what of the inputs' folders is left out."""
         if inputs.passed_over:
             kinds = ", ".join(f"{suffix} {count}" for suffix, count in inputs.passed_over.most_common(5))
-            _say(f"left out {inputs.passed_over.total()} files that are no pictures we read ({kinds})")
+            _say(f"left out what is no picture we read: {inputs.passed_over.total()} in all ({kinds})")
 
     def note(self, task: Task) -> None:
         """Say what a format will make of a picture."""

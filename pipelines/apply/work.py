@@ -74,14 +74,13 @@ class Work:
         clock = _Clock()
         try:
             size, values = self._restore(task, clock)
+            ended = task.outcome(size=size, values=values)
         except Exception as error:
             if not (is_expected(error) or isinstance(error, OSError | MemoryError)) or _is_full(error):
                 raise
-            return replace(task.outcome(), seconds=clock.seconds(), error=_reason(error))
-        else:
-            return replace(task.outcome(), seconds=clock.seconds(), size=size, values=values)
-        finally:
-            self._meter.ends(task)
+            ended = task.outcome(error=_reason(error))
+        self._meter.ends(task)
+        return replace(ended, seconds=clock.seconds())
 
     def _restore(self, task: Task, clock: _Clock) -> tuple[tuple[int, int], dict[str, float]]:
         """Size and settings of the result, which is written."""

@@ -88,6 +88,14 @@ def test_what_cannot_be_read_has_failed(planned: Planned) -> None:
     assert isinstance(task, Task)
 
 
+def test_a_file_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    jobs = place(collect(["none.png"], "out"), "out")
+    [outcome] = plan(jobs, Settings({}, {}), Limits(100))
+    assert isinstance(outcome, Outcome)
+    assert outcome.sentence() == "failed none.png: expected a picture, found no such file"
+
+
 def test_pillow_s_limit_comes_back() -> None:
     before = Image.MAX_IMAGE_PIXELS
     with own_limit_alone():

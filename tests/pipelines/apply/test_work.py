@@ -1,6 +1,7 @@
 """Pictures are written whole, in order and bounded memory, and one that is broken stops no other."""
 
 import errno
+import io
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -130,10 +131,13 @@ def test_work_that_is_left_ends_with_the_tile_it_is_at(
         return restore(picture, values, on_tile=on_tile)
 
     monkeypatch.setattr(model, "restore", restoring)
-    outcomes = make_work(model, Options(jobs=1)).outcomes(tasks)
-    assert next(outcomes).status == "written"
-    endless.wait()
-    outcomes.close()  # type: ignore[attr-defined]
+    out = io.StringIO()
+    with Display("apply", total=3, unit="picture", stream=out) as display:
+        outcomes = Work(model, Guard([]), Options(jobs=1), display).outcomes(tasks)
+        assert next(outcomes).status == "written"
+        endless.wait()
+        outcomes.close()  # type: ignore[attr-defined]
+    assert "picture 1/3" in out.getvalue().splitlines()[-1]
     assert [path.name for path in Path("out").iterdir()] == ["0.png"]
 
 

@@ -169,7 +169,7 @@ def test_a_folder_keeps_its_structure(
     (tmp_path / "photos" / "broken.png").write_bytes(b"noise")
     result = tunable("apply", "tiny", "photos", "-o", "photos/out")
     assert result.exit_code == 1
-    assert "left out 1 files that are no pictures we read (.txt 1)" in result.stderr
+    assert "left out what is no picture we read: 1 in all (.txt 1)" in result.stderr
     assert "failed photos/broken.png: expected one of" in result.stderr
     assert result.stderr.endswith("2 written, 1 failed\n")
     out = tmp_path / "photos" / "out"
@@ -197,7 +197,7 @@ def test_json_is_a_line_a_picture(tunable: Callable[..., Result], photo: Path, t
     written = lines["photo.png"]
     assert (written["output"], written["megapixels"], written["error"]) == ("out/photo.png", 0.0012, None)
     assert written["settings"] == {"denoise": 0.5, "level": 25.0}
-    assert written["seconds"] > 0
+    assert written["seconds"] >= 0
 
 
 def test_standard_input_and_output(
@@ -221,9 +221,9 @@ def test_progress_is_on_standard_error(
         picture.resize((100, 100)).save(photo)
     result = tunable("apply", "tiny", photo, "-o", "out.png", "--tile", "32")
     assert re.search(
-        r"apply  picture 0/1  tile 1/\d+ of photo.png  \S+ megapixels/s  0:\d\d:\d\d left", result.stderr
+        r"apply  picture 0/1  tile 1/\d+ of photo.png  \S+ megapixels/s  \S+ left", result.stderr
     )
-    assert re.search(r"apply  picture 1/1  \S+ megapixels/s  0:\d\d:\d\d in all\n$", result.stderr)
+    assert re.search(r"apply  picture 1/1  \S+ megapixels/s  \S+ in all\n$", result.stderr)
     assert result.stdout.count("\n") == 1
 
 
