@@ -42,7 +42,8 @@ class Outcome:
                 "status": self.status,
                 "seconds": None if self.seconds is None else round(self.seconds, 3),
                 "megapixels": self.megapixels,
-                "settings": self.values,
+                # Omega is float32, in which 0.7 is 0.699999988.
+                "settings": {name: float(f"{value:.6g}") for name, value in self.values.items()},
                 "note": self.note or self.skipped,
                 "error": self.error,
             },

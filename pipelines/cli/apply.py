@@ -17,6 +17,7 @@ from pipelines.errors import ConfigError
 
 if TYPE_CHECKING:
     from pipelines.apply.outputs import Job
+    from zoo import Predictor
 
 
 def apply(
@@ -94,12 +95,12 @@ def apply(
     values = parse_assignments(assignments or [])
     check_device(device)
     from pipelines.apply.inputs import STDIN, collect
-    from pipelines.apply.outputs import guard_of, place
+    from pipelines.apply.outputs import STDOUT, guard_of, place
     from pipelines.apply.plan import Limits, Task, own_limit_alone, plan
     from pipelines.apply.report import Report
     from pipelines.apply.settings import combine
     from pipelines.apply.work import Options
-    from zoo import load, resolve
+    from zoo import resolve
     from zoo.predictor import default_max_pixels
 
     manifest = resolve(ref, stores()).manifest
@@ -109,24 +110,23 @@ def apply(
             f"{manifest.name} sees the whole picture at once and is never cut; leave --tile out"
         )
     found = collect(inputs, target, sys.stdin.buffer.read() if inputs == [STDIN] else b"")
-    jobs_planned = place(found, target, kind)
-    _check_quality(quality, jobs_planned)
+    placed = place(found, target, kind)
+    _check_quality(quality, placed)
     names = [source.relative.as_posix() for source in found.sources]
     sliders = combine(values, settings, manifest.control_space, names)
     limits = Limits(max_pixels or default_max_pixels(contract), contract.scale)
-    report = Report(json=json, stdout_is_taken=target == STDIN)
+    report = Report(json=json, stdout_is_taken=target == STDOUT)
     with own_limit_alone():
         report.begin(found)
         tasks = []
-        for item in plan(jobs_planned, sliders, limits, overwrite=overwrite):
+        for item in plan(placed, sliders, limits, overwrite=overwrite):
             if isinstance(item, Task):
                 tasks.append(item)
                 report.note(item)
             else:
                 report.tell(item)
         if tasks:
-            with told("zoo.engine"):
-                model = load(ref, stores(), device, engine, precision)  # type: ignore[arg-type]
+            model = _load(ref, device, engine, precision)
             model.max_pixels = limits.max_pixels
             if tile is not None:
                 model.tile_px, model.whole_px = tile, tile * tile
@@ -162,6 +162,13 @@ def _output(ref: str, inputs: Sequence[str], output: str | None) -> str:
     if output == "-" and sys.stdout.isatty():
         raise ConfigError("-o -: a terminal shows no pictures; lead standard output into a file or a program")
     return output
+
+
+def _load(ref: str, device: str, engine: str, precision: str) -> Predictor:
+    from zoo import load
+
+    with told("zoo.engine"):
+        return load(ref, stores(), device, engine, precision)  # type: ignore[arg-type]
 
 
 def _check_precision(engine: str, precision: str) -> None:

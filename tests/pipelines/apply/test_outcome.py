@@ -13,7 +13,7 @@ STREAM = Job(Source(None, PurePosixPath("stdin")), None, BY_NAME["PNG"])
 
 
 def test_json_says_all_on_one_line() -> None:
-    outcome = Outcome(FILE, {"denoise": 0.5}, 24.0, 1.23456, (6000, 4000), note="it is rounded")
+    outcome = Outcome(FILE, {"denoise": 0.699999988079071}, 24.0, 1.23456, (6000, 4000), note="it is rounded")
     text = outcome.json()
     assert "\n" not in text
     assert json.loads(text) == {
@@ -22,7 +22,7 @@ def test_json_says_all_on_one_line() -> None:
         "status": "written",
         "seconds": 1.235,
         "megapixels": 24.0,
-        "settings": {"denoise": 0.5},
+        "settings": {"denoise": 0.7},
         "note": "it is rounded",
         "error": None,
     }

@@ -274,6 +274,17 @@ def test_options_that_do_not_go(
     assert not (tmp_path / "out.png").exists()
 
 
+def test_quality_is_for_the_results_that_have_one(tunable: Callable[..., Result], tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    for name in ("a.jpg", "b.png"):
+        noise.save(tmp_path / "in" / name)
+    assert tunable("apply", "tiny", "in", "-o", "best").exit_code == 0
+    assert tunable("apply", "tiny", "in", "-o", "small", "--quality", "10", "--jobs", "3").exit_code == 0
+    assert (tmp_path / "small/a.jpg").stat().st_size < (tmp_path / "best/a.jpg").stat().st_size / 2
+    assert (tmp_path / "small/b.png").read_bytes() == (tmp_path / "best/b.png").read_bytes()
+
+
 def test_a_network_that_sees_all_has_no_tiles(
     tunable: Callable[..., Result], photo: Path, store: zoo.Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
