@@ -52,7 +52,7 @@ def load_section(path: Path, name: str, model: type[S]) -> S:
         ConfigError: the file is missing or not YAML, a key is unknown or twice there, a value is
             of the wrong type or out of range. The message names the key and the nearest valid one.
     """
-    document = _read_yaml(path)
+    document = read_yaml(path)
     for key in document:
         if key not in SECTIONS:
             raise ConfigError(f"{path.name}: unknown section {key!r}{_nearest(str(key), SECTIONS)}")
@@ -68,7 +68,12 @@ def parse_section(values: Any, name: str, model: type[S]) -> S:
         raise ConfigError(faults) from None
 
 
-def _read_yaml(path: Path) -> dict[Any, Any]:
+def read_yaml(path: Path) -> dict[Any, Any]:
+    """The mapping in a YAML file; empty for an empty file.
+
+    Raises:
+        ConfigError: no such file, no YAML, a key that stands twice, or no mapping.
+    """
     if not path.is_file():
         raise ConfigError(
             f"expected the parameters in {path}, found no such file; run from the repository root"

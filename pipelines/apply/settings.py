@@ -111,11 +111,9 @@ def _json(path: Path) -> Any:
 def _yaml(path: Path) -> Any:
     if find_spec("yaml") is None:
         raise PipelineError(f"{path} needs yaml: pip install pyyaml, or write the settings as JSON or CSV")
-    # Private to the one module that reads YAML: its digest is part of every training's identity, so that
-    # another name for it there would keep all of them from going on.
-    from pipelines.config import _read_yaml
+    from pipelines.config import read_yaml
 
-    return _read_yaml(path)
+    return read_yaml(path)
 
 
 def _of_mapping(path: Path, document: Any) -> Settings:
