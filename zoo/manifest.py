@@ -227,9 +227,15 @@ class Manifest(_Strict):
         return ControlSpace.from_dict(self.space)
 
 
+LATER_FIELDS = ("intended_use", "limitations")
+
+
 def content_version(manifest: Manifest) -> str:
     """The version that content asks for: a hash of all but version and provenance."""
     content = manifest.model_dump(mode="json", exclude={"version", "provenance"})
+    for name in LATER_FIELDS:
+        if not content[name]:  # entries that were published before it came keep their version
+            del content[name]
     return hashlib.sha256(strict_json.canonical(content)).hexdigest()[:CONTENT_DIGITS]
 
 

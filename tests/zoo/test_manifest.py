@@ -1,4 +1,5 @@
 import copy
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from zoo import strict_json
 from zoo.entry import Entry
 from zoo.errors import ManifestError
-from zoo.manifest import FileRecord, Manifest, content_version
+from zoo.manifest import CONTENT_DIGITS, LATER_FIELDS, FileRecord, Manifest, content_version
 
 
 @pytest.fixture
@@ -154,3 +155,11 @@ def test_a_manifest_from_before_there_was_a_choice_means_all(values: dict[str, A
 def test_file_record() -> None:
     record = FileRecord.of("a.txt", b"abc")
     assert (record.size, record.sha256[:8]) == (3, "ba7816bf")
+
+
+def test_fields_that_came_later_leave_the_versions_of_earlier_entries(entry: Entry) -> None:
+    content = entry.manifest.model_dump(mode="json", exclude={"version", "provenance", *LATER_FIELDS})
+    digest = hashlib.sha256(strict_json.canonical(content)).hexdigest()
+    assert entry.version == content_version(entry.manifest) == digest[:CONTENT_DIGITS]
+    for name in LATER_FIELDS:
+        assert content_version(entry.manifest.replace(**{name: ["Scans."]})) != entry.version
