@@ -136,7 +136,7 @@ def run_variant(name: str, config: TrainConfig, layout: Layout) -> dict[str, Any
         "variant": name,
         "seed": config.seed,
         "steps": config.steps,
-        "cpu_seconds": round(seconds, 1),
+        "cpu_seconds": round(seconds, 4),
         "psnr": measure(network, make_task(config.task, layout.root), _photos(layout, "validation")),
     }
 

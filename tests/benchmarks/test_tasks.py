@@ -59,7 +59,7 @@ def test_it_runs_the_tasks_that_are_named_or_all(
     arguments = ["tasks", *names, "--work", str(tmp_path / "work"), "--out", str(tmp_path / "out")]
     monkeypatch.setattr(sys, "argv", arguments)
     tasks.main()
-    assert done == [f"{name}-cpu" for name in run]
+    assert done == [f"{name}-minutes" for name in run]
 
 
 def test_an_unknown_task_is_refused_before_anything_runs(
