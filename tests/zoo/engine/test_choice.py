@@ -71,7 +71,7 @@ def test_an_export_that_fails_falls_back_with_a_sentence(
     published: zoo.Entry, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_: object, **__: object) -> None:
-        # What torch's exporter raises for an operator that it cannot translate.
+        # Stands for torch's exporter, which raises this, a RuntimeError, for an operator it cannot translate.
         raise NotImplementedError("no translation of aten::odd\nand a page more")
 
     monkeypatch.setattr("zoo.engine.graph.to_onnx", fail)
