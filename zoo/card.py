@@ -1,10 +1,10 @@
 """The model card: a README for people, written from the manifest alone."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
 
+from zoo.errors import ManifestError
 from zoo.manifest import CARD, WEIGHTS, Manifest
 
 PREVIEW, CURVES = "preview.png", "curves.png"
@@ -16,11 +16,22 @@ CAPTIONS = {
 }
 
 
+class CardTable(BaseModel):
+    """A table of text that was made for the card."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[str]]
+
+
 def render(manifest: Manifest) -> str:
     """Markdown about an entry.
 
     It mentions neither version nor provenance, and of the files only names: it is one of the files that
     make the version.
+
+    Raises:
+        ManifestError: ``metrics["tables"]`` is no list of tables.
     """
     sections = [
         f"# {manifest.name}",
@@ -93,9 +104,8 @@ def _controls(manifest: Manifest) -> str:
 
 
 def _results(manifest: Manifest) -> str:
-    tables = manifest.metrics.get("tables")
-    if isinstance(tables, list) and tables:
-        parts = [_shown(table) for table in tables if isinstance(table, dict)]
+    if tables := manifest.metrics.get("tables"):
+        parts = [_shown(table) for table in _checked(tables)]
     else:
         summary = manifest.metrics.get("summary")
         groups = summary.items() if isinstance(summary, dict) else ()
@@ -105,10 +115,19 @@ def _results(manifest: Manifest) -> str:
     return "\n\n".join(["## Results", *parts]) if parts else ""
 
 
-def _shown(table: Mapping[str, Any]) -> str:
-    """A table of text that was made for the card."""
-    head, *rows = ([str(cell) for cell in row] for row in (table["columns"], *table["rows"]))
-    return f"### {table['title']}\n\n{_table(head, rows)}"
+def _checked(tables: JsonValue) -> list[CardTable]:
+    try:
+        return TypeAdapter(list[CardTable]).validate_python(tables)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join(map(str, ("metrics.tables", *fault["loc"])))
+        raise ManifestError(
+            f"{place}: expected tables with a title, columns and rows of text, got: {fault['msg']}"
+        ) from error
+
+
+def _shown(table: CardTable) -> str:
+    return f"### {table.title}\n\n{_table(table.columns, table.rows)}"
 
 
 def _is_table(value: JsonValue) -> bool:

@@ -1,8 +1,11 @@
 from collections.abc import Callable
 
+import pytest
+
 from tunable_models import ControlSpace
 from zoo.card import render
 from zoo.entry import Entry
+from zoo.errors import ManifestError
 
 
 def test_a_card_says_what_a_person_asks(entry: Entry) -> None:
@@ -52,6 +55,12 @@ def test_tables_made_for_the_card_stand_in_place_of_the_summary(entry: Entry) ->
     lines = ["### Noise | 25", "", "|  | PSNR |", "| --- | --- |", "| input | 20.2 |", "| output | 30.1 |"]
     assert "\n".join(lines) in card
     assert "| psnr | 30.1 |" not in card
+
+
+def test_what_is_no_table_is_told(entry: Entry) -> None:
+    for tables in ("none", [{"title": "Noise"}], [{"title": "Noise", "columns": ["PSNR"], "rows": [[20.2]]}]):
+        with pytest.raises(ManifestError, match=r"metrics\.tables.*: expected tables with a title"):
+            render(entry.manifest.replace(metrics={"tables": tables}))
 
 
 def test_a_card_says_what_a_model_is_for_and_not_for(entry: Entry) -> None:
