@@ -36,7 +36,8 @@ SPACE = ControlSpace.box(
 )
 TARGETS = ("input", "uncompressed", "denoised", "clean")
 
-Quality = tuple[int, int]
+Draw = tuple[float, int | None]
+"""Sigma at mid grey in 1/255, and JPEG's quality; None is no JPEG."""
 
 
 class RealWorldConfig(Section):
@@ -48,6 +49,9 @@ class RealWorldConfig(Section):
     own."""
     jpeg_quality: tuple[int, int] = Field(default=(15, 60))
     """Range of JPEG's quality, 1 to 100."""
+    clean_share: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the training samples without noise and, drawn independently, of those without JPEG: they
+    teach the network to leave alone what needs no restoration."""
     distance: Distance = "rmse"
     """Distance to the blended target."""
 
@@ -90,14 +94,16 @@ class RealWorld(BlendedTask):
         seeds = [stream_seed(*key, "sensor", index) for index in range(len(clean))]
         return _example(clean, [draw] * len(clean), seeds)
 
-    def _draw(self, key: Key) -> tuple[float, int]:
+    def _draw(self, key: Key) -> Draw:
         stream = generator(*key, "degradation")
         (low, high), (worst, best) = self.config.noise_sigma, self.config.jpeg_quality
         sigma = low + torch.rand((), generator=stream).item() * (high - low)
-        return sigma, int(torch.randint(worst, best + 1, (), generator=stream))
+        quality = int(torch.randint(worst, best + 1, (), generator=stream))
+        without_noise, without_jpeg = (torch.rand(2, generator=stream) < self.config.clean_share).tolist()
+        return 0.0 if without_noise else sigma, None if without_jpeg else quality
 
 
-def _example(clean: Tensor, draws: Sequence[tuple[float, int]], seeds: Sequence[int]) -> Example:
+def _example(clean: Tensor, draws: Sequence[Draw], seeds: Sequence[int]) -> Example:
     # Through 8-bit pixels on the CPU, which is what a camera's file holds.
     pixels = clean.detach().cpu().clamp(0, 1).mul(255).round().byte().permute(0, 2, 3, 1).numpy()
     rows = [_camera(np.ascontiguousarray(x), *d, s) for x, d, s in zip(pixels, draws, seeds, strict=True)]
@@ -106,7 +112,9 @@ def _example(clean: Tensor, draws: Sequence[tuple[float, int]], seeds: Sequence[
     return Example(pictures["input"], pictures)
 
 
-def _camera(picture: np.ndarray, sigma: float, quality: int, seed: int) -> np.ndarray:
+def _camera(picture: np.ndarray, sigma: float, quality: int | None, seed: int) -> np.ndarray:
     """The input, the noisy and the compressed picture, (3, H, W, 3)."""
     noisy = sensor_noise(picture, sigma, seed)
+    if quality is None:
+        return np.stack([noisy, noisy, picture])
     return np.stack([jpeg(noisy, quality), noisy, jpeg(picture, quality)])

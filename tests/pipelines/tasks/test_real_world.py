@@ -45,8 +45,32 @@ def test_draws_stay_in_their_ranges_and_differ() -> None:
     assert (example.inputs - CLEAN).abs().max() < 4 / 255
 
 
+def test_a_share_of_the_samples_has_no_noise_and_another_no_jpeg() -> None:
+    task = tiny_task("real-world", noise_sigma=(20.0, 20.0), jpeg_quality=(10, 10), clean_share=0.5)
+    targets = task.sample(
+        CLEAN[:1].expand(64, -1, -1, -1), torch.rand(64, 2), [(0, n) for n in range(64)]
+    ).targets
+    clean = targets["clean"]
+
+    def untouched(picture: torch.Tensor, original: torch.Tensor) -> torch.Tensor:
+        return (picture - original).abs().amax((1, 2, 3)) < 0.6 / 255
+
+    without_noise = untouched(targets["uncompressed"], clean)
+    without_jpeg = untouched(targets["denoised"], clean)
+    assert 16 < without_noise.sum() < 48
+    assert 16 < without_jpeg.sum() < 48
+    assert 4 < (without_noise & without_jpeg).sum() < 28
+    assert torch.equal(untouched(targets["input"], targets["uncompressed"]), without_jpeg)
+
+
 @pytest.mark.parametrize(
-    "values", [{"jpeg_quality": [0, 50]}, {"jpeg_quality": [50, 20]}, {"noise_sigma": [0.0, 500.0]}]
+    "values",
+    [
+        {"clean_share": 1.0},
+        {"jpeg_quality": [0, 50]},
+        {"jpeg_quality": [50, 20]},
+        {"noise_sigma": [0.0, 500.0]},
+    ],
 )
 def test_impossible_options_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
