@@ -94,9 +94,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for ref, entry in entries.items():
         if entry.manifest.task != "noise-level":
             raise SystemExit(f"{ref}: expected an entry of task noise-level, got {entry.manifest.task}")
-    denoisers: dict[str, Denoiser] = {f"{e.name}@{e.version[:8]}": by_entry(e) for e in entries.values()}
+    own: dict[str, Denoiser] = {f"{e.name}@{e.version[:8]}": by_entry(e) for e in entries.values()}
     network = FFDNet(safetensors.torch.load_file(options.ffdnet)).eval()
-    denoisers["FFDNet"] = by_ffdnet(network)
+    rival = by_ffdnet(network)
     sizes = {f"{e.name}@{e.version[:8]}": _parameters(e.network) for e in entries.values()}
     report = {
         "schema": SCHEMA,
@@ -105,11 +105,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "settings": {"threads": options.threads, "turns": options.turns},
         "parameters": sizes | {"FFDNet": _parameters(network)},
         "scores": {
-            name: {of: score(denoiser, own) for of, own in photos.items()}
-            for name, denoiser in denoisers.items()
+            name: {of: score(denoiser, pictures) for of, pictures in photos.items()}
+            for name, denoiser in (own | {"FFDNet": rival}).items()
         },
         "seconds_per_megapixel": time_turns(
-            denoisers | {"FFDNet, torch": denoisers["FFDNet"], "FFDNet, onnxruntime": by_session(network)},
+            own | {"FFDNet, torch": rival, "FFDNet, onnxruntime": by_session(network)},
             next(reversed(photos.values()))[0],
             options.turns,
         ),
