@@ -105,7 +105,8 @@ def to_onnx(
             and buffer is an initializer under its own name behind ``network.``, to be replaced.
 
     Raises:
-        ConversionError: as :func:`export_program`; or the extra ``export`` is not installed.
+        ConversionError: as :func:`export_program`; an operator that ONNX lacks; or the extra ``export`` is
+            not installed.
         OmegaError: the setting is not of the network's space.
 
     Example:
@@ -116,10 +117,19 @@ def to_onnx(
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         raise ConversionError(f"ONNX needs {', '.join(missing)}: pip install 'tunable-zoo[export]'")
-    from torch.onnx import export
+    from torch.onnx import OnnxExporterError, export
 
     program = export_program(network, omega, channels=channels, size_px=size_px)
-    onnx = export(program, output_names=[OUTPUT], verbose=False, optimize=optimize)
+    try:
+        onnx = export(program, output_names=[OUTPUT], verbose=False, optimize=optimize)
+    except OnnxExporterError as error:
+        cause: BaseException = error
+        while (
+            cause.__cause__ is not None
+        ):  # the exporter's own words are advice; the first fault has the name
+            cause = cause.__cause__
+        reason = str(cause).strip().partition("\n")[0]
+        raise ConversionError(f"{type(network).__name__} cannot be exported to ONNX: {reason}") from error
     assert onnx is not None  # that is what the exporter without a program returns
     _name_sizes(onnx, program)
     return onnx

@@ -28,7 +28,7 @@ _FINAL = (
     IsADirectoryError,
     NotADirectoryError,
     PermissionError,
-    NotImplementedError,  # raised by fsspec where a kind of storage has no such operation; ours all exist
+    NotImplementedError,  # how fsspec says that a kind of storage cannot do this, such as writing to GitHub
     ImportError,
     ValueError,
 )

@@ -173,6 +173,15 @@ def test_a_network_for_one_size_says_so() -> None:
         export_program(OneSize())
 
 
+def test_an_operator_that_onnx_lacks_is_named() -> None:
+    class Bessel(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.special.bessel_j0(x)
+
+    with pytest.raises(ConversionError, match=r"^Bessel cannot be exported to ONNX: No ONNX .*bessel_j0"):
+        to_onnx(Bessel())
+
+
 def test_without_onnx_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tunable_models.export.find_spec", lambda _: None)
     with pytest.raises(ConversionError, match=r"onnx, onnxscript: pip install 'tunable-zoo\[export\]'"):
