@@ -3,6 +3,9 @@
 A camera adds noise first and compresses then, so the network sees JPEG(x + n). The corners of the box:
 (0,0) the input, (1,0) the noisy picture without JPEG x + n, (0,1) the clean picture with JPEG JPEG(x),
 (1,1) the clean x.
+
+Nothing tells the network how bad a picture is, and at (1,1) it costs even a good one some detail, so both
+controls default to the middle.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,11 +28,13 @@ from tunable_models import Control, ControlSpace
 SPACE = ControlSpace.box(
     Control(
         name="dejpeg",
+        default=0.5,
         description="How much of JPEG's blocks and ringing is undone.",
         metric="PSNR to the picture without JPEG",
     ),
     Control(
         name="denoise",
+        default=0.5,
         description="How much of the sensor's noise is taken away.",
         metric="PSNR to the picture without noise",
     ),

@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
+from torch import nn
 
 from pipelines.config import Section
 from pipelines.streams import stream_seed
@@ -32,9 +33,11 @@ class NetworkConfig(Section):
     config: dict[str, int | float | str | bool | tuple[int, ...] | None] = Field(default_factory=dict)
     """Options of that architecture; what is not said is the preset's or the default."""
     start: str | None = None
-    """Checkpoint of the plain network to begin as, absolute or relative to the work tree: ``.safetensors``,
-    or ``.pth`` and ``.pt`` that hold tensors alone. Its tensors must be the architecture's, every one; other
-    projects' networks are made tunable in Python, see :func:`pipelines.foreign.load_foreign`."""
+    """Checkpoint to begin as, absolute or relative to the work tree: ``.safetensors``, or ``.pth`` and
+    ``.pt`` that hold tensors alone. They are the plain network's, or a tunable network's, such as
+    ``model.safetensors`` of an entry of the zoo or of an earlier run with the same architecture, basis and
+    number of controls; every one must fit. Other projects' networks are made tunable in Python, see
+    :func:`pipelines.foreign.load_foreign`."""
     basis: BasisName = "delta"
     """How omega blends kernels: delta, affine or multilinear; linear where the task's space is a simplex."""
     rank: int | None = Field(default=None, ge=1)
@@ -90,14 +93,17 @@ class NetworkConfig(Section):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(stream_seed(seed, "initialisation"))
             plain = build(self.architecture, self.preset, **self.config)
-            if self.start is not None:
-                load_start(plain, self.start, root)
-            return make_tunable(
-                plain,
-                space,
-                self.basis,
-                rank=self.rank,
-                train=self.train,
-                include=self.include,
-                exclude=self.exclude,
-            )
+            if self.start is None:
+                return self._convert(plain, space)
+            return load_start(plain, self.start, root, lambda fitted: self._convert(fitted, space))
+
+    def _convert(self, plain: nn.Module, space: ControlSpace) -> TunableNetwork:
+        return make_tunable(
+            plain,
+            space,
+            self.basis,
+            rank=self.rank,
+            train=self.train,
+            include=self.include,
+            exclude=self.exclude,
+        )

@@ -1,7 +1,7 @@
-"""A checkpoint that a run starts from: the plain network's tensors, read from a file of the user."""
+"""The checkpoint that a run starts from: tensors of a plain or a tunable network, in a file of the user."""
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import safetensors.torch
@@ -11,10 +11,13 @@ from torch import nn
 
 from pipelines.errors import DataError
 from pipelines.records import sha256_file
-from tunable_models import TunableError, load_checkpoint
+from tunable_models import TunableError, TunableNetwork, load_checkpoint
 
 SUFFIXES = (".safetensors", ".pth", ".pt")
 """Files that are read; pickles hold tensors and plain containers only, or are refused."""
+
+TUNABLE = "network."
+"""How the names of a tunable network's tensors begin."""
 
 
 def start_sha256(name: str, root: Path) -> str:
@@ -30,22 +33,31 @@ def start_sha256(name: str, root: Path) -> str:
     return sha256_file(_file(name, root))
 
 
-def load_start(plain: nn.Module, name: str, root: Path) -> nn.Module:
-    """Put the checkpoint's tensors into the plain network, all of them or none.
+def load_start(
+    plain: nn.Module, name: str, root: Path, convert: Callable[[nn.Module], TunableNetwork]
+) -> TunableNetwork:
+    """The tunable network that begins as a checkpoint, all of whose tensors it takes.
 
     Args:
-        plain: of the checkpoint's architecture; it is changed.
-        name: a path, absolute or relative to ``root``.
+        plain: of the checkpoint's architecture; it may be changed.
+        name: of a file with the plain network's tensors, or with those of a tunable network such as
+            ``model.safetensors`` of a run or of an entry of the zoo; absolute or relative to ``root``.
         root: the work tree.
+        convert: makes the plain network tunable.
 
     Raises:
         DataError: there is no such file, it is no checkpoint, or its tensors are not the network's.
+        ConversionError: the plain network cannot be made tunable.
     """
     path = _file(name, root)
+    checkpoint = _read(path)
+    tunable = any(str(key).startswith(TUNABLE) for key in checkpoint)
+    module = convert(plain) if tunable else plain
     try:
-        return load_checkpoint(plain, _read(path))
+        load_checkpoint(module, checkpoint)
     except (TunableError, AttributeError) as error:  # AttributeError: a value that is no tensor
         raise DataError(f"train.network.start {path} does not fit: {error}") from error
+    return module if isinstance(module, TunableNetwork) else convert(module)
 
 
 def _file(name: str, root: Path) -> Path:

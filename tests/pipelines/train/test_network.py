@@ -88,6 +88,22 @@ def test_it_starts_as_the_checkpoint(name: str, plain: nn.Module, tmp_path: Path
     assert small().materials(tmp_path) == {}
 
 
+def test_it_starts_as_a_tunable_network_of_another_run(tmp_path: Path) -> None:
+    earlier = small(basis="multilinear").make(SPACE, 1)
+    with torch.no_grad():
+        for parameter in earlier.parameters():
+            parameter.add_(torch.rand_like(parameter) * 0.1)
+    safetensors.torch.save_file(earlier.state_dict(), tmp_path / "model.safetensors")
+    renamed = ControlSpace.box("dejpeg", "denoise")
+    network = small(basis="multilinear", start="model.safetensors").make(renamed, 0, tmp_path)
+    for name, tensor in earlier.state_dict().items():
+        assert torch.equal(network.state_dict()[name], tensor)
+    with pytest.raises(DataError, match=r"model\.safetensors does not fit.*of another shape"):
+        small(basis="multilinear", start="model.safetensors").make(ControlSpace.box("one"), 0, tmp_path)
+    with pytest.raises(DataError, match=r"model\.safetensors does not fit.*not the network's"):
+        small(start="model.safetensors", exclude=("body.*",)).make(SPACE, 0, tmp_path)
+
+
 def _other_size(path: Path) -> None:
     torch.save(build("edsr", width=5, blocks=1).state_dict(), path)
 
