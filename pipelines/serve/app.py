@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 
@@ -25,6 +25,9 @@ from zoo import Predictor
 
 PAGE = Path(__file__).parent / "page"
 """The page at /docs: static, without a script or style from elsewhere."""
+
+APPLY = ":apply"
+"""After a model's name in an address: the method that restores a picture with it."""
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -83,7 +86,7 @@ def _add_models(app: FastAPI, models: Mapping[str, Predictor], config: ServeConf
     # One route a model, so that the schema can state each model's own sliders.
     for name, model in models.items():
         app.add_api_route(
-            f"/v1/models/{name}:apply",
+            f"/v1/models/{name}{APPLY}",
             _apply_handler(model, config, workers),
             methods=["POST"],
             tags=["models"],
@@ -94,13 +97,15 @@ def _add_models(app: FastAPI, models: Mapping[str, Predictor], config: ServeConf
             openapi_extra={"requestBody": form_schema(model)},
         )
 
-    @app.post("/v1/models/{name}:apply", include_in_schema=False)
+    @app.post(f"/v1/models/{{name}}{APPLY}", include_in_schema=False)
     async def apply_unknown(name: str) -> None:
         raise _unknown_model(name, cards)
 
     @app.get("/v1/models/{name}", tags=["models"], responses={404: refusal(404)})
     async def show_model(name: str) -> Card:
         """One model."""
+        if name.endswith(APPLY) and name.removesuffix(APPLY) in cards:
+            raise HTTPException(405, "Method Not Allowed", headers={"Allow": "POST"})
         if name not in cards:
             raise _unknown_model(name, cards)
         return cards[name]

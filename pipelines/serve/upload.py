@@ -1,6 +1,7 @@
 """What a client sends to ``:apply``: multipart/form-data with one picture and the sliders it sets."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from starlette.datastructures import FormData, UploadFile
@@ -32,8 +33,9 @@ async def read_upload(request: Request) -> Upload:
 
     Raises:
         RequestError: 415 not multipart, 400 malformed, 413 too large, 422 a field missing, given twice,
-            or not what it should be.
+            in the query, or not what it should be.
     """
+    _check_query(request.query_params.keys())
     _check_content_type(request.headers.get("content-type", ""))
     async with request.form() as form:
         _check_unique(form)
@@ -49,6 +51,13 @@ def _check_content_type(header: str) -> None:
     if "boundary=" not in parameters.lower():
         message = "multipart/form-data came without a boundary; let the HTTP client write Content-Type"
         raise RequestError(message, code="malformed_form")
+
+
+def _check_query(names: Collection[str]) -> None:
+    if names:
+        got = ", ".join(repr(name[:40]) for name in names)
+        message = f"expected nothing in the query, got {got}; sliders are form fields, with curl: -F NAME=VALUE"
+        raise _wrong(message, "unexpected_query")
 
 
 def _check_unique(form: FormData) -> None:

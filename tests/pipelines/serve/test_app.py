@@ -172,6 +172,18 @@ def test_unknown_address_and_method(client: Any) -> None:
     fault(client.get("/v2"), 404, "not_found")
     fault(client.get("/docs/none.js"), 404, "not_found")
     fault(client.post("/livez"), 405, "method_not_allowed")
+    fault(client.post("/v1/models/tiny"), 405, "method_not_allowed")
+    for method in ("GET", "PUT", "DELETE"):
+        [response] = client.together([{"method": method, "url": APPLY}])
+        fault(response, 405, "method_not_allowed")
+        assert response.headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize("query", ["denoise=0", "strengh=9", "denoise=0.5&image=photo.png", "denoise"])
+def test_a_query_is_refused(client: Any, photo: bytes, query: str) -> None:
+    message = fault(client.post(f"{APPLY}?{query}", **upload(photo)), 422, "unexpected_query")
+    assert query.partition("=")[0] in message
+    assert "-F NAME=VALUE" in message
 
 
 @pytest.mark.parametrize(
