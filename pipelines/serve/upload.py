@@ -56,7 +56,7 @@ def _check_content_type(header: str) -> None:
 def _check_query(names: Collection[str]) -> None:
     if names:
         got = ", ".join(repr(name[:40]) for name in names)
-        message = f"expected nothing in the query, got {got}; sliders are form fields, with curl: -F NAME=VALUE"
+        message = f"expected nothing in the query, got {got}; sliders are form fields: -F NAME=VALUE"
         raise _wrong(message, "unexpected_query")
 
 
