@@ -123,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ffdnet", type=Path, required=True, help="FFDNet's weights as safetensors")
     parser.add_argument(
         "--photos",
-        type=_named_folder,
+        type=parse_named_folder,
         action="append",
         required=True,
         metavar="NAME=FOLDER",
@@ -137,7 +137,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _named_folder(text: str) -> tuple[str, Path]:
+def parse_named_folder(text: str) -> tuple[str, Path]:
+    """The option ``NAME=FOLDER`` of a test set."""
     name, _, folder = text.partition("=")
     if not folder:
         raise argparse.ArgumentTypeError(f"expected NAME=FOLDER, got {text!r}")

@@ -2,17 +2,12 @@ import json
 import math
 from pathlib import Path
 
-import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from PIL import Image
 from torch import Tensor
 
-import zoo
 from benchmarks.denoisers import FFDNet, add_noise, by_ffdnet, by_session, main, score
-from pipelines.tasks import NoiseLevel, NoiseLevelConfig
-from tunable_models import build, make_tunable
 
 
 def ffdnet_tensors() -> dict[str, Tensor]:
@@ -56,31 +51,14 @@ def test_ffdnet_is_the_same_in_both_runtimes() -> None:
 
 
 @pytest.mark.slow
-def test_an_entry_is_measured_beside_ffdnet(tmp_path: Path) -> None:
-    config = {"width": 4, "blocks": 1}
-    zoo.publish(
-        make_tunable(build("edsr", **config), NoiseLevel(NoiseLevelConfig()).space),
-        name="tiny",
-        task="noise-level",
-        architecture="edsr",
-        config=config,
-        license={"weights": "CC0-1.0", "data": "CC0-1.0"},
-        store=zoo.Store(tmp_path / "store"),
-    )
-    (tmp_path / "photos").mkdir()
-    random = np.random.default_rng(0)
-    for index in range(2):
-        pixels = random.integers(0, 256, (20, 24, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(tmp_path / "photos" / f"{index}.png")
+def test_an_entry_is_measured_beside_ffdnet(tiny_entry: Path, photos: Path, tmp_path: Path) -> None:
     safetensors.torch.save_file(ffdnet_tensors(), tmp_path / "ffdnet.safetensors")
-    [version] = zoo.Store(tmp_path / "store").versions("tiny")
-    entry = tmp_path / "store" / "tiny" / version
-    arguments = [str(entry), "--ffdnet", str(tmp_path / "ffdnet.safetensors"), "--turns", "1"]
-    main([*arguments, "--photos", f"two={tmp_path / 'photos'}", "--threads", "1", "--out", str(tmp_path)])
+    arguments = [str(tiny_entry), "--ffdnet", str(tmp_path / "ffdnet.safetensors"), "--turns", "1"]
+    main([*arguments, "--photos", f"two={photos}", "--threads", "1", "--out", str(tmp_path)])
     report = json.loads((tmp_path / "denoisers.json").read_text())
-    assert list(report["scores"]) == [f"tiny@{version[:8]}", "FFDNet"]
+    assert list(report["scores"]) == [f"tiny@{tiny_entry.name[:8]}", "FFDNet"]
     # An untrained EDSR adds little to its input, so what is left is the noise.
     assert report["scores"]["FFDNet"]["two"][0]["psnr"] < 40
-    timed = {f"tiny@{version[:8]}", "FFDNet, torch", "FFDNet, onnxruntime"}
+    timed = {f"tiny@{tiny_entry.name[:8]}", "FFDNet, torch", "FFDNet, onnxruntime"}
     assert set(report["seconds_per_megapixel"]) == timed
     assert "| FFDNet |" in (tmp_path / "denoisers.md").read_text()
