@@ -15,7 +15,8 @@ channels of a group by input channels and kernel positions.
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -62,6 +63,11 @@ class Kernels(NamedTuple):
         own = self.stack if self.stack is not None else self.base
         assert own is not None
         return own
+
+    @property
+    def form(self) -> Tensor:
+        """Shape, type and device of the mixed tensor."""
+        return self.stack[0] if self.stack is not None else self.identity
 
     @property
     def stacked(self) -> Tensor | None:
@@ -131,6 +137,11 @@ def install(module: nn.Module, name: str, basis: Basis, rank: int | None, *, fre
     """
     source = module._parameters[name]
     assert source is not None
+    for suffix in SUFFIXES[1:]:
+        if hasattr(module, name + suffix):
+            raise ConversionError(
+                f"{type(module).__name__} has a {name + suffix!r} of its own; rename that first"
+            )
     if not basis.has_base:
         module._parameters[name] = nn.Parameter(basis.initial(source), source.requires_grad)
         return
@@ -140,14 +151,16 @@ def install(module: nn.Module, name: str, basis: Basis, rank: int | None, *, fre
     form = _matrix(source, module.groups if isinstance(module, CONVOLUTIONS) else 1)
     if rank is None or not _shrinks(form, rank):
         zeros = source.new_zeros(count, *source.shape)
-        _register(module, name + DELTAS, nn.Parameter(zeros, deltas_train))
+        module.register_parameter(name + DELTAS, nn.Parameter(zeros, deltas_train))
         return
     groups, rows, width = form
     # As in LoRA (https://arxiv.org/abs/2106.09685): one factor zero, so that the start is the source, the
     # other not, so that the first step moves the zero one and the second step both.
     inner = torch.empty(count, groups, rank, width, device=source.device).uniform_(-1, 1) / math.sqrt(width)
-    _register(module, name + OUT, nn.Parameter(source.new_zeros(count, groups, rows, rank), deltas_train))
-    _register(module, name + IN, nn.Parameter(inner.to(source.dtype), deltas_train))
+    module.register_parameter(
+        name + OUT, nn.Parameter(source.new_zeros(count, groups, rows, rank), deltas_train)
+    )
+    module.register_parameter(name + IN, nn.Parameter(inner.to(source.dtype), deltas_train))
 
 
 def share(module: nn.Module, name: str, other: nn.Module, other_name: str) -> None:
@@ -176,17 +189,17 @@ def parameters(module: nn.Module, name: str) -> list[nn.Parameter]:
     return [parameter for parameter in found if parameter is not None]
 
 
+def replace(tensors: Mapping[str, Any], mixed: Mapping[str, Any]) -> dict[str, Any]:
+    """A module's parameters with mixed tensors, by name, in the place of their kernels."""
+    deltas = {name + suffix for name in mixed for suffix in SUFFIXES[1:]}
+    return {**{name: tensor for name, tensor in tensors.items() if name not in deltas}, **mixed}
+
+
 def uninstall(module: nn.Module, name: str, plain: nn.Parameter) -> None:
     """Put a plain tensor in the place of kernels."""
     module._parameters[name] = plain
     for suffix in SUFFIXES[1:]:
         module._parameters.pop(name + suffix, None)
-
-
-def _register(module: nn.Module, name: str, parameter: nn.Parameter) -> None:
-    if hasattr(module, name):
-        raise ConversionError(f"{type(module).__name__} has a {name!r} of its own; rename that first")
-    module.register_parameter(name, parameter)
 
 
 def _matrix(source: Tensor, groups: int) -> tuple[int, int, int]:

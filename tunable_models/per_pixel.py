@@ -8,7 +8,7 @@ After https://arxiv.org/abs/2304.00898 and the per-pixel control map of https://
 Shapes: B samples, P controls, K kernels, map (B, P, H, W), layer output (B, O, h, w).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -18,9 +18,9 @@ from torch.nn import functional as F
 from tunable_models.bases import Basis
 from tunable_models.errors import ConversionError, OmegaError
 from tunable_models.kernels import Kernels
-from tunable_models.scales import MixedScale, is_channel_scale
 from tunable_models.shells import Bound
 from tunable_models.stand_in import StandIn, convolve, has_hooks, pad
+from tunable_models.varied import Varied, is_channel_scale
 
 FIT_PX = 16
 """A grid may lack or exceed this many pixels, cropped or padded around the centre: unpadded layers do."""
@@ -108,8 +108,8 @@ def bind_per_pixel(
     """
     where = f"{path or 'the network'} ({type(module).__name__})"
     if type(module) in (nn.Conv2d, nn.ConvTranspose2d) and not has_hooks(module):
-        return PerPixelConv(module, where, kernels, basis, omega)
-    if not all(is_channel_scale(module, kernel.each()[0]) for kernel in kernels.values()):
+        return _convolution(module, where, kernels, basis, omega)
+    if not all(is_channel_scale(module, kernel.form) for kernel in kernels.values()):
         raise ConversionError(
             f"a map of omega needs 2-D convolutions without hooks, got {where}; use one omega a sample, or "
             "make it tunable with exclude= for such layers"
@@ -117,7 +117,7 @@ def bind_per_pixel(
     return {name: _scale(kernel, where, basis, omega) for name, kernel in kernels.items()}
 
 
-def _scale(kernel: Kernels, where: str, basis: Basis, omega: OmegaMap) -> MixedScale:
+def _scale(kernel: Kernels, where: str, basis: Basis, omega: OmegaMap) -> Varied:
     """A scale (1, C, 1, 1) that is (B, C, h, w) where it meets a picture of that size."""
     each = kernel.each()
 
@@ -130,37 +130,42 @@ def _scale(kernel: Kernels, where: str, basis: Basis, omega: OmegaMap) -> MixedS
             f"goes through {name!r} first; make it tunable with exclude= for that scale"
         )
 
-    return MixedScale.of(each[0], become, refusal)
+    return Varied.of(kernel.form, refusal, become)
+
+
+def _convolution(
+    conv: nn.Module, where: str, kernels: Mapping[str, Kernels], basis: Basis, omega: OmegaMap
+) -> "PerPixelConv":
+    def refusal(_: str) -> Exception:
+        return ConversionError(
+            f"with a map of omega {where} has no one weight, and is called as layer(x); use one omega a "
+            "sample, or make it tunable with exclude= for that layer"
+        )
+
+    shown = {name: Varied.of(kernel.form, refusal) for name, kernel in kernels.items()}
+    return PerPixelConv.of(conv, shown, kernels=kernels, basis=basis, omega=omega, refusal=refusal)
 
 
 class PerPixelConv(StandIn):
     """A convolution whose kernels every output pixel mixes for itself.
 
-    Args:
-        source: the convolution.
-        where: its path and type, for a message.
+    Attributes:
         kernels: of its tunable tensors.
         basis: gives their coefficients.
         omega: the map.
+        refusal: the error for a call that is not ``layer(x)``.
     """
 
-    def __init__(
-        self, source: nn.Module, where: str, kernels: Mapping[str, Kernels], basis: Basis, omega: OmegaMap
-    ) -> None:
-        super().__init__(source, self._refusal)
-        self.__dict__.update(where=where, kernels=kernels, basis=basis, omega=omega)
-
-    def _refusal(self) -> Exception:
-        return ConversionError(
-            f"with a map of omega {self.where} has no one weight, and is called as layer(x); use one omega a "
-            "sample, or make it tunable with exclude= for that layer"
-        )
+    kernels: Mapping[str, Kernels]
+    basis: Basis
+    omega: OmegaMap
+    refusal: Callable[[str], Exception]
 
     def forward(self, *inputs: Tensor, **options: object) -> Tensor:
         """Convolve x (B, I, H, W) with the kernels that each pixel mixes."""
         if len(inputs) != 1 or options:
-            raise self._refusal()
-        conv: Any = self.source
+            raise self.refusal("forward")
+        conv = self.source
         x = pad(conv, inputs[0])
         parts = [convolve(conv, x, weight, None, conv.groups) for weight in self._each("weight")]
         c = self.omega.coefficients(self.basis, *parts[0].shape[-2:])
@@ -173,8 +178,7 @@ class PerPixelConv(StandIn):
     def _each(self, name: str) -> list[Tensor]:
         """The kernels of a tensor; one that is not tunable stands alone."""
         if name in self.kernels:
-            kernel: Kernels = self.kernels[name]
-            return kernel.each()
+            return self.kernels[name].each()
         return [self.source._parameters[name]]
 
 

@@ -10,9 +10,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from tunable_models.kernels import CONVOLUTIONS
-from tunable_models.scales import MixedScale, is_channel_scale
 from tunable_models.shells import Bound
 from tunable_models.stand_in import StandIn, convolve, has_hooks, pad
+from tunable_models.varied import Varied, is_channel_scale
 
 
 class BatchMovedError(Exception):
@@ -33,11 +33,16 @@ def runs_per_sample(module: nn.Module, name: str) -> bool:
 def bind_per_sample(module: nn.Module, mixed: Mapping[str, Tensor]) -> Bound:
     """The module with kernels (B, ...) that differ between samples."""
     if type(module) in CONVOLUTIONS:
-        return PerSampleConv(module, mixed)
+        shown = {name: Varied.of(tensor[0], _moved) for name, tensor in mixed.items()}
+        return PerSampleConv.of(module, shown, tensors=mixed)
     return {name: _scale(tensor) for name, tensor in mixed.items()}
 
 
-def _scale(mixed: Tensor) -> MixedScale:
+def _moved(_: str) -> BatchMovedError:
+    return BatchMovedError()
+
+
+def _scale(mixed: Tensor) -> Varied:
     """A scale (B, 1, C, 1, 1) that is (B, C, 1, 1) where it meets B pictures."""
 
     def become(picture: Tensor) -> Tensor:
@@ -45,24 +50,21 @@ def _scale(mixed: Tensor) -> MixedScale:
             raise BatchMovedError
         return mixed.squeeze(1)
 
-    return MixedScale.of(mixed[0], become, lambda _: BatchMovedError())
+    return Varied.of(mixed[0], _moved, become)
 
 
 class PerSampleConv(StandIn):
     """A convolution with one kernel a sample, as one grouped convolution.
 
-    Args:
-        source: the convolution.
-        mixed: its tunable tensors, (B, ...); the others are the same for all samples.
+    Attributes:
+        tensors: those that are tunable, (B, ...); the others are the same for all samples.
     """
 
-    def __init__(self, source: nn.Module, mixed: Mapping[str, Tensor]) -> None:
-        super().__init__(source, BatchMovedError)
-        self.__dict__["tensors"] = mixed
+    tensors: Mapping[str, Tensor]
 
     def forward(self, *inputs: Tensor, **options: object) -> Tensor:
         """Convolve sample b of x (B, I, ...) with kernel b."""
-        conv: Any = self.source
+        conv = self.source
         batch = len(next(iter(self.tensors.values())))
         if len(inputs) != 1 or options or inputs[0].dim() != conv.weight.dim() or len(inputs[0]) != batch:
             raise BatchMovedError

@@ -11,6 +11,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from tunable_models import kernels
+
 Bound = nn.Module | Mapping[str, Any]
 """A module to use instead, or tensors by name for a shell of the module itself."""
 
@@ -60,6 +62,6 @@ def _shell(module: nn.Module, tensors: Mapping[str, Any], children: Mapping[str,
     shell: nn.Module = object.__new__(type(module))
     shell.__dict__.update(module.__dict__)
     # Plain tensors, not Parameters, stand here on purpose: they carry the gradient to the kernels.
-    shell.__dict__["_parameters"] = {**module._parameters, **tensors}
+    shell.__dict__["_parameters"] = kernels.replace(module._parameters, tensors)
     shell.__dict__["_modules"] = {**module._modules, **children}
     return shell

@@ -1,33 +1,43 @@
 """Layers that stand for a convolution whose kernels differ between samples or pixels."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Self
 
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from tunable_models import kernels
 
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 class StandIn(nn.Module):
-    """Called like the layer it stands for, and answers like it, but has no one weight to show.
+    """Called like the layer it stands for, of whose class it is too, with the same settings."""
 
-    Args:
-        source: the layer.
-        refusal: the error for whoever asks for the weight, or calls in a way that is not ``layer(x)``.
-    """
+    source: Any
 
-    def __init__(self, source: nn.Module, refusal: Callable[[], Exception]) -> None:
-        super().__init__()
-        # In the dictionary: neither submodule nor settings of this one's own.
-        self.__dict__.update(source=source, refusal=refusal)
+    @classmethod
+    def of(cls, source: nn.Module, shown: Mapping[str, Tensor], **own: Any) -> Self:
+        """A stand-in.
 
-    def __getattr__(self, name: str) -> Any:
-        """Settings are the source's."""
-        if name in ("weight", "bias"):
-            raise self.__dict__["refusal"]()
-        return getattr(self.__dict__["source"], name)
+        Args:
+            source: the layer.
+            shown: what is seen in the place of tensors that differ, by name.
+            **own: attributes of the stand-in.
+        """
+        kinds: tuple[Any, Any] = cls, type(source)
+        stand_in: Self = object.__new__(_kind(*kinds))
+        # In the dictionary: what is the stand-in's own is no submodule.
+        stand_in.__dict__.update(source.__dict__, source=source, **own)
+        stand_in.__dict__["_parameters"] = kernels.replace(source._parameters, shown)
+        return stand_in
+
+
+@cache
+def _kind(stand_in: type[nn.Module], layer: type[nn.Module]) -> Any:
+    return type(layer.__name__, (stand_in, layer), {})
 
 
 def has_hooks(module: nn.Module) -> bool:

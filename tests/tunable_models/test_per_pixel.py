@@ -266,6 +266,29 @@ class Used(nn.Module):
         return USES[self.use](self, x)
 
 
+class Asking(nn.Module):
+    """Asks its layers for their form, not for values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale, self.conv = nn.Parameter(torch.ones(1, 3, 1, 1)), nn.Conv2d(3, 3, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        like = next(self.parameters())
+        x = x.to(like).to(self.conv.weight.dtype) + torch.zeros_like(like)
+        y: Tensor = self.conv(x) if isinstance(self.conv, nn.Conv2d) else x
+        return y * sum(p.numel() for p in self.parameters()) * self.scale
+
+
+@pytest.mark.parametrize("basis", ["linear", "delta"])
+def test_the_form_of_layers_may_be_asked_for(basis: BasisName) -> None:
+    network = tunable(basis, Asking())
+    x, omega = torch.rand(1, 3, 4, 4), omegas(network, 1)[0]
+    torch.testing.assert_close(
+        network(x, omega=omega.view(1, -1, 1, 1).expand(1, -1, 4, 4)), network(x, omega=omega)
+    )
+
+
 @pytest.mark.parametrize("use", USES)
 def test_what_a_map_cannot_follow_is_refused_not_ignored(use: str) -> None:
     network = tunable("delta", Used(use))

@@ -7,7 +7,8 @@ from torch.nn import functional as F
 
 from networks import omegas, tunable
 from tunable_models import TunableNetwork, build, fold
-from tunable_models.scales import is_channel_scale
+from tunable_models.bases import BasisName
+from tunable_models.varied import is_channel_scale
 
 X = torch.rand(5, 3, 9, 7, generator=torch.Generator().manual_seed(3))
 
@@ -96,7 +97,7 @@ class Used(nn.Module):
     def __init__(self, use: Callable[["Used", Tensor], Tensor]) -> None:
         super().__init__()
         self.conv, self.up = nn.Conv2d(3, 3, 1), nn.ConvTranspose2d(3, 3, 2, stride=2)
-        self.scale = nn.Parameter(torch.ones(1, 3, 1, 1))
+        self.scale, self.one = nn.Parameter(torch.ones(1, 3, 1, 1)), nn.Parameter(torch.ones(1, 1, 1, 1))
         self.use = use
 
     def forward(self, x: Tensor) -> Tensor:
@@ -120,6 +121,19 @@ USES: dict[str, Callable[[Used, Tensor], Tensor]] = {
     "the scale by itself": lambda m, x: m.conv(x) * (m.scale / m.scale.norm()),
     "the scale as it is": lambda m, x: m.scale * m.conv(x) - x / m.scale,
     "hooks": _hooked,
+    "the type of a parameter": lambda m, x: m.conv(x.double().to(next(m.parameters()).dtype)),
+    "as a parameter": lambda m, x: m.conv(x.double().to(next(m.parameters()))),
+    "zeros like a parameter": lambda m, x: m.conv(x) + torch.zeros_like(m.scale) + m.scale.new_ones(3, 1, 1),
+    "a layer's class and mode": lambda m, x: m.conv(x) if isinstance(m.conv, nn.Conv2d) else x,
+    "a layer's mode": lambda m, x: m.conv(x) if not m.conv.training else x,
+    "names and sizes": lambda m, x: m.conv(x) * sum(len(n) * p.numel() for n, p in m.named_parameters()),
+    "all parameters": lambda m, x: m.conv(x) * sum(p.square().sum() for p in m.parameters()),
+    "values as numbers": lambda m, x: m.conv(x) * m.scale.flatten(1).tolist()[0][0],
+    "a value as a number": lambda m, x: m.conv(x) * m.one.item(),
+    "a value that decides": lambda m, x: m.conv(x) if m.one > 1 else x,
+    "several scales at once": lambda m, x: m.conv(x) * torch.cat([m.scale, m.scale])[1:].mean(),
+    "equality": lambda m, x: m.conv(x) if torch.equal(m.scale, m.scale * 1) else x,
+    "its data": lambda m, x: m.conv(x) * m.scale.data.sum(),
 }
 
 
@@ -130,8 +144,26 @@ def test_whatever_a_forward_does_with_a_layer_a_batch_equals_a_loop(use: str) ->
         module.conv.register_forward_hook(lambda _, __, output: 2 * output)
     network = tunable("delta", module)
     omega = omegas(network, 5)
-    loop = torch.cat([network(X[i : i + 1], omega=omega[i]) for i in range(5)])
+    loop = torch.cat([fold(network, omega[i])(X[i : i + 1]) for i in range(5)])
     torch.testing.assert_close(network(X, omega=omega), loop)
+    torch.testing.assert_close(network(X[:1], omega=omega[0]), loop[:1])
+
+
+@pytest.mark.parametrize("basis", ["delta", "multilinear"])
+def test_asking_for_form_costs_no_second_call(basis: BasisName) -> None:
+    network = tunable(basis, Used(lambda m, x: m.conv(x.to(next(m.parameters())).to(m.conv.bias.dtype))))
+    seen = _calls(network)
+    network(X, omega=omegas(network, 5))
+    assert seen == [5]
+
+
+def test_a_tensor_that_stays_plain_can_be_used_beside_one_that_does_not() -> None:
+    network = tunable("delta", Used(lambda m, x: m.conv(x) * m.conv.bias.sum()), exclude=["conv.bias"])
+    seen, omega = _calls(network), omegas(network, 5)
+    whole = network(X, omega=omega)
+    assert seen == [5]
+    loop = torch.cat([fold(network, omega[i])(X[i : i + 1]) for i in range(5)])
+    torch.testing.assert_close(whole, loop)
 
 
 def test_a_subclass_of_a_convolution_is_not_taken_for_a_scale() -> None:
