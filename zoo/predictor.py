@@ -81,6 +81,8 @@ def load(
 class Predictor:
     """A network with sliders for pictures of any size and kind; threads may share it.
 
+    It can be copied and pickled, for workers of a DataLoader or of Ray: a copy computes with its own network.
+
     Attributes:
         network: the tunable network, frozen; not to be changed.
         manifest: of its entry.

@@ -1,4 +1,5 @@
 import copy
+import pickle
 import threading
 from collections.abc import Callable
 from typing import NamedTuple
@@ -8,12 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from networks import Mixed, omegas, tunable
+from networks import Mixed, omegas, perturb, tunable
 from tunable_models import (
     ControlSpace,
     ConversionError,
     OmegaError,
     TunableNetwork,
+    View,
     build,
     make_tunable,
 )
@@ -64,6 +66,16 @@ def test_view_equals_forward_and_leads_no_gradient_to_the_kernels(network: Tunab
     torch.testing.assert_close(output, network(X_EVEN, omega=omega))
     output.sum().backward()
     assert network.network.head.weight.grad is None
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda view: pickle.loads(pickle.dumps(view))])
+def test_views_can_be_copied(network: TunableNetwork, copied: Callable[[View], View]) -> None:
+    view = network.at(omegas(network, 1)[0])
+    other = copied(view)
+    wanted = view(X_EVEN)
+    perturb(network)
+    assert torch.equal(other(X_EVEN), wanted)
+    assert repr(other) == repr(view)
 
 
 def test_view_takes_native_values() -> None:

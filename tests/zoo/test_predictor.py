@@ -1,4 +1,6 @@
+import copy
 import itertools
+import pickle
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -273,6 +275,23 @@ def test_threads_share_a_predictor(predictor: Predictor) -> None:
     with ThreadPoolExecutor(4) as pool:
         outputs = list(pool.map(lambda setting: predictor(x, setting), settings * 10))
     assert all(torch.equal(output, wanted[index % len(wanted)]) for index, output in enumerate(outputs))
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_copies_compute_with_their_own_network(
+    predictor: Predictor, copied: Callable[[Predictor], Predictor]
+) -> None:
+    x = torch.rand(3, 12, 12)
+    wanted = predictor(x, denoise=0.25)  # its kernels are kept now
+    other = copied(predictor)
+    assert torch.equal(other(x, denoise=0.25), wanted)
+    assert (other.manifest, other.device, other.engine) == (predictor.manifest, predictor.device, "torch")
+    again = copied(predictor)
+    for parameter in again.network.parameters():
+        parameter.data.zero_()
+    assert torch.equal(again(x, denoise=0.25), expected(again, x, denoise=0.25))
+    assert not torch.equal(again(x, denoise=0.25), wanted)
+    assert torch.equal(predictor(x, denoise=0.25), wanted)
 
 
 def test_loading_needs_no_network(entry: Entry, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ import os
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache, lru_cache
 from importlib.util import find_spec
-from typing import Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import torch
 from torch import Tensor
@@ -76,6 +76,15 @@ class TorchEngine:
             return output.float().contiguous()
 
         return run
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the views, which are the network's of this one."""
+        return {name: value for name, value in self.__dict__.items() if name != "_view"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy has views of its own network."""
+        self.__dict__.update(state)
+        self._view = lru_cache(CACHED_VIEWS)(self._mix)
 
     def _mix(self, omega: Omega) -> View:
         network: TunableNetwork = self._network

@@ -72,6 +72,11 @@ class OnnxEngine:
         self._graph, first = self._start(manifest, weights)
         self._sessions.get((tuple(default.tolist()), torch.get_num_threads()), lambda: first)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy, maybe in another process, makes sessions of its own network."""
+        _share_arena()
+        self.__dict__.update(state)
+
     def at(self, omega: Omega) -> Network:
         """The network at one setting, (B, 3, H, W) to (B, 3, s*H, s*W), on as many threads as torch has."""
         threads = torch.get_num_threads()
@@ -174,6 +179,8 @@ class Session:
 class Recent(Generic[K, V]):
     """The last values that were asked for; each is made once, also for threads that come together.
 
+    A copy, or what comes out of a pickle, has none yet: values may be sessions, which are this process's.
+
     Args:
         size: how many are kept.
     """
@@ -182,6 +189,10 @@ class Recent(Generic[K, V]):
         self._size = size
         self._kept: OrderedDict[K, Future[V]] = OrderedDict()
         self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How to make it again, empty."""
+        return type(self), (self._size,)
 
     def __len__(self) -> int:
         """How many there are."""

@@ -1,7 +1,9 @@
 """The onnx engine: torch's pictures from the entry's weights, whatever lies in the cache."""
 
+import copy
 import itertools
 import logging
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -153,6 +155,24 @@ def test_threads_share_an_engine(network: TunableNetwork, manifest: Manifest, ex
     for index, output in enumerate(outputs):
         torch.testing.assert_close(output, wanted[index % len(wanted)], rtol=0, atol=1e-5)
     assert len(engine._sessions) == on_onnx.CACHED_SESSIONS
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_copies_compute_with_their_own_network(
+    published: zoo.Entry, exports: list[str], copied: Callable[[zoo.Predictor], zoo.Predictor]
+) -> None:
+    model = zoo.load(published.folder, engine="onnx")
+    x = torch.rand(3, 9, 12)
+    wanted = model(x, denoise=0.25)
+    other = copied(model)
+    assert other.engine == "onnx"
+    assert torch.equal(other(x, denoise=0.25), wanted)
+    again = copied(model)
+    for parameter in again.network.parameters():
+        parameter.data.zero_()
+    assert not torch.equal(again(x, denoise=0.25), wanted)
+    assert torch.equal(model(x, denoise=0.25), wanted)
+    assert exports == ["export"]
 
 
 @pytest.mark.slow
