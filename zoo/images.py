@@ -8,7 +8,7 @@ from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from zoo.colour import to_srgb
 from zoo.errors import ImageError, ImageTooLargeError
@@ -51,14 +51,17 @@ def read_image(
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """A decoded copy with the EXIF orientation applied, and the tag removed so that it is applied once.
+    """A decoded image: one that Pillow opened turned as its EXIF says, any other as it is.
+
+    What Pillow makes of an opened image, by rotating or converting it, keeps the EXIF of the file, so the tag
+    there says nothing about how it was turned since.
 
     Raises:
         ImageError: the picture, opened before, turns out to be damaged.
     """
     with pillow_errors("the image"):
         image.load()
-        return ImageOps.exif_transpose(image)
+        return ImageOps.exif_transpose(image) if isinstance(image, ImageFile.ImageFile) else image
 
 
 def rgb_array(image: Image.Image) -> NDArray[np.uint8]:

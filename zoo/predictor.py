@@ -172,7 +172,9 @@ class Predictor:
         Args:
             image: a path; a PIL image; an array (H, W), (H, W, 3) or (H, W, 4), uint8, uint16 or
                 floating point in [0, 1]; a floating point tensor (3, H, W) or (B, 3, H, W) in [0, 1].
-                Grey stays grey, alpha stays as it is: :mod:`zoo.planes` has the rules.
+                Grey stays grey, alpha stays as it is: :mod:`zoo.planes` has the rules. A path, and what
+                ``Image.open`` gave, are turned upright as their EXIF says; any other PIL image, such as
+                what ``rotate``, ``convert`` or ``ImageOps.exif_transpose`` made of that, is taken as it is.
             values: settings by name in the controls' native units; unset ones take their defaults.
             **controls: the same as keywords.
 

@@ -1,6 +1,7 @@
 import io
 import struct
 import zlib
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageOps
 
 from zoo.errors import ImageError, ImageTooLargeError
 from zoo.images import DEFAULT_MAX_PIXELS, read_image, rgb_array, upright
@@ -80,6 +81,29 @@ def test_orientation_is_applied_once(kind: str) -> None:
     assert image.size == (4, 6)
     assert upright(image).size == (4, 6)
     assert 0x0112 not in image.getexif()
+    opened = upright(Image.open(io.BytesIO(data)))
+    assert opened.size == (4, 6)
+    assert 0x0112 not in opened.getexif()
+
+
+TURNS: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "transposed": lambda image: image.transpose(Image.Transpose.ROTATE_270),
+    "rotated": lambda image: image.rotate(-90, expand=True),
+    "by its exif": ImageOps.exif_transpose,
+    "turned twice": lambda image: image.rotate(-90, expand=True).rotate(180),
+    "cropped": lambda image: image.crop((0, 0, 5, 2)),
+    "resized": lambda image: image.resize((12, 3)),
+    "copied": Image.Image.copy,
+    "converted": lambda image: image.convert("L"),
+}
+
+
+@pytest.mark.parametrize("turn", TURNS)
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_what_was_made_of_an_opened_picture_stays_as_it_is(kind: str, turn: str) -> None:
+    image = TURNS[turn](Image.open(io.BytesIO(encode(gradient(), kind, exif=exif(ROTATED_90_CW)))))
+    assert upright(image).size == image.size
+    assert upright(image).tobytes() == image.tobytes()
 
 
 def test_the_first_frame_counts() -> None:

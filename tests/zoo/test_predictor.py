@@ -109,6 +109,10 @@ def test_a_path_gives_a_picture_turned_upright_with_its_profile(predictor: Predi
         assert output.info == {"icc_profile": b"a profile"}
         assert 0x0112 not in output.getexif()
 
+    turned = Image.open(path).transpose(Image.Transpose.ROTATE_270)
+    assert predictor(turned).size == predictor.restore(turned).size == (4, 6)
+    assert predictor(Image.open(path).convert("RGB")).size == (6, 4)
+
 
 def test_a_large_file_is_refused(entry: Entry, network: TunableNetwork, tmp_path: Path) -> None:
     Image.new("L", (6, 4)).save(tmp_path / "photo.png")
