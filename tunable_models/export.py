@@ -20,6 +20,7 @@ from torch.nn import functional
 from tunable_models.errors import ConversionError
 from tunable_models.folding import fold
 from tunable_models.network import TunableNetwork
+from tunable_models.selection import check_module
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -67,6 +68,7 @@ def export_program(
     """
     from torch.export import Dim, export
 
+    check_module(network)
     graph = _graph(network, omega)
     example = _example(graph, channels, size_px)
     shapes = {IMAGE: dict.fromkeys(SIZES, Dim.DYNAMIC), OMEGA: None}

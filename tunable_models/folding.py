@@ -15,6 +15,7 @@ from tunable_models import kernels
 from tunable_models.errors import ConversionError
 from tunable_models.layers import TunableLayer, TunableParameter, Value
 from tunable_models.network import TunableNetwork
+from tunable_models.selection import check_module
 
 
 def fold(net: nn.Module, omega: Tensor | Mapping[str, float] | None = None, /, **values: float) -> nn.Module:
@@ -42,6 +43,7 @@ def fold(net: nn.Module, omega: Tensor | Mapping[str, float] | None = None, /, *
     """
     if isinstance(net, TunableNetwork):
         return _fold(net, net.omega(omega, **values))
+    check_module(net)
     if not any(isinstance(module, TunableNetwork) for module in net.modules()):
         raise ConversionError(f"expected a tunable network or layers, found none in {type(net).__name__}")
     return _fold_layers(copy.deepcopy(net), omega, values, {})

@@ -26,7 +26,7 @@ from tunable_models.kernels import Kernels
 from tunable_models.mixing import Coefficients
 from tunable_models.per_pixel import OmegaMap, bind_per_pixel, check_map
 from tunable_models.per_sample import BatchMovedError, bind_per_sample, runs_per_sample
-from tunable_models.selection import BATCH_NORMS, Pattern, Slot, select
+from tunable_models.selection import BATCH_NORMS, Pattern, Slot, check_module, select
 from tunable_models.shells import Bound, bind, bind_mixed, descend
 from tunable_models.tracing import run_traced
 from tunable_models.view import View
@@ -123,6 +123,7 @@ class TunableNetwork(nn.Module):
         self.batch_dim = batch_dim
         start = make_basis(basis, self.space)
         _check_options(start, basis, rank, train)
+        check_module(module)
         _refuse_tunable(module)
         slots = select(module, include, exclude)
         self.network = copy_module(module)

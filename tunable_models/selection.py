@@ -6,7 +6,7 @@ norms keep their one affine, as in the published networks (https://arxiv.org/abs
 """
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -58,6 +58,7 @@ def select(
         ConversionError: a pattern matches nothing, nothing is selected, a selected tensor is tied to one
             that is not, or a module on the way cannot be converted.
     """
+    _refuse_whole(module)
     candidates = list(_candidates(module))
     for patterns in (include or (), exclude):
         _refuse_idle(patterns, candidates)
@@ -148,11 +149,31 @@ def _refuse_half_tied(chosen: list[_Candidate], candidates: list[_Candidate]) ->
             )
 
 
-def _refuse_modules(root: nn.Module, chosen: list[_Candidate]) -> None:
+def check_module(module: object) -> None:
+    """Refuse what is no network, such as what belongs into one.
+
+    Raises:
+        ConversionError: what to give instead.
+    """
+    if isinstance(module, nn.Module):
+        return
+    if isinstance(module, type):
+        found = f"the class {module.__name__}; make a network of it, {module.__name__}(...)"
+    elif isinstance(module, Mapping):
+        found = "tensors by name; load them into the network with load_checkpoint and give that"
+    else:
+        found = f"{type(module).__name__}; give the network in Python that it was made of"
+    raise ConversionError(f"expected a network (nn.Module), got {found}")
+
+
+def _refuse_whole(root: nn.Module) -> None:
     for path, module in root.named_modules():
         reason = _whole_reason(module)
         if reason:
             raise _refusal(path, module, reason)
+
+
+def _refuse_modules(root: nn.Module, chosen: list[_Candidate]) -> None:
     holders = {module for candidate in chosen for _, module in candidate.around}
     tensors = {candidate.tensor for candidate in chosen}
     for path, module in root.named_modules():
@@ -169,7 +190,10 @@ def _refusal(path: str, module: nn.Module, reason: str) -> ConversionError:
 def _whole_reason(module: nn.Module) -> str:
     """Why no tensor below could be bound, whatever is excluded."""
     if isinstance(module, torch.jit.ScriptModule):
-        return "is scripted, so its forward cannot be bound to other tensors"
+        return (
+            "is scripted or traced, so its forward cannot be bound to other tensors; give the network in "
+            "Python, with this one's state_dict() loaded into it"
+        )
     if isinstance(module, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
         return "is wrapped; convert its .module and wrap the result"
     if _is_compiled(module):

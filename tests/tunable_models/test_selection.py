@@ -1,5 +1,6 @@
 import collections
 import functools
+import io
 import re
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,15 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from networks import Mixed
-from tunable_models import ConversionError, build, list_architectures, make_tunable
+from tunable_models import (
+    ConversionError,
+    build,
+    export_program,
+    fold,
+    list_architectures,
+    make_tunable,
+    to_onnx,
+)
 from tunable_models.selection import select
 
 
@@ -152,6 +161,33 @@ def test_scripted_and_compiled_modules_are_refused() -> None:
         make_tunable(scripted, 2)
     with pytest.raises(ConversionError, match="compiled"):
         make_tunable(torch.compile(nn.Linear(2, 2)), 2)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning", "ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.parametrize(
+    "put", [lambda scripted: scripted, lambda scripted: nn.Sequential(nn.Linear(2, 2), scripted)]
+)
+def test_a_scripted_file_is_refused(put: Callable[[nn.Module], nn.Module]) -> None:
+    file = io.BytesIO()
+    torch.jit.save(torch.jit.script(nn.Sequential(nn.Linear(2, 2))), file)
+    file.seek(0)
+    with pytest.raises(ConversionError, match=r"is scripted or traced.*give the network in Python"):
+        make_tunable(put(torch.jit.load(file)), 2)
+
+
+@pytest.mark.parametrize("take", [lambda thing: make_tunable(thing, 2), fold, export_program, to_onnx])
+@pytest.mark.parametrize(
+    ("thing", "words"),
+    [
+        (nn.Linear(2, 2).state_dict(), "tensors by name; load them into the network with load_checkpoint"),
+        (nn.ReLU, r"the class ReLU; make a network of it, ReLU\(\.\.\.\)"),
+        ("model.pth", "got str; give the network"),
+        (None, "got NoneType; give the network"),
+    ],
+)
+def test_what_is_no_network_is_refused(take: Callable[[Any], object], thing: Any, words: str) -> None:
+    with pytest.raises(ConversionError, match=words):
+        take(thing)
 
 
 def test_what_cannot_be_converted_may_be_excluded() -> None:
