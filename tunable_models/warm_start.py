@@ -9,7 +9,7 @@ were trained apart do not interpolate.
 Shapes: V specialists, K kernels, n values of a tensor.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,17 +20,17 @@ from tunable_models.controls import ControlSpace
 from tunable_models.errors import ConversionError
 from tunable_models.kernels import Kernels
 from tunable_models.network import Trained, TunableNetwork, make_tunable
-from tunable_models.selection import Pattern
+from tunable_models.selection import Pattern, check_module
 
 State = Mapping[str, Tensor]
 Specialists = Mapping[tuple[float, ...], nn.Module | State]
 """By omega; at a vertex such as ``(1.0, 0.0)``, or anywhere else."""
 
-WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict")
+WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model", "generator", "netG")
 """Under which of these keys, the first one there, training codes keep a network's state."""
 
-PREFIX = "module."
-"""Of every name, where a network was saved inside a parallel wrapper."""
+PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "netG.", "generator.")
+"""Of every name, where a network was saved inside a parallel wrapper, compiled, or as part of a trainer."""
 
 NEGLIGIBLE = 1e-7
 """Singular values below this part of the largest are rounding, not content."""
@@ -124,7 +124,8 @@ def from_specialists(
 def load_checkpoint(module: nn.Module, checkpoint: Mapping[str, object]) -> nn.Module:
     """Put the tensors of a training code's checkpoint into a plain network, all of them or none.
 
-    The state may lie under one of :data:`WRAPPERS`, and all its names begin with ``module.``.
+    The state may lie under one of :data:`WRAPPERS`, and all its names may begin with one or more of
+    :data:`PREFIXES`, which are taken off as far as that makes them the network's.
 
     Args:
         module: the plain network; it is changed.
@@ -142,6 +143,11 @@ def load_checkpoint(module: nn.Module, checkpoint: Mapping[str, object]) -> nn.M
         >>> load_checkpoint(layer, saved)(torch.ones(2)).item()
         2.0
     """
+    check_module(module)
+    if not isinstance(checkpoint, Mapping):
+        raise ConversionError(
+            f"expected a checkpoint as torch.load or safetensors read it, got {type(checkpoint).__name__}"
+        )
     module.load_state_dict(_checked(module, _unwrapped(module, checkpoint), "the checkpoint"))
     return module
 
@@ -242,7 +248,11 @@ def _checked(source: nn.Module, state: State, label: str) -> State:
         "missing": sorted(expected.keys() - state.keys()),
         "not the network's": sorted(state.keys() - expected.keys()),
         "no tensors": sorted(shared - tensors),
-        "of another shape": sorted(name for name in tensors if expected[name].shape != state[name].shape),
+        "of another shape": [
+            f"{name} {tuple(state[name].shape)}, expected {tuple(expected[name].shape)}"
+            for name in sorted(tensors)
+            if expected[name].shape != state[name].shape
+        ],
     }
     found = [f"{kind}: {_some(names)}" for kind, names in problems.items() if names]
     if found:
@@ -258,13 +268,19 @@ def _unwrapped(module: nn.Module, checkpoint: Mapping[str, object]) -> State:
     )
     assert isinstance(inner, Mapping)
     state = {str(name): value for name, value in inner.items()}
-    # Parallel wrappers put it before every name; a network may also have a child called so.
-    wrapped = _all_prefixed(state) and not _all_prefixed(module.state_dict())
-    return {name.removeprefix(PREFIX): value for name, value in state.items()} if wrapped else state
+    # A network may also have a child called so: whatever leaves most names that it knows is taken off.
+    own = module.state_dict().keys()
+    return max(_bared(state), key=lambda names: len(own & names.keys()))
 
 
-def _all_prefixed(state: Mapping[str, object]) -> bool:
-    return all(name.startswith(PREFIX) for name in state)
+def _bared(state: State) -> Iterator[State]:
+    """The state, and the state without what all its names begin with, as often as they do."""
+    while True:
+        yield state
+        prefix = next((p for p in PREFIXES if state and all(name.startswith(p) for name in state)), None)
+        if prefix is None:
+            return
+        state = {name.removeprefix(prefix): value for name, value in state.items()}
 
 
 def _some(names: list[str], limit: int = 5) -> str:

@@ -2,6 +2,7 @@
 
 import copy
 from itertools import product
+from typing import Any
 
 import pytest
 import torch
@@ -187,7 +188,10 @@ def test_trained_deltas_leave_the_base() -> None:
     [
         (lambda state: state.pop("0.bias"), "missing: 0.bias"),
         (lambda state: state.update({"extra": torch.zeros(1)}), "not the network's: extra"),
-        (lambda state: state.update({"0.bias": torch.zeros(9)}), "of another shape: 0.bias"),
+        (
+            lambda state: state.update({"0.bias": torch.zeros(9)}),
+            r"of another shape: 0.bias \(9,\), expected \(8,\)",
+        ),
         (lambda state: state.update({"0.bias": 2}), "no tensors: 0.bias"),
     ],
 )
@@ -211,7 +215,13 @@ def test_omegas_of_another_space_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrapper", "prefix"), list(product([None, "params_ema", "state_dict"], ["", "module."]))
+    ("wrapper", "prefix"),
+    list(
+        product(
+            [None, "params_ema", "state_dict", "netG"],
+            ["", "module.", "netG.", "module.netG.", "model._orig_mod."],
+        )
+    ),
 )
 def test_checkpoints_of_training_codes(wrapper: str | None, prefix: str) -> None:
     trained, fresh = specialists(2)
@@ -263,6 +273,24 @@ def test_such_a_network_saved_inside_a_wrapper() -> None:
     saved, fresh = Inside(head=True), Inside(head=True)
     load_checkpoint(fresh, {f"module.{name}": value for name, value in saved.state_dict().items()})
     torch.testing.assert_close(fresh.state_dict(), saved.state_dict())
+
+
+@pytest.mark.parametrize("prefix", ["", "model.", "generator.model.module."])
+def test_a_network_with_a_child_of_a_prefix_within_that_prefix(prefix: str) -> None:
+    saved, fresh = (nn.ModuleDict({"model": nn.ModuleDict({"net": nn.Linear(2, 2)})}) for _ in range(2))
+    load_checkpoint(fresh, {prefix + name: value for name, value in saved.state_dict().items()})
+    torch.testing.assert_close(fresh.state_dict(), saved.state_dict())
+
+
+@pytest.mark.parametrize("checkpoint", [nn.Linear(2, 1), "model.pth", [torch.ones(1)]])
+def test_what_is_no_checkpoint_is_refused(checkpoint: Any) -> None:
+    with pytest.raises(ConversionError, match="expected a checkpoint"):
+        load_checkpoint(nn.Linear(2, 1), checkpoint)
+
+
+def test_an_empty_checkpoint_is_refused() -> None:
+    with pytest.raises(ConversionError, match="missing: bias, weight"):
+        load_checkpoint(nn.Linear(2, 1), {})
 
 
 def test_a_prefix_of_some_names_is_part_of_them() -> None:
