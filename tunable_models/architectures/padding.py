@@ -5,6 +5,8 @@ features lie. The picture is mirrored as often as it takes, so that one pixel is
 depends on a size, so that exported and compiled networks take any size too.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -28,7 +30,9 @@ def mirror_pad(x: Tensor, multiple: int, least: int = 1) -> Tensor:
 def _mirrored(side: int, multiple: int, least: int, device: torch.device) -> Tensor:
     """Which pixel of a side of that length stands at each place of the padded one."""
     # Written as a product, which symbolic shapes can be divided by again; side + (-side) % multiple is not.
-    blocks = torch.sym_max((side + multiple - 1) // multiple, least)
+    blocks: Any = (side + multiple - 1) // multiple
+    # While torch.jit traces, a size is a tensor.
+    blocks = blocks.clamp(min=least) if isinstance(blocks, Tensor) else torch.sym_max(blocks, least)
     return mirror_index(torch.arange(blocks * multiple, device=device), side)
 
 
