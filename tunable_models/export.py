@@ -1,13 +1,14 @@
 """Exporting a network: a graph for other programs, at one setting or with its sliders as an input.
 
 ``export_program`` gives what ``torch.export`` gives, ``to_onnx`` an ONNX model of it; both take pictures of
-any batch and size afterwards. A file that spandrel and its tools load needs no graph: it is the
-``state_dict`` of :func:`tunable_models.fold`.
+any batch and size afterwards, and are seen to do so before they are handed out. A file that spandrel and its
+tools load needs no graph: it is the ``state_dict`` of :func:`tunable_models.fold`.
 
 torch's exporters are imported by the call that needs them: they take longer than the rest of this package.
 """
 
 import copy
+import math
 import re
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -15,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from tunable_models.errors import ConversionError
+from tunable_models.export_check import check_onnx, check_program, example_sides, needed_multiple
 from tunable_models.folding import fold
 from tunable_models.network import TunableNetwork
 from tunable_models.selection import check_module
@@ -41,6 +42,7 @@ def export_program(
     *,
     channels: int = 3,
     size_px: tuple[int, int] | None = None,
+    multiple: int = 1,
 ) -> "ExportedProgram":
     """The graph of a network that takes pictures (B, C, H, W), for any B, H and W.
 
@@ -53,9 +55,11 @@ def export_program(
         omega: (P,), or native values by name; for a tunable network only.
         channels: C.
         size_px: height and width of the example that is traced; by default one that suits the network.
+        multiple: H and W are multiples of this many pixels, for networks that need it.
 
     Raises:
-        ConversionError: an omega for a plain network, or one whose graph depends on the picture's size.
+        ConversionError: an omega for a plain network, or one whose graph depends on the picture's size; the
+            message says which ``multiple`` it needs, if that is the reason.
         OmegaError: the setting is not of the network's space.
 
     Example:
@@ -70,17 +74,21 @@ def export_program(
 
     check_module(network)
     graph = _graph(network, omega)
-    example = _example(graph, channels, size_px)
-    shapes = {IMAGE: dict.fromkeys(SIZES, Dim.DYNAMIC), OMEGA: None}
+    example = _example(graph, channels, size_px, multiple)
+    sides = {2: multiple * Dim("rows"), 3: multiple * Dim("columns")} if multiple > 1 else {}
+    shapes = {IMAGE: dict.fromkeys(SIZES, Dim.DYNAMIC) | sides, OMEGA: None}
+    inputs = tuple(example.values())
     try:
-        program = export(
-            graph, tuple(example.values()), dynamic_shapes={name: shapes[name] for name in example}
-        )
-        _check_elsewhere(program, graph, example)
+        program = export(graph, inputs, dynamic_shapes={name: shapes[name] for name in example})
+        check_program(program, graph, inputs, multiple)
     except (RuntimeError, ValueError, AssertionError) as error:  # the exporter's own, and a graph's guards
+        needed = needed_multiple(graph, inputs, multiple)
         reason = str(error).strip().partition("\n")[0]
+        if needed is not None:
+            reason = f"it needs sides that are multiples of {needed}; say multiple={needed}"
+        sizes = "any size" if multiple == 1 else f"sides that are multiples of {multiple}"
         raise ConversionError(
-            f"{type(network).__name__} cannot be exported for pictures of any size: {reason}"
+            f"{_name(network)} cannot be exported for pictures of {sizes}: {reason}"
         ) from error
     return program
 
@@ -91,24 +99,29 @@ def to_onnx(
     *,
     channels: int = 3,
     size_px: tuple[int, int] | None = None,
+    multiple: int = 1,
+    opset: int | None = None,
     optimize: bool = True,
 ) -> "ONNXProgram":
     """The ONNX model of a network; ``.save(path)`` writes it, ``.model_proto`` holds it.
 
     Inputs are ``image`` (batch, C, height, width) and, for a tunable network without an omega, ``omega``
-    (P,) in [0, 1]; the output is ``output``.
+    (P,) in [0, 1]; the output is ``output``. A multiple is said in the model's metadata. Where onnxruntime
+    is installed, the model is run at three sizes and compared with the network.
 
     Args:
         network: tunable or plain; exported as in evaluation mode.
         omega: (P,), or native values by name; for a tunable network only.
         channels: C.
         size_px: height and width of the example that is traced; by default one that suits the network.
+        multiple: height and width are multiples of this many pixels, for networks that need it.
+        opset: version of ONNX's operators; torch's own choice by default.
         optimize: whether what depends on weights alone is computed beforehand. Without it every parameter
             and buffer is an initializer under its own name behind ``network.``, to be replaced.
 
     Raises:
-        ConversionError: as :func:`export_program`; an operator that ONNX lacks; or the extra ``export`` is
-            not installed.
+        ConversionError: as :func:`export_program`; an operator that ONNX lacks, or that its model has for the
+            traced size alone; an opset that cannot be had; or the extra ``export`` is not installed.
         OmegaError: the setting is not of the network's space.
 
     Example:
@@ -121,9 +134,10 @@ def to_onnx(
         raise ConversionError(f"ONNX needs {', '.join(missing)}: pip install 'tunable-zoo[export]'")
     from torch.onnx import OnnxExporterError, export
 
-    program = export_program(network, omega, channels=channels, size_px=size_px)
+    program = export_program(network, omega, channels=channels, size_px=size_px, multiple=multiple)
+    name = _name(network)
     try:
-        onnx = export(program, output_names=[OUTPUT], verbose=False, optimize=optimize)
+        onnx = export(program, output_names=[OUTPUT], opset_version=opset, verbose=False, optimize=optimize)
     except OnnxExporterError as error:
         cause: BaseException = error
         while (
@@ -131,9 +145,21 @@ def to_onnx(
         ):  # the exporter's own words are advice; the first fault has the name
             cause = cause.__cause__
         reason = str(cause).strip().partition("\n")[0]
-        raise ConversionError(f"{type(network).__name__} cannot be exported to ONNX: {reason}") from error
+        raise ConversionError(f"{name} cannot be exported to ONNX: {reason}") from error
     assert onnx is not None  # that is what the exporter without a program returns
-    _name_sizes(onnx, program)
+    got = onnx.model.opset_imports[""]
+    if opset not in (None, got):  # the exporter only warns
+        raise ConversionError(
+            f"{name} cannot be exported to ONNX: opset {opset} lacks what it needs, {got} has it"
+        )
+    _name_sizes(onnx, program, multiple)
+    if multiple > 1:
+        onnx.model.metadata_props["multiple"] = str(multiple)
+    assert program.example_inputs is not None
+    try:
+        check_onnx(onnx, program, program.example_inputs[0], multiple)
+    except ConversionError as error:
+        raise ConversionError(f"{name} cannot be exported to ONNX: {error}") from error
     return onnx
 
 
@@ -162,11 +188,17 @@ def _graph(network: nn.Module, omega: Tensor | Mapping[str, float] | None) -> _G
     return kind(copy.deepcopy(network)).eval()  # a copy: eval() must not reach the network itself
 
 
-def _example(graph: _Graph, channels: int, size_px: tuple[int, int] | None) -> dict[str, Tensor]:
+def _name(network: nn.Module) -> str:
+    return type(network.network if isinstance(network, TunableNetwork) else network).__name__
+
+
+def _example(
+    graph: _Graph, channels: int, size_px: tuple[int, int] | None, multiple: int
+) -> dict[str, Tensor]:
     plain = graph.network.network if isinstance(graph, _SliderGraph) else graph.network
-    # At one block of its grid, or at equal sides, a size would be taken for a constant.
-    alignment = int(getattr(plain, "alignment", 1))
-    height, width = size_px or (max(24, 2 * alignment), max(40, 3 * alignment))
+    height, width = size_px or example_sides(int(getattr(plain, "alignment", 1)), multiple)
+    if height % multiple or width % multiple:
+        raise ConversionError(f"expected size_px in multiples of {multiple}, got {height}x{width}")
     numbers = (tensor for tensor in (*graph.parameters(), *graph.buffers()) if tensor.is_floating_point())
     like = next(numbers, torch.empty(0))
     example = {IMAGE: torch.rand(2, channels, height, width, dtype=like.dtype, device=like.device)}
@@ -175,22 +207,23 @@ def _example(graph: _Graph, channels: int, size_px: tuple[int, int] | None) -> d
     return example
 
 
-def _check_elsewhere(program: "ExportedProgram", graph: _Graph, example: dict[str, Tensor]) -> None:
-    """At another size: a relation between the sizes is guarded in the graph, not refused by the exporter."""
-    image = functional.pad(example[IMAGE], (0, 3, 0, 1))
-    inputs = (image, *(value for name, value in example.items() if name != IMAGE))
-    with torch.no_grad():
-        torch.testing.assert_close(program.module()(*inputs), graph(*inputs), rtol=1e-3, atol=1e-4)
-
-
-def _name_sizes(onnx: "ONNXProgram", program: "ExportedProgram") -> None:
-    """Say ``height`` instead of the exporter's ``s53``, in every shape of the model."""
+def _name_sizes(onnx: "ONNXProgram", program: "ExportedProgram", multiple: int) -> None:
+    """Say ``height`` instead of the exporter's ``s53``, or ``2*s53``, in every shape of the model."""
     image = next(node.meta["val"] for node in program.graph.nodes if node.name == IMAGE)
-    names = {str(image.shape[place]): name for place, name in SIZES.items()}
-    symbol = re.compile(r"\b(" + "|".join(names) + r")\b")
+    names = {str(image.shape[place]).rpartition("*")[2]: name for place, name in SIZES.items()}
+    symbol = re.compile(r"(?:\b(\d+)\*)?\b(" + "|".join(names) + r")\b")
+
+    def named(found: re.Match[str]) -> str:
+        times, name = int(found[1] or 1), names[found[2]]
+        over = 1 if name == SIZES[0] else multiple
+        common = math.gcd(times, over)
+        factor = "" if times == common else f"{times // common}*"
+        return f"{factor}{name}" + ("" if over == common else f"/{over // common}")
+
     graph: Any = onnx.model.graph
     for value in (*graph.inputs, *(output for node in graph for output in node.outputs)):
-        for place, size in enumerate(value.shape or ()):
-            # A size that depends on nothing known has no name, and must not get one.
-            if symbol.search(str(size)):
-                value.shape[place] = symbol.sub(lambda found: names[found[0]], str(size))
+        # A size that depends on nothing known has no name, and must not get one.
+        if any(symbol.search(str(size)) for size in value.shape or ()):
+            value.shape = type(value.shape)(  # anew: that of an older opset cannot be written
+                [symbol.sub(named, str(size)) if symbol.search(str(size)) else size for size in value.shape]
+            )

@@ -32,6 +32,12 @@ def export(
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A slider; may be given again.")
     ] = None,
+    opset: Annotated[
+        int | None, typer.Option("--opset", help="Version of ONNX's operators, for --onnx.")
+    ] = None,
+    half: Annotated[
+        bool, typer.Option("--half", help="Weights and pictures in float16, for --onnx: half the size.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,
 ) -> None:
     """Write a model as a file for other programs.
@@ -43,6 +49,8 @@ def export(
     """
     if (onnx is None) == (spandrel is None):
         raise ConfigError("expected one of --onnx FILE and --spandrel FILE")
+    if onnx is None and (half or opset is not None):
+        raise ConfigError("--opset and --half are for --onnx FILE")
     target, suffix = (onnx, ONNX) if onnx is not None else (spandrel, SPANDREL)
     assert target is not None
     check_file(target, suffix, force=force)
@@ -53,7 +61,7 @@ def export(
     from zoo import load
 
     model = load(ref, stores=stores(), engine="torch")
-    data = _onnx(model, values) if suffix == ONNX else _checkpoint(model, values)
+    data = _onnx(model, values, opset, half=half) if suffix == ONNX else _checkpoint(model, values)
     write_atomic(target, data)
     where = _setting(model, values) if values or suffix == SPANDREL else "omega is an input"
     typer.echo(f"{target}  {len(data) / 2**20:.1f} MiB  {model.name}@{model.version}  {where}")
@@ -75,16 +83,21 @@ def check_file(target: Path, suffix: str, *, force: bool) -> None:
         raise ConfigError(f"{target} exists; name another file or say --force")
 
 
-def _onnx(model: Predictor, values: dict[str, float]) -> bytes:
+def _onnx(model: Predictor, values: dict[str, float], opset: int | None, *, half: bool) -> bytes:
     from tunable_models.export import to_onnx
 
-    program = to_onnx(model.network, values or None, channels=model.manifest.input.channels)
+    contract = model.manifest.input
+    network = model.network.half() if half else model.network
+    program = to_onnx(
+        network, values or None, channels=contract.channels, multiple=contract.multiple, opset=opset
+    )
     about = {
         "name": model.name,
         "version": model.version,
         "controls": json.dumps(model.space.to_dict()),
         "setting": _setting(model, values) if values else "input omega",
-        "input": model.manifest.input.model_dump_json(),
+        "input": contract.model_dump_json(),
+        "precision": "float16" if half else "float32",
     }
     program.model.metadata_props.update(about)
     data: bytes = program.model_proto.SerializeToString()

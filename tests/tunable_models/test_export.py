@@ -173,6 +173,102 @@ def test_a_network_for_one_size_says_so() -> None:
         export_program(OneSize())
 
 
+class Halving(nn.Module):
+    """Takes sides that are multiples, as most U-Nets do."""
+
+    def __init__(self, times: int = 2) -> None:
+        super().__init__()
+        self.down, self.up = nn.Conv2d(3, 4, 3, times, 1), nn.ConvTranspose2d(4, 3, times, times)
+        self.out = nn.Conv2d(6, 12, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.cat([self.up(self.down(x)), x], 1)
+        return torch.nn.functional.pixel_shuffle(self.out(y), 2)
+
+
+@pytest.mark.parametrize("times", [2, 6])
+def test_the_multiple_that_a_network_needs_is_said(times: int) -> None:
+    with pytest.raises(
+        ConversionError,
+        match=rf"^Halving cannot .* any size: .* are multiples of {times}; say multiple={times}$",
+    ):
+        export_program(make_tunable(Halving(times), 1))
+
+
+def test_a_multiple_that_is_not_enough_says_which_is() -> None:
+    network = nn.Sequential(nn.PixelUnshuffle(4), nn.Conv2d(48, 48, 1), nn.PixelShuffle(4))
+    with pytest.raises(ConversionError, match=r"multiples of 2: it needs .* say multiple=4$"):
+        export_program(network, multiple=2)
+    image = torch.rand(1, 3, 12, 8)
+    torch.testing.assert_close(export_program(network, multiple=4).module()(image), network(image))
+
+
+def test_an_example_that_is_no_multiple_is_refused() -> None:
+    with pytest.raises(ConversionError, match="size_px in multiples of 2, got 25x40"):
+        export_program(Halving(), multiple=2, size_px=(25, 40))
+
+
+@pytest.mark.parametrize("opset", [17, 20])
+@pytest.mark.slow
+def test_onnx_for_multiples(opset: int) -> None:
+    net = make_tunable(Halving(3), 2).eval()
+    perturb(net)
+    program = to_onnx(net, multiple=3, opset=opset)
+    about = program.model_proto
+    assert {entry.key: entry.value for entry in about.metadata_props} == {"multiple": "3"}
+    assert [entry.version for entry in about.opset_import if entry.domain == ""] == [opset]
+    shapes = [str(value.shape) for value in (program.model.graph.inputs[0], program.model.graph.outputs[0])]
+    assert shapes == ["[batch,3,height,width]", "[batch,3,2*height,2*width]"]
+    assert any("height/3" in str(o.shape) for node in program.model.graph for o in node.outputs)
+    for batch, height, width in ((1, 3, 3), (2, 33, 27)):
+        image, omega = torch.rand(batch, 3, height, width), torch.rand(2)
+        torch.testing.assert_close(
+            run_onnx(program, image=image, omega=omega), expected(net, image, omega), rtol=1e-4, atol=1e-5
+        )
+
+
+class Pooled(nn.Module):
+    """Pools to a grid of cells, which ONNX has for one size alone unless it is a single cell."""
+
+    def __init__(self, cells: int) -> None:
+        super().__init__()
+        self.pool, self.conv = nn.AdaptiveAvgPool2d(cells), nn.Conv2d(3, 3, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.nn.functional.interpolate(self.conv(self.pool(x)), size=x.shape[-2:])
+
+
+@pytest.mark.slow
+def test_what_onnx_has_for_the_traced_size_alone_is_named() -> None:
+    words = r"^Pooled cannot .* ONNX: traced at 24x40, .* at 25x43: adaptive_avg_pool2d is made for"
+    with pytest.raises(ConversionError, match=words):
+        to_onnx(make_tunable(Pooled(6), 1), torch.zeros(1))
+    to_onnx(Pooled(1))
+
+
+@pytest.mark.slow
+def test_without_onnxruntime_there_is_no_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tunable_models.export_check.find_spec", lambda _: None)
+    to_onnx(Pooled(6))
+
+
+@pytest.mark.slow
+def test_onnx_in_half_precision() -> None:
+    net = make_tunable(Halving(), 2).eval()
+    perturb(net)
+    program = to_onnx(net.half(), SETTING, multiple=2)
+    image = torch.rand(1, 3, 8, 6).half()
+    torch.testing.assert_close(
+        run_onnx(program, image=image), expected(net, image, SETTING), rtol=1e-2, atol=1e-2
+    )
+
+
+@pytest.mark.slow
+def test_an_opset_without_an_operator_is_refused() -> None:
+    with pytest.raises(ConversionError, match="opset 13 lacks what it needs"):
+        to_onnx(nn.Sequential(nn.Conv2d(3, 3, 1), nn.GroupNorm(1, 3), nn.GELU()), opset=13)
+
+
 def test_an_operator_that_onnx_lacks_is_named() -> None:
     class Bessel(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

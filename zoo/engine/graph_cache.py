@@ -96,7 +96,7 @@ def cache_folder() -> Path:
 def _code_digest() -> str:
     """Of the sources that make a graph, which change without a version while they are worked on."""
     package = Path(tunable_models.__file__).parent
-    makers = [Path(__file__).with_name("graph.py"), package / "export.py"]
+    makers = [Path(__file__).with_name("graph.py"), package / "export.py", package / "export_check.py"]
     return _hash_files([*makers, *sorted((package / "architectures").glob("*.py"))])
 
 

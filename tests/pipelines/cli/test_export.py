@@ -54,6 +54,23 @@ def test_onnx_keeps_its_sliders_and_says_what_they_are(
     assert space == zoo.load(store.open("tiny").folder).space
 
 
+@pytest.mark.slow
+def test_onnx_in_float16_of_an_opset(
+    tunable: Callable[..., Result], store: zoo.Store, tmp_path: Path
+) -> None:
+    settings = ("--set", "denoise=0.25", "level=10")
+    result = tunable("export", "tiny", "--onnx", "out.onnx", "--half", "--opset", "20", *settings)
+    assert result.exit_code == 0, result.stderr
+    model = onnx.load(tmp_path / "out.onnx")
+    assert [entry.version for entry in model.opset_import if entry.domain == ""] == [20]
+    assert {prop.key: prop.value for prop in model.metadata_props}["precision"] == "float16"
+    image = torch.rand(1, 3, 9, 14)
+    with torch.no_grad():
+        expected = zoo.load(store.open("tiny").folder).network.at(denoise=0.25, level=10.0)(image)
+    found = session(tmp_path / "out.onnx").run(None, {"image": image.half().numpy()})[0]
+    torch.testing.assert_close(torch.from_numpy(found).float(), expected, rtol=1e-2, atol=1e-2)
+
+
 def test_a_checkpoint_for_spandrel(tunable: Callable[..., Result], nafnet: zoo.Entry, tmp_path: Path) -> None:
     result = tunable("export", nafnet.folder, "--spandrel", "out.safetensors", "--set", "denoise=0.5")
     assert result.exit_code == 0, result.stderr
@@ -74,6 +91,8 @@ def test_only_the_file_is_left(tunable: Callable[..., Result], nafnet: zoo.Entry
     [
         ([], "one of --onnx FILE and --spandrel FILE"),
         (["--onnx", "a.onnx", "--spandrel", "a.safetensors"], "one of --onnx FILE and --spandrel FILE"),
+        (["--spandrel", "a.safetensors", "--half"], "are for --onnx FILE"),
+        (["--spandrel", "a.safetensors", "--opset", "20"], "are for --onnx FILE"),
         (["--onnx", "a.pth"], "expected the suffix .onnx"),
         (["--spandrel", "a.pth"], "expected the suffix .safetensors"),
         (["--onnx", "none/a.onnx"], "does not exist"),
