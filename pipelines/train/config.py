@@ -18,7 +18,9 @@ class OptimizerConfig(Section):
     """Adam with a linear warm-up, a cosine decay to zero, and clipped gradients."""
 
     lr: float = Field(default=0.002, gt=0)
-    """Peak learning rate."""
+    """Peak learning rate. Adam moves each kernel of a tensor by about as much a step, and a setting adds them
+    up: four at the far corner of two sliders on basis multilinear. Where the loss leaps, networks without
+    norms lose channels behind a ReLU for good."""
     warmup_steps: int = Field(default=50, ge=0)
     """Steps from 0 to the peak."""
     critic_lr: float = Field(default=0.0002, gt=0)
