@@ -29,7 +29,8 @@ from pipelines.tasks import TASKS, TaskConfig, make_task
 from pipelines.train.config import ComputeConfig, TrainConfig
 from tunable_models import get_architecture, list_architectures, list_presets
 from tunable_models.bases import BasisName
-from zoo.formats import FLOAT, WRITABLE
+from zoo.formats import WRITABLE
+from zoo.picture import FLOAT
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -238,12 +239,9 @@ def test_table_of_budgets() -> None:
 def test_table_of_formats() -> None:
     table = {code(row[0])[0]: row[1:] for row in rows("Restore pictures")}
     assert [f".{name}" for name in table] == [form.suffixes[0] for form in WRITABLE]
-    for form, (grey, colour, alpha, side, quality) in zip(WRITABLE, table.values(), strict=True):
-        assert re.findall(r"\d+|float", grey) == [
-            "float" if bits == FLOAT else str(bits) for bits in form.bits[1]
-        ]
-        assert re.findall(r"\d+|float", colour) == [str(bits) for bits in form.bits[3]]
-        assert (alpha == "yes") == (4 in form.bits)
+    for form, (depths, alpha, side, quality) in zip(WRITABLE, table.values(), strict=True):
+        assert depths.split(", ") == ["float" if bits == FLOAT else str(bits) for bits in form.bits]
+        assert (alpha == "yes") == form.transparent
         assert side == f"{form.side_px:,}"
         assert bool(quality) == (form.lossy is not None)
 

@@ -22,8 +22,9 @@ from zoo.errors import (
     ManifestError,
     ZooError,
 )
-from zoo.images import read_image
+from zoo.images import read_image, read_picture
 from zoo.manifest import License, Manifest
+from zoo.picture import Picture
 from zoo.predictor import Predictor, load
 from zoo.publishing import promote, publish
 from zoo.storage import Store
@@ -39,6 +40,7 @@ __all__ = [
     "License",
     "Manifest",
     "ManifestError",
+    "Picture",
     "Predictor",
     "Report",
     "Store",
@@ -49,6 +51,7 @@ __all__ = [
     "promote",
     "publish",
     "read_image",
+    "read_picture",
     "resolve",
     "verify",
 ]

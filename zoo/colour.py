@@ -35,9 +35,7 @@ def to_srgb(image: Image.Image) -> Image.Image:
     return converted if converted is not None else image
 
 
-def keep_profile(source: Image.Image, output: Image.Image) -> Image.Image:
-    """The output with the source's profile where it is still right; returns ``output`` itself."""
-    profile = source.info.get("icc_profile")
-    if profile and source.mode not in CONVERTED_MODES:
-        output.info["icc_profile"] = profile
-    return output
+def kept_profile(image: Image.Image) -> bytes | None:
+    """The picture's profile where it still describes what :mod:`zoo.planes` makes of it."""
+    profile = image.info.get("icc_profile")
+    return profile if profile and image.mode not in CONVERTED_MODES else None

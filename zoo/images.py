@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
 from typing import IO
 
@@ -11,7 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from zoo.colour import to_srgb
+from zoo.deep import Deep, open_deep, srgb_of, stream_of
 from zoo.errors import ImageError, ImageTooLargeError
+from zoo.picture import Kind, Picture
 from zoo.planes import Planes, to_array
 
 DEFAULT_MAX_PIXELS = 64_000_000
@@ -21,21 +22,42 @@ FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """Found by content, never by name. Formats that run programs or hide containers are not among them."""
 
 
-def read_image(
-    source: str | Path | bytes | IO[bytes], *, max_pixels: int = DEFAULT_MAX_PIXELS
-) -> Image.Image:
-    """The first frame of a picture, whole and upright, in Pillow's mode for it.
+def read_picture(source: str | Path | bytes | IO[bytes], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
+    """The first frame of a picture, whole and upright, at the depth of its file.
 
     Args:
         source: a path, the file's bytes, or a binary file, which stays open.
         max_pixels: larger pictures are refused from their header, before anything is decoded.
 
+    Raises:
+        ImageTooLargeError: more pixels than allowed.
+        ImageError: no such file, no picture of ``FORMATS``, damaged or cut short, or of a kind that is not
+            supported.
+
+    Example:
+        >>> from PIL import Image
+        >>> Image.new("I;16", (48, 32)).save("photo.png")
+        >>> print(read_picture("photo.png").kind)
+        16-bit grey
+    """
+    read = _read(source, max_pixels)
+    return read if isinstance(read, Picture) else Picture.of(read)
+
+
+def read_image(
+    source: str | Path | bytes | IO[bytes], *, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> Image.Image:
+    """The same in Pillow's mode for it, of which 16-bit and float colours are rounded to 8 bits.
+
+    Args:
+        source: as for :func:`read_picture`, which keeps them.
+        max_pixels: the same.
+
     Returns:
         An image in memory; its EXIF orientation is applied and gone, its ICC profile is in ``info``.
 
     Raises:
-        ImageTooLargeError: more pixels than allowed.
-        ImageError: no such file, no picture of ``FORMATS``, damaged or cut short.
+        ImageTooLargeError, ImageError: as :func:`read_picture`.
 
     Example:
         >>> from PIL import Image
@@ -43,11 +65,26 @@ def read_image(
         >>> read_image("photo.png").size
         (48, 32)
     """
-    stream = BytesIO(source) if isinstance(source, bytes) else source
-    with pillow_errors(_label(source)), Image.open(stream, formats=FORMATS) as image:
-        _check_pixels(image, max_pixels)
-        image.load()
-        return ImageOps.exif_transpose(image)
+    read = _read(source, max_pixels)
+    return read.image() if isinstance(read, Picture) else read
+
+
+def read_header(source: Path | bytes) -> tuple[Kind, tuple[int, int]]:
+    """The kind of picture that a network makes of this one, and the picture's width and height.
+
+    Nothing is decoded; the sides are those of the file, before its EXIF orientation is applied.
+
+    Raises:
+        ImageError: no such file, or no picture of a format or a kind that we read.
+
+    Example:
+        >>> from PIL import Image
+        >>> Image.new("L", (48, 32)).save("photo.png")
+        >>> read_header(Path("photo.png"))
+        (Kind(channels=1, bits=8), (48, 32))
+    """
+    with _opened(source) as file:
+        return (file.kind if isinstance(file, Deep) else Kind.of(file)), file.size
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -64,19 +101,61 @@ def upright(image: Image.Image) -> Image.Image:
         return ImageOps.exif_transpose(image) if isinstance(image, ImageFile.ImageFile) else image
 
 
-def rgb_array(image: Image.Image) -> NDArray[np.uint8]:
+def rgb_array(picture: Picture) -> NDArray[np.uint8]:
     """A picture as plain sRGB, for training data: (H, W, 3) uint8.
 
-    The embedded ICC profile is applied, alpha is composited on white, grey is replicated.
-
-    Raises:
-        ImageError: a mode that :mod:`zoo.planes` has no rule for.
+    The ICC profile is applied, alpha is composited on white, grey is replicated.
     """
-    return Planes.of(to_array(to_srgb(image))).over_white()
+    if picture.kind.bits > 8:
+        return Planes.of(srgb_of(picture)).over_white()
+    return Planes.of(to_array(to_srgb(picture.image()))).over_white()
 
 
-def _check_pixels(image: Image.Image, max_pixels: int) -> None:
-    width, height = image.size
+def _read(source: str | Path | bytes | IO[bytes], max_pixels: int) -> Image.Image | Picture:
+    with _opened(source) as file:
+        _check_pixels(file.size, max_pixels)
+        if isinstance(file, Deep):
+            return file.picture()
+        raw = _raw_mode(file)
+        file.load()
+        return ImageOps.exif_transpose(_scaled(file, raw))
+
+
+@contextmanager
+def _opened(source: str | Path | bytes | IO[bytes]) -> Iterator[ImageFile.ImageFile | Deep]:
+    """A file of which the header was read: an image of Pillow's, or what that would not hold."""
+    with pillow_errors(_label(source)):
+        if isinstance(source, str | Path | bytes):
+            content = Path(source) if isinstance(source, str) else source
+        else:
+            source.seek(0)
+            content = source.read()
+        deep = open_deep(content)
+        if deep is not None:
+            yield deep
+            return
+        with stream_of(content) as stream, Image.open(stream, formats=FORMATS) as image:
+            yield image
+
+
+def _raw_mode(image: ImageFile.ImageFile) -> str:
+    """How the pixels stand in the file; known before they are decoded, and not afterwards."""
+    args = image.tile[0].args if image.tile else ""
+    return str(args[0] if isinstance(args, tuple) and args else args)
+
+
+def _scaled(image: Image.Image, raw: str) -> Image.Image:
+    """The image with what Pillow leaves in the units of the file brought to those of its pixels."""
+    if raw == "I;12":
+        return Image.fromarray(np.rint(np.asarray(image) * (65535 / 4095)).astype(np.uint16))
+    transparent = image.info.get("transparency")
+    if raw in ("L;2", "L;4") and isinstance(transparent, int):
+        image.info["transparency"] = transparent * 255 // (2 ** int(raw[2]) - 1)
+    return image
+
+
+def _check_pixels(size: tuple[int, int], max_pixels: int) -> None:
+    width, height = size
     if width * height > max_pixels:
         raise ImageTooLargeError(
             f"expected at most {max_pixels:,} pixels, got {width} x {height} = {width * height:,}; "
@@ -92,8 +171,10 @@ def pillow_errors(label: str) -> Iterator[None]:
     # has made them errors they arrive as such.
     try:
         yield
-    except ImageError:
+    except ImageTooLargeError:
         raise
+    except ImageError as error:
+        raise ImageError(f"cannot read {label}: {error}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooLargeError(
             f"cannot read {label}: {error}; make the picture smaller, or set PIL.Image.MAX_IMAGE_PIXELS"

@@ -4,11 +4,13 @@ The network takes RGB in [0, 1]. What else a picture may be follows these rules:
 
 | picture | the network sees | what comes back |
 |---|---|---|
-| grey, 8 or 16 bits, float | three equal channels | grey of that depth: the channels' mean |
+| grey | three equal channels | grey: the channels' mean |
 | 1 bit | black and white as grey | 8-bit grey |
 | palette | its RGB | RGB, or RGBA if it is transparent |
 | alpha, or a transparent colour | the colours, uncomposited | the same alpha, enlarged if the image is |
 | CMYK, LAB, YCbCr, HSV | RGB (by ICC profile if any) | RGB |
+
+Depth stays what it was: 8 or 16 bits, or floating point, whatever the channels.
 
 An array is (H, W), (H, W, 1), (H, W, 2) with alpha, (H, W, 3) or (H, W, 4) with alpha; uint8, uint16,
 or floating point with 1 for white. The ICC profile stays on the output where its colour space does.
@@ -98,7 +100,7 @@ def to_array(image: Image.Image) -> Array:
         ImageError: a mode, or a range of a 32-bit picture, that no rule covers.
     """
     if image.mode in SIXTEEN_BIT_MODES:
-        return _sixteen_bit(np.asarray(image))
+        return sixteen_bit(np.asarray(image))
     if image.mode == "F":
         return np.asarray(image)
     base = _BASE_MODES.get(image.mode, image.mode)
@@ -114,6 +116,26 @@ def to_array(image: Image.Image) -> Array:
 def to_image(array: Array) -> Image.Image:
     """The PIL image of an array that :func:`to_array` or :meth:`Planes.restore` made."""
     return Image.fromarray(array)
+
+
+def of_depth(array: Array, dtype: np.dtype[Any]) -> Array:
+    """Pixels with another white, rounded and clipped."""
+    # Pillow's own conversions clip at 255: 16 bits would come out white, floats black.
+    scaled = np.asarray(array, dtype=np.float32) * np.float32(np.iinfo(dtype).max / _white(array))
+    return _quantised(scaled, dtype)
+
+
+def sixteen_bit(array: Array) -> Array:
+    """Integers of any width as uint16.
+
+    Raises:
+        ImageError: some are not from 0 to 65535.
+    """
+    if array.min() < 0 or array.max() > 65535:
+        raise ImageError(
+            f"expected 16-bit values 0 to 65535, got {array.min()} to {array.max()}; scale the picture first"
+        )
+    return array.astype(np.uint16)
 
 
 def _checked(array: Array) -> Array:
@@ -160,11 +182,3 @@ def _enlarged(alpha: Array, shape: tuple[int, int]) -> Array:
         return alpha
     plane = Image.fromarray(alpha.astype(np.float32)).resize(shape[::-1], Image.Resampling.BICUBIC)
     return _quantised(np.clip(np.asarray(plane), 0, _white(alpha)), alpha.dtype)
-
-
-def _sixteen_bit(array: Array) -> Array:
-    if array.min() < 0 or array.max() > 65535:
-        raise ImageError(
-            f"expected 16-bit values 0 to 65535, got {array.min()} to {array.max()}; scale the picture first"
-        )
-    return array.astype(np.uint16)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -13,12 +14,12 @@ from torch import Tensor
 
 from tunable_models import Control, ControlSpace, TunableNetwork
 from zoo.catalog import resolve
-from zoo.colour import keep_profile
 from zoo.engine.choice import EngineName, Precision, make_engine
 from zoo.errors import ImageError, ImageTooLargeError
-from zoo.images import DEFAULT_MAX_PIXELS, read_image, upright
+from zoo.images import DEFAULT_MAX_PIXELS, read_picture, upright
 from zoo.manifest import WEIGHTS, ImageInput, Manifest
-from zoo.planes import Planes, check_range, to_array, to_image
+from zoo.picture import Picture
+from zoo.planes import Planes, check_range
 from zoo.storage import Store
 from zoo.tiling import Network, OnTile, pad_to_multiple, run_tiled
 from zoo.weights import rebuild
@@ -156,25 +157,31 @@ class Predictor:
     @overload
     def __call__(self, image: Array, /, values: Settings = ..., **controls: float) -> Array: ...
     @overload
+    def __call__(self, image: Picture, /, values: Settings = ..., **controls: float) -> Picture: ...
+    @overload
     def __call__(
         self, image: Image.Image | str | Path, /, values: Settings = ..., **controls: float
     ) -> Image.Image: ...
 
     def __call__(
         self,
-        image: Tensor | Array | Image.Image | str | Path,
+        image: Tensor | Array | Picture | Image.Image | str | Path,
         /,
         values: Settings = None,
         **controls: float,
-    ) -> Tensor | Array | Image.Image:
+    ) -> Tensor | Array | Picture | Image.Image:
         """Restore a picture; the same kind comes out, a path gives a PIL image.
 
+        A PIL image has 8 bits a channel unless it is grey; what :func:`zoo.read_picture` reads keeps the
+        depth of any file.
+
         Args:
-            image: a path; a PIL image; an array (H, W), (H, W, 3) or (H, W, 4), uint8, uint16 or
-                floating point in [0, 1]; a floating point tensor (3, H, W) or (B, 3, H, W) in [0, 1].
-                Grey stays grey, alpha stays as it is: :mod:`zoo.planes` has the rules. A path, and what
-                ``Image.open`` gave, are turned upright as their EXIF says; any other PIL image, such as
-                what ``rotate``, ``convert`` or ``ImageOps.exif_transpose`` made of that, is taken as it is.
+            image: a path; a :class:`zoo.Picture`; a PIL image; an array (H, W), (H, W, 3) or (H, W, 4),
+                uint8, uint16 or floating point in [0, 1]; a floating point tensor (3, H, W) or
+                (B, 3, H, W) in [0, 1]. Grey stays grey, alpha stays as it is: :mod:`zoo.planes` has the
+                rules. A path, and what ``Image.open`` gave, are turned upright as their EXIF says; any other
+                PIL image, such as what ``rotate``, ``convert`` or ``ImageOps.exif_transpose`` made of that,
+                is taken as it is.
             values: settings by name in the controls' native units; unset ones take their defaults.
             **controls: the same as keywords.
 
@@ -195,18 +202,18 @@ class Predictor:
         if isinstance(image, np.ndarray):
             return self._array(image, view)
         if isinstance(image, Image.Image):
-            return self._picture(upright(image), view)
+            return self._picture(Picture.of(upright(image)), view).image()
+        if isinstance(image, Picture):
+            return self._picture(image, view)
         if isinstance(image, str | Path):
-            return self._picture(read_image(image, max_pixels=self.max_pixels), view)
-        raise ImageError(f"expected a path, PIL image, array or tensor, got {type(image).__name__}")
+            return self._picture(read_picture(image, max_pixels=self.max_pixels), view).image()
+        raise ImageError(f"expected a path, Picture, PIL image, array or tensor, got {type(image).__name__}")
 
-    def restore(
-        self, image: Image.Image, values: Settings = None, *, on_tile: OnTile | None = None
-    ) -> Image.Image:
-        """Restore a PIL image, and be told how far it is.
+    def restore(self, picture: Picture, values: Settings = None, *, on_tile: OnTile | None = None) -> Picture:
+        """Restore a picture, and be told how far it is.
 
         Args:
-            image: as for a call of the predictor.
+            picture: as :func:`zoo.read_picture` gives it.
             values: the same.
             on_tile: called with the tiles done and their number behind each; an image that is computed in
                 one piece is one tile. What it raises ends the work.
@@ -215,18 +222,18 @@ class Predictor:
             OmegaError, ImageError, EngineError: as for a call.
 
         Example:
-            >>> from PIL import Image
+            >>> import numpy as np
             >>> model = load("tiny", stores=[store])
-            >>> restored = model.restore(Image.new("RGB", (48, 32)), on_tile=print)
+            >>> restored = model.restore(Picture(np.zeros((32, 48, 3), np.uint16)), on_tile=print)
             1 1
         """
-        return self._picture(upright(image), self._view(values), on_tile)
+        return self._picture(picture, self._view(values), on_tile)
 
     def _view(self, values: Settings, **controls: float) -> Network:
         return self._engine.at(tuple(self.space.omega(values, **controls).tolist()))
 
-    def _picture(self, image: Image.Image, view: Network, on_tile: OnTile | None = None) -> Image.Image:
-        return keep_profile(image, to_image(self._array(to_array(image), view, on_tile)))
+    def _picture(self, picture: Picture, view: Network, on_tile: OnTile | None = None) -> Picture:
+        return replace(picture, pixels=self._array(picture.pixels, view, on_tile))
 
     def _array(self, array: Array, view: Network, on_tile: OnTile | None = None) -> Array:
         planes = Planes.of(array)

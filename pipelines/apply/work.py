@@ -17,7 +17,7 @@ from pipelines.apply.plan import Task
 from pipelines.errors import FULL, DataError, is_expected, sentence
 from pipelines.progress import Display
 from pipelines.records import write_atomic
-from zoo import Predictor, read_image
+from zoo import Predictor, read_picture
 
 
 class Stopped(Exception):
@@ -90,7 +90,7 @@ class Work:
                 raise Stopped
             self._meter.tile(task, done, total)
 
-        picture = read_image(task.job.source.content, max_pixels=self._model.max_pixels)
+        picture = read_picture(task.job.source.content, max_pixels=self._model.max_pixels)
         with clock.paused(self._network):
             result = self._model.restore(picture, task.values, on_tile=on_tile)
         form = task.job.form

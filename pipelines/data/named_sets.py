@@ -15,7 +15,7 @@ from pipelines.errors import DataError
 from pipelines.paths import Layout
 from pipelines.records import read_json, write_json_atomic
 from zoo.errors import ImageError
-from zoo.images import read_image
+from zoo.images import read_picture
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ class _Shelf:
 
 def _check_picture(path: Path) -> None:
     try:
-        read_image(path)
+        read_picture(path)
     except ImageError as error:
         raise DataError(
             f"expected a whole picture, got: {error}; delete {path} to download it again"

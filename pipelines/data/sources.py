@@ -14,7 +14,7 @@ from pipelines.data.named_sets import Wanted, fetch, named_set
 from pipelines.data.remote import Remote, is_url
 from pipelines.errors import DataError
 from pipelines.paths import Layout
-from zoo.images import read_image, rgb_array
+from zoo.images import read_picture, rgb_array
 
 SKIMAGE = "skimage"
 """The source that stands for the photographs inside the scikit-image package."""
@@ -101,7 +101,7 @@ def decode(content: Path | bytes, max_side_px: int | None = None) -> npt.NDArray
     Raises:
         zoo.errors.ImageError: the file is no photograph that can be read whole.
     """
-    rgb = rgb_array(read_image(content))
+    rgb = rgb_array(read_picture(content))
     if max_side_px is None or max(rgb.shape[:2]) <= max_side_px:
         return rgb
     image = Image.fromarray(rgb)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from pipelines.serve.faults import RequestError
-from zoo import ImageError, ImageTooLargeError, Predictor, read_image
+from zoo import ImageError, ImageTooLargeError, Predictor, read_picture
 from zoo.formats import BY_NAME
 
 
@@ -14,11 +14,11 @@ def restore(model: Predictor, image: bytes, values: Mapping[str, float], max_pix
         RequestError: 413 too many pixels, 422 not a picture we can read.
     """
     try:
-        restored = model(read_image(image, max_pixels=max_pixels), values)
+        restored = model(read_picture(image, max_pixels=max_pixels), values)
     except ImageTooLargeError as error:
         message = f"expected a picture of at most {max_pixels:,} pixels, got more; make it smaller"
         raise RequestError(message, status=413, code="image_too_large") from error
     except ImageError as error:
         raise RequestError(str(error), status=422, code="bad_image") from error
     # Higher levels save a few percent of a photograph and take several times as long.
-    return BY_NAME["PNG"].encode(restored, compress_level=1)
+    return BY_NAME["PNG"].encode(restored, level=1)

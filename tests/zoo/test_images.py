@@ -13,6 +13,7 @@ from PIL import Image, ImageCms, ImageOps
 
 from zoo.errors import ImageError, ImageTooLargeError
 from zoo.images import DEFAULT_MAX_PIXELS, read_image, rgb_array, upright
+from zoo.picture import Picture
 
 ROTATED_90_CW = 6
 
@@ -195,7 +196,7 @@ def test_upright_names_damage_that_shows_late() -> None:
     ],
 )
 def test_rgb_array(mode: str, colour: object, expected: tuple[int, ...]) -> None:
-    array = rgb_array(Image.new(mode, (3, 2), colour))  # type: ignore[arg-type]
+    array = rgb_array(Picture.of(Image.new(mode, (3, 2), colour)))  # type: ignore[arg-type]
     assert array.shape == (2, 3, 3)
     assert array.dtype == np.uint8
     assert tuple(array[0, 0].tolist()) == expected
@@ -204,4 +205,4 @@ def test_rgb_array(mode: str, colour: object, expected: tuple[int, ...]) -> None
 def test_rgb_array_applies_the_profile() -> None:
     image = Image.new("RGB", (1, 1), (200, 100, 50))
     image.info["icc_profile"] = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    assert np.abs(rgb_array(image)[0, 0].astype(int) - (200, 100, 50)).max() <= 1
+    assert np.abs(rgb_array(Picture.of(image))[0, 0].astype(int) - (200, 100, 50)).max() <= 1

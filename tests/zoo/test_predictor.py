@@ -18,6 +18,7 @@ from zoo.engine.choice import CACHED_VIEWS
 from zoo.entry import Entry
 from zoo.errors import ImageError, ImageTooLargeError, IntegrityError, ManifestError
 from zoo.manifest import WEIGHTS, content_version
+from zoo.picture import Picture
 from zoo.predictor import UNTILED_MAX_PIXELS, Predictor
 
 
@@ -329,11 +330,11 @@ def test_an_unknown_architecture_is_a_fault_of_the_manifest(entry: Entry) -> Non
 
 
 def test_restoring_is_told_and_ends_when_told_to(predictor: Predictor) -> None:
-    picture = Image.linear_gradient("L").resize((60, 40))
+    picture = Picture(np.asarray(Image.linear_gradient("L").resize((60, 40))))
     told: list[tuple[int, int]] = []
     whole = predictor.restore(picture, {"denoise": 0.25}, on_tile=lambda *state: told.append(state))
     assert told == [(1, 1)]
-    assert np.array_equal(np.asarray(whole), np.asarray(predictor(picture, denoise=0.25)))
+    assert np.array_equal(whole.pixels, predictor(picture, denoise=0.25).pixels)
     predictor.whole_px, predictor.tile_px = 0, 8
     predictor.restore(picture, on_tile=lambda *state: told.append(state))
     assert told[-1][0] == told[-1][1] > 1

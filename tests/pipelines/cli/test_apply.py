@@ -12,6 +12,7 @@ from PIL import Image, ImageCms
 from typer.testing import CliRunner, Result
 
 import zoo
+from picture_files import png, tiff
 from pipelines.cli import app
 
 
@@ -314,6 +315,28 @@ def test_depths_are_rounded_and_said(
     found, wanted = pixels(tmp_path / f"out{suffix}"), pixels(tmp_path / "wanted.tif")
     grey = found if found.ndim == 2 else found[..., 0]
     np.testing.assert_allclose(grey / np.iinfo(found.dtype).max, wanted / white, atol=1 / 255)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_sixteen_bits_of_colour_stay(tunable: Callable[..., Result], tmp_path: Path, suffix: str) -> None:
+    colours = np.random.default_rng(0).integers(0, 65536, (32, 48, 3), dtype=np.uint16)
+    (tmp_path / "in.png").write_bytes(png(colours))
+    result = tunable("apply", "tiny", "in.png", "-o", f"out{suffix}")
+    assert result.exit_code == 0, result.stderr
+    assert "rounded" not in result.stderr
+    found = zoo.read_picture(tmp_path / f"out{suffix}").pixels
+    assert found.dtype == np.uint16
+    assert (found % 257 != 0).any()  # no 8 bits that were stretched
+
+
+def test_what_is_no_picture_is_named_and_the_rest_is_done(
+    tunable: Callable[..., Result], photo: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "signed.tif").write_bytes(tiff(np.zeros((8, 8), np.int16)))
+    result = tunable("apply", "tiny", "signed.tif", photo, "-o", "out")
+    assert result.exit_code == 1
+    assert "failed signed.tif: a TIFF of 1 x 16-bit signed integer, which is not supported" in result.stderr
+    assert "1 written, 1 failed" in result.stderr
 
 
 def test_what_no_format_rounds_is_refused_before_the_model_is_loaded(

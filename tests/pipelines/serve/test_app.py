@@ -13,9 +13,11 @@ import pytest
 from PIL import Image, ImageCms
 
 import zoo
+from picture_files import png, tiff
 from pipelines.serve import app as app_module
 from pipelines.serve.config import ServeConfig
 from waiting import UNREACHED_S
+from zoo.picture import Kind
 
 APPLY = "/v1/models/tiny:apply"
 
@@ -144,6 +146,18 @@ def test_floating_point_comes_back_in_sixteen_bits(client: Any) -> None:
     response = client.post(APPLY, **upload(tiff.getvalue()))
     assert response.status_code == 200
     assert pixels(response.content).dtype == np.uint16
+
+
+def test_sixteen_bits_of_colour_stay(client: Any) -> None:
+    colours = np.random.default_rng(0).integers(0, 65536, (30, 40, 3), dtype=np.uint16)
+    response = client.post(APPLY, **upload(png(colours)))
+    assert response.status_code == 200
+    assert zoo.read_picture(response.content).kind == Kind(3, 16)
+
+
+def test_a_kind_that_is_not_supported_is_named(client: Any) -> None:
+    response = client.post(APPLY, **upload(tiff(np.zeros((8, 8), np.int16))))
+    assert "a TIFF of 1 x 16-bit signed integer" in fault(response, 422, "bad_image")
 
 
 def test_content_decides_not_name_or_declared_type(client: Any, photo: bytes) -> None:

@@ -1,0 +1,51 @@
+"""Picture files made by hand or by tifffile, which shares no code with what reads them."""
+
+import io
+import struct
+import zlib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import tifffile
+
+Chunk = tuple[bytes, bytes]
+
+
+def tiff(pixels: np.ndarray, **options: Any) -> bytes:
+    """A TIFF as tifffile writes it."""
+    out = io.BytesIO()
+    tifffile.imwrite(out, pixels, metadata=None, **options)
+    return out.getvalue()
+
+
+def png(pixels: np.ndarray, chunks: Iterable[Chunk] = (), bits: int | None = None) -> bytes:
+    """A PNG of 8 or 16 bits; or of fewer, grey, whose values are those of the file."""
+    height, width = pixels.shape[:2]
+    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+    colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    if bits is None:
+        bits = 8 * pixels.dtype.itemsize
+        rows = [row.astype(pixels.dtype.newbyteorder(">")).tobytes() for row in pixels]
+    else:
+        unpacked = np.unpackbits(pixels.astype(np.uint8)[..., None], axis=2)[..., 8 - bits :]
+        rows = [np.packbits(row.ravel()).tobytes() for row in unpacked]
+    header = struct.pack(">IIBBBBB", width, height, bits, colour_type, 0, 0, 0)
+    data = zlib.compress(b"".join(b"\0" + row for row in rows))
+    parts = [(b"IHDR", header), *chunks, (b"IDAT", data), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*part) for part in parts)
+
+
+def twelve_bit_tiff(grey: np.ndarray) -> bytes:
+    """A TIFF of packed 12-bit grey; its width is even."""
+    height, width = grey.shape
+    bits = np.unpackbits(grey.astype(">u2").view(np.uint8).reshape(height, width, 2), axis=2)
+    data = np.packbits(bits[:, :, 4:].reshape(height, -1), axis=1).tobytes()
+    tags = [(256, width), (257, height), (258, 12), (259, 1), (262, 1), (273, 8), (277, 1), (278, height)]
+    entries = [struct.pack("<HHII", tag, 4, 1, value) for tag, value in [*tags, (279, len(data))]]
+    directory = struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
+    return b"II*\0" + struct.pack("<I", 8 + len(data)) + data + directory
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -1,0 +1,253 @@
+"""More than 8 bits a channel, in files whose right values are known."""
+
+import io
+import struct
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import pyvips
+import tifffile
+from PIL import ImageCms
+
+from picture_files import png, tiff, twelve_bit_tiff
+from zoo.errors import ImageError, ImageTooLargeError
+from zoo.formats import BY_NAME
+from zoo.images import read_header, read_image, read_picture, rgb_array
+from zoo.picture import FLOAT, Kind, Picture
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+CMYK = {"photometric": "separated", "planarconfig": "contig"}
+LAB_PLANES = {"photometric": "cielab", "planarconfig": "separate"}
+PLANES = {"photometric": "minisblack", "planarconfig": "separate", "extrasamples": ["unassalpha"]}
+
+
+def values(channels: int, dtype: str = "uint16") -> np.ndarray:
+    """A picture whose steps are finer than 8 bits; 6 high, 8 wide."""
+    shape = (6, 8) if channels == 1 else (6, 8, channels)
+    generator = np.random.default_rng(channels)
+    if dtype[0] == "f":
+        return generator.random(shape).astype(dtype)
+    return generator.integers(0, 65536, shape, dtype=np.uint16).astype(dtype)
+
+
+def check(data: bytes, expected: np.ndarray) -> Picture:
+    """The picture in a file, which is what its header says, and of these values."""
+    kind, size = read_header(data)
+    picture = read_picture(data)
+    assert (picture.kind, picture.size) == (kind, size)
+    assert picture.pixels.dtype == expected.dtype
+    assert np.array_equal(picture.pixels, expected)
+    return picture
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_png(channels: int) -> None:
+    check(png(values(channels)), values(channels))
+
+
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize("bigtiff", [False, True])
+@pytest.mark.parametrize("compression", [None, "deflate"])
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+@pytest.mark.parametrize(
+    ("channels", "planar"), [*[(n, "contig") for n in (1, 2, 3, 4)], (3, "separate"), (4, "separate")]
+)
+def test_tiff(
+    channels: int, dtype: str, planar: str, compression: str | None, bigtiff: bool, byteorder: str
+) -> None:
+    expected = values(channels, dtype)
+    written = np.moveaxis(expected, -1, 0) if channels > 1 and planar == "separate" else expected
+    data = tiff(
+        written,
+        byteorder=byteorder,
+        bigtiff=bigtiff,
+        compression=compression,
+        photometric="minisblack" if channels < 3 else "rgb",
+        extrasamples=["unassalpha"] if channels in (2, 4) else None,
+        planarconfig=planar if channels > 1 else None,
+    )
+    check(data, expected)
+
+
+def test_half_floats() -> None:
+    for channels, photometric in ((1, "minisblack"), (3, "rgb")):
+        half = values(channels, "float16")
+        check(tiff(half, photometric=photometric), half.astype(np.float32))
+
+
+def test_black_may_be_white() -> None:
+    check(tiff(values(1), photometric="miniswhite"), 65535 - values(1))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_channels_that_are_no_picture_are_left_out(dtype: str) -> None:
+    four, five = values(4, dtype), values(5, dtype)
+    check(tiff(four, photometric="rgb", extrasamples=["unspecified"]), four[..., :3])
+    check(tiff(five, photometric="rgb", planarconfig="contig"), five[..., :3])
+    check(
+        tiff(five, photometric="rgb", planarconfig="contig", extrasamples=["unassalpha", "unspecified"]),
+        five[..., :4],
+    )
+
+
+def test_alpha_that_was_multiplied_is_divided() -> None:
+    half = np.array([[[30000, 20000, 10000, 32768]]], np.uint16)
+    picture = read_picture(tiff(half, photometric="rgb", extrasamples=["assocalpha"]))
+    assert np.abs(picture.pixels[0, 0].astype(int) - (59999, 39999, 19999, 32768)).max() <= 1
+
+
+def test_eight_bits_that_pillow_does_not_know() -> None:
+    expected = values(3).astype(np.uint8)
+    check(tiff(expected, photometric="rgb", bigtiff=True, byteorder=">"), expected)
+
+
+def test_twelve_bits_have_their_own_white() -> None:
+    grey = np.linspace(0, 4095, 48).astype(np.uint16).reshape(6, 8)
+    check(twelve_bit_tiff(grey), np.rint(grey * (65535 / 4095)).astype(np.uint16))
+
+
+def test_cmyk_without_a_profile() -> None:
+    inks = np.array([[[0, 0, 0, 0], [65535, 0, 0, 0], [0, 0, 0, 65535], [0, 32768, 0, 32768]]], np.uint16)
+    picture = read_picture(tiff(inks, **CMYK))
+    assert picture.kind == Kind(3, 16)
+    expected = [[65535, 65535, 65535], [0, 65535, 65535], [0, 0, 0], [32767, 16383, 32767]]
+    assert np.abs(picture.pixels[0].astype(int) - expected).max() <= 1
+
+
+def test_lab_is_rgb() -> None:
+    lab = np.array([[[0, 0, 0], [65535, 0, 0]]], np.uint16)
+    picture = read_picture(tiff(lab, photometric="cielab"))
+    assert picture.kind == Kind(3, 16)
+    assert np.abs(picture.pixels[0].astype(int) - [[0] * 3, [65535] * 3]).max() <= 65
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+def test_avif_has_its_own_white(bits: int) -> None:
+    white = np.full((64, 64, 3), 65535, np.uint16)
+    white[:, :32] = 0
+    image = pyvips.Image.new_from_array(white).copy(interpretation="rgb16")
+    check(image.heifsave_buffer(compression="av1", bitdepth=bits, lossless=True), white)
+
+
+@pytest.mark.parametrize("white", [65535, 1023])
+def test_ppm(white: int) -> None:
+    pixels = (values(3) & white).astype(">u2")
+    head = f"P6 # a comment\n8 6\n{white}\n".encode()
+    check(head + pixels.tobytes(), np.rint(pixels * np.float32(65535 / white)).astype(np.uint16))
+    for data, said in ((head + bytes(90), "cut short"), (head.replace(b"P6", b"P3"), "in letters")):
+        with pytest.raises(ImageError, match=f"a PPM of values up to {white}.*|{said}"):
+            read_picture(data)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+def test_a_transparent_grey(bits: int) -> None:
+    white = 2**bits - 1
+    steps = np.array([[0, white // 3, white]])
+    data = png(
+        steps.astype(np.uint16 if bits == 16 else np.uint8),
+        [(b"tRNS", struct.pack(">H", white))],
+        bits if bits < 8 else None,
+    )
+    whole = 65535 if bits == 16 else 255
+    expected = np.stack([steps * (whole // white), np.where(steps == white, 0, whole)], axis=2)
+    check(data, expected.astype(np.uint16 if bits == 16 else np.uint8))
+
+
+def test_a_transparent_colour() -> None:
+    colours = values(3)
+    data = png(colours, [(b"tRNS", colours[2, 3].astype(">u2").tobytes())])
+    expected = np.concatenate([colours, np.full((6, 8, 1), 65535, np.uint16)], axis=2)
+    expected[2, 3, 3] = 0
+    check(data, expected)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (tiff(values(1, "int16")), "a TIFF of 1 x 16-bit signed integer"),
+        (tiff(values(1, "int8")), "a TIFF of 1 x 8-bit signed integer"),
+        (tiff(values(3, "uint32"), photometric="rgb"), "a TIFF of 3 x 32-bit integer"),
+        (tiff(values(1, "float64")), "a TIFF of 1 x 64-bit float"),
+        (tiff(values(1, "complex64")), "a TIFF of 1 x 64-bit complex"),
+        (tiff(np.moveaxis(values(2), -1, 0), **PLANES), "a planar TIFF of 2 x 16-bit integer"),
+        (tiff(np.moveaxis(values(2, "uint8"), -1, 0), **PLANES), "a planar TIFF of 2 x 8-bit integer"),
+        (tiff(np.moveaxis(values(3), -1, 0), **LAB_PLANES), "a planar TIFF of 3 x 16-bit integer in Lab"),
+        (tiff(values(1), photometric=32803), "a TIFF of 1 x 16-bit integer in a sensor's pattern"),
+        (tiff(values(3), photometric="ycbcr"), "a TIFF of 3 x 16-bit integer in YCbCr"),
+        (tiff(values(3, "float32"), photometric="cielab"), "a TIFF of 3 x 32-bit float in Lab"),
+        (tiff(values(4, "float32"), **CMYK), "a TIFF of 4 x 32-bit float in CMYK"),
+        (tiff(values(9), photometric="rgb", planarconfig="contig"), "a TIFF of 9 x 16-bit integer"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_not_supported_is_named(data: bytes, said: str) -> None:
+    for read in (read_picture, read_header):
+        with pytest.raises(ImageError, match=f"{said}, which is not supported; convert it to grey or RGB"):
+            read(data)
+
+
+def test_integers_of_32_bits_are_read_where_they_fit_into_16() -> None:
+    check(tiff(values(1, "uint32")), values(1))
+    with pytest.raises(ImageError, match="expected 16-bit values 0 to 65535, got 0 to 70000"):
+        read_picture(tiff(np.array([[0, 70000]], np.uint32)))
+
+
+@pytest.mark.parametrize("data", [png(values(3)), tiff(values(3), photometric="rgb", compression="deflate")])
+def test_what_is_cut_short_or_too_large_is_refused(data: bytes) -> None:
+    for end in (len(data) // 2, len(data) - 30):
+        with pytest.raises(ImageError, match="cannot read the image"):
+            read_picture(data[:end])
+    with pytest.raises(ImageTooLargeError, match="at most 47 pixels, got 8 x 6 = 48"):
+        read_picture(data, max_pixels=47)
+
+
+def test_a_picture_is_turned_upright() -> None:
+    turned = np.rot90(values(3), -1)  # clockwise, as orientation 6 says
+    picture = read_picture(tiff(values(3), photometric="rgb", extratags=[(274, 3, 1, 6, True)]))
+    assert np.array_equal(picture.pixels, turned)
+
+
+def test_a_path_is_read_again_and_has_no_options(tmp_path: Path) -> None:
+    path = tmp_path / "page[n=1].tif"
+    for seed in (3, 4):
+        path.write_bytes(tiff(values(seed), photometric="rgb"))
+        assert np.array_equal(read_picture(path).pixels, values(seed)[..., : 3 if seed == 3 else 4])
+
+
+def test_an_image_of_it_has_8_bits_and_that_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    image = read_image(png(values(3)))
+    assert np.array_equal(np.asarray(image), np.rint(values(3) / 257).astype(np.uint8))
+    assert "16-bit RGB is rounded to 8 bits" in caplog.text
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_what_is_written_is_what_others_read(channels: int) -> None:
+    for dtype in ("uint16", "float32"):
+        picture = Picture(values(channels, dtype), SRGB if channels > 2 else None)
+        with tifffile.TiffFile(io.BytesIO(BY_NAME["TIFF"].encode(picture))) as file:
+            assert np.array_equal(file.asarray(), picture.pixels)
+            assert [*map(int, file.pages[0].extrasamples)] == [2] * (channels in (2, 4))
+    if channels > 2:
+        data = np.frombuffer(BY_NAME["PNG"].encode(Picture(values(channels))), np.uint8)
+        order = [2, 1, 0, 3][:channels]
+        assert np.array_equal(cv2.imdecode(data, cv2.IMREAD_UNCHANGED)[..., order], values(channels))
+
+
+def test_training_sees_srgb_of_8_bits() -> None:
+    assert np.array_equal(rgb_array(Picture(values(3))), np.rint(values(3) / 257).astype(np.uint8))
+    assert np.abs(rgb_array(Picture(values(3), SRGB)) - values(3) / 257).max() <= 1
+    assert rgb_array(Picture(values(3, "float32"), SRGB)).dtype == np.uint8
+    linear = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()
+    assert rgb_array(Picture(values(3), linear)).shape == (6, 8, 3)
+    assert np.array_equal(rgb_array(Picture(values(3), b"none")), rgb_array(Picture(values(3))))
+
+
+def test_floats_are_about_0_to_1() -> None:
+    picture = read_picture(tiff(values(3, "float32") * 255, photometric="rgb"))
+    assert picture.kind == Kind(3, FLOAT)
+    with pytest.raises(ImageError, match="divide"):
+        rgb_array(picture)

@@ -1,0 +1,292 @@
+"""Files of more than 8 bits a channel, which Pillow reads as 8: by libvips, which holds them in full.
+
+Pillow decodes all others, so that ordinary files stay what they are to the bit, and so does its choice of
+formats: the wheel of libvips has neither BMP nor PPM, and knows fewer compressions of TIFF.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pyvips
+from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from zoo.errors import ImageError
+from zoo.picture import FLOAT, Kind, Picture
+from zoo.planes import Array, sixteen_bit
+
+pyvips.block_untrusted_set(True)  # loaders that were never tested with hostile files
+pyvips.cache_set_max(0)  # it would answer for a path with what the file held before
+
+HEAD_BYTES = 1024
+"""What tells a deep file from others."""
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_GAP = rb"(?:\s|#[^\n]*\n)+"
+_PPM = re.compile(rb"P([36])" + (_GAP + rb"(\d+)") * 3 + rb"\s")
+_PLAIN = (0, 1, 2)
+"""Photometric interpretations of a TIFF that are grey and RGB."""
+_SPACES = {3: "a palette", 5: "CMYK", 6: "YCbCr", 8: "Lab", 9: "Lab", 32803: "a sensor's pattern"}
+_SAMPLES = {1: "integer", 2: "signed integer", 3: "float", 5: "complex integer", 6: "complex"}
+_ALPHA = (1, 2)
+"""ExtraSamples of a TIFF that are transparency."""
+_MOST_EXTRA = 4
+"""Channels after the colours; a file of thousands would need memory by no limit of pixels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Deep:
+    """A deep file whose header is read.
+
+    Attributes:
+        source: decodes when it is asked for pixels.
+        label: such as ``a TIFF of 3 x 16-bit integer``.
+        white: of its integers.
+        extra: whether the channel after the colours is transparency; others are left out.
+    """
+
+    source: Any
+    label: str
+    white: int = 65535
+    extra: bool = True
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height, before the orientation is applied."""
+        return self.source.width, self.source.height
+
+    @property
+    def kind(self) -> Kind:
+        """What :meth:`picture` will be made of.
+
+        Raises:
+            ImageError: it is nothing that a picture is made of.
+        """
+        held, colours = self.source.format, self._colours
+        extra = self.source.bands - colours
+        is_picture = 0 <= extra <= _MOST_EXTRA
+        whole = held == "ushort" or (held in ("uint", "int") and self.source.bands == 1)
+        bits = 8 if held == "uchar" else FLOAT if held == "float" else 16 if whole or self._is_lab else None
+        if bits is None or not is_picture:
+            raise unsupported(self.label)
+        has_alpha = self.extra and extra > 0 and colours < 4
+        return Kind((1 if colours == 1 else 3) + has_alpha, bits)
+
+    def picture(self) -> Picture:
+        """The picture, upright; CMYK and Lab as RGB.
+
+        Raises:
+            ImageError: it is damaged, or no picture.
+        """
+        kind = self.kind
+        with _vips_errors(self.label):
+            image = self.source.autorot()
+            if image.interpretation == "cmyk":
+                return Picture(_rgb_of_cmyk(image.extract_band(0, n=4)))
+            image = image.extract_band(0, n=kind.channels)
+            if self._is_lab:
+                return Picture(image.icc_export(output_profile="srgb", depth=16).numpy())
+            if self.white != 65535:
+                image = image.linear(65535 / self.white, 0).rint().cast("ushort")
+            pixels = image.numpy()
+        if kind.bits == 16:
+            pixels = sixteen_bit(pixels)
+        return Picture(pixels, _field(image, "icc-profile-data"))
+
+    @property
+    def _is_lab(self) -> bool:
+        return bool(self.source.interpretation == "labs")
+
+    @property
+    def _colours(self) -> int:
+        space = self.source.interpretation
+        if space in ("b-w", "grey16") or self.source.bands < 3:
+            return 1
+        return 4 if space == "cmyk" else 3
+
+
+def open_deep(content: Path | bytes) -> Deep | None:
+    """The header of a file that Pillow would read as less than it is; None for all others.
+
+    Raises:
+        ImageError: a TIFF that neither Pillow nor libvips reads in full.
+    """
+    with stream_of(content) as stream:
+        head = stream.read(HEAD_BYTES)
+    if head.startswith(_PNG):
+        return _opened(content, "a PNG of 16 bits") if head[24:25] == b"\x10" else None
+    if head.startswith(_TIFF):
+        return _open_tiff(content, head)
+    if head[4:8] == b"ftyp" and (b"avif" in head[8:40] or b"avis" in head[8:40]):
+        return _open_avif(content)
+    if (match := _PPM.match(head)) and int(match[4]) > 255:
+        return _open_ppm(content, match)
+    return None
+
+
+def encode(picture: Picture, name: str, level: int = 6) -> bytes:
+    """A deep picture as a file.
+
+    Args:
+        picture: of 16 bits, or for TIFF of floats.
+        name: PNG or TIFF.
+        level: of compression, from 1 to 9.
+    """
+    kind = picture.kind
+    grey = kind.channels < 3
+    space = ("b-w" if grey else "scrgb") if kind.bits == FLOAT else "grey16" if grey else "rgb16"
+    image = pyvips.Image.new_from_array(np.ascontiguousarray(picture.pixels)).copy(interpretation=space)
+    if picture.profile:
+        image.set_type(pyvips.GValue.blob_type, "icc-profile-data", picture.profile)
+    with _vips_errors(f"{kind} as {name}"):
+        if name == "PNG":
+            return bytes(image.pngsave_buffer(bitdepth=16, compression=level, filter="paeth"))
+        predictor = "none" if kind.bits == FLOAT else "horizontal"
+        return bytes(image.tiffsave_buffer(compression="deflate", level=level, predictor=predictor))
+
+
+def srgb_of(picture: Picture) -> Array:
+    """The pixels in sRGB, 16 bits; as they are without a profile that can be used."""
+    if not picture.profile:
+        return picture.pixels
+    image = pyvips.Image.new_from_array(np.ascontiguousarray(picture.pixels))
+    if picture.kind.bits == FLOAT:
+        image = image.linear(65535, 0).rint().cast("ushort")
+    image = image.copy(interpretation="grey16" if picture.kind.channels < 3 else "rgb16")
+    image.set_type(pyvips.GValue.blob_type, "icc-profile-data", picture.profile)
+    try:
+        return np.asarray(image.icc_transform("srgb", embedded=True, depth=16, intent="perceptual").numpy())
+    except pyvips.Error:
+        return picture.pixels
+
+
+def unsupported(label: str) -> ImageError:
+    """The error of a file of a kind that is no picture to us."""
+    return ImageError(
+        f"{label}, which is not supported; convert it to grey or RGB of 8 or 16 bits or of 32-bit float"
+    )
+
+
+@contextmanager
+def stream_of(content: Path | bytes) -> Iterator[IO[bytes]]:
+    """The bytes of a file, open."""
+    with BytesIO(content) if isinstance(content, bytes) else content.open("rb") as stream:
+        yield stream
+
+
+def _open_tiff(content: Path | bytes, head: bytes) -> Deep | None:
+    tags = _tags(content, head)
+    bits, channels = max(_numbers(tags, 258, 1)), _numbers(tags, 277, 1)[0]
+    space, sample = _numbers(tags, 262, 1)[0], _numbers(tags, 339, 1)[0]
+    planar = channels > 1 and _numbers(tags, 284, 1)[0] == 2
+    label = (
+        f"a {'planar ' * planar}TIFF of {channels} x {bits}-bit {_SAMPLES.get(sample, 'data')}"
+        f"{'' if space in _PLAIN else f' in {_SPACES.get(space, space)}'}"
+    )
+    if planar and space in (0, 1, 8):  # grey with alpha, and Lab: rows come out mixed up, of Pillow as well
+        raise unsupported(label)
+    try:
+        deep = _opened(content, label, extra=tags is None or _numbers(tags, 338, 0)[0] in _ALPHA)
+    except ImageError:
+        # Old-style JPEG or 12-bit grey; but what Pillow would round is not for it.
+        if tags and ((bits > 8 and (bits, channels) != (12, 1)) or not _pillow_opens(content)):
+            raise unsupported(label) from None
+        return None
+    if deep.source.format == "uchar" and tags and _pillow_opens(content):
+        return None
+    if space not in _PLAIN and (space not in (5, 8) or (bits, sample) != (16, 1)):
+        raise unsupported(label)
+    return deep
+
+
+def _open_avif(content: Path | bytes) -> Deep | None:
+    try:
+        deep = _opened(content, "an AVIF")
+    except ImageError:
+        return None
+    bits = _field(deep.source, "bits-per-sample") or 8
+    if bits == 8:
+        return None
+    # Its integers stand in the upper bits of 16.
+    return Deep(deep.source, f"an AVIF of {bits} bits", white=(2**bits - 1) << (16 - bits))
+
+
+def _open_ppm(content: Path | bytes, header: re.Match[bytes]) -> Deep:
+    width, height, white = (int(header[group]) for group in (2, 3, 4))
+    label = f"a PPM of values up to {white}"
+    if header[1] == b"3" or white > 65535:
+        raise ImageError(f"{label} in letters, which is not supported; convert it to PNG or binary PPM")
+    with stream_of(content) as stream:
+        stream.seek(header.end())
+        data = stream.read(width * height * 6)
+    if len(data) < width * height * 6:
+        raise ImageError(f"expected {width * height * 6} bytes of pixels, got {len(data)}; {label} cut short")
+    swapped = pyvips.Image.new_from_memory(data, width, height, 3, "ushort").copy(interpretation="rgb16")
+    return Deep(swapped.byteswap(), label, white)
+
+
+def _opened(content: Path | bytes, label: str, *, extra: bool = True) -> Deep:
+    with _vips_errors(label):
+        made = pyvips.Source.new_from_memory if isinstance(content, bytes) else pyvips.Source.new_from_file
+        # By a source, because libvips takes brackets at the end of a path for options.
+        source = made(content if isinstance(content, bytes) else str(content))
+        return Deep(pyvips.Image.new_from_source(source, "", fail_on="error"), label, extra=extra)
+
+
+def _pillow_opens(content: Path | bytes) -> bool:
+    with stream_of(content) as stream:
+        try:
+            Image.open(stream, formats=("TIFF",)).close()
+        except UnidentifiedImageError:
+            return False
+    return True
+
+
+def _tags(content: Path | bytes, head: bytes) -> ImageFileDirectory_v2 | None:
+    """The tags of a TIFF's first page; None for big-endian BigTIFF, which Pillow does not know."""
+    if head.startswith(b"MM\0+"):
+        return None
+    tags = ImageFileDirectory_v2(head[: 16 if head[2:3] == b"+" else 8])
+    with stream_of(content) as stream:
+        stream.seek(tags.next)
+        tags.load(stream)
+    return tags
+
+
+def _numbers(tags: ImageFileDirectory_v2 | None, tag: int, default: int) -> tuple[int, ...]:
+    value = default if tags is None else tags.get(tag, default)
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _field(image: Any, name: str) -> Any:
+    return image.get(name) if name in image.get_fields() else None
+
+
+def _rgb_of_cmyk(image: Any) -> Array:
+    """By its profile; without one by the formula that Pillow has for 8 bits."""
+    if _field(image, "icc-profile-data"):
+        try:
+            return np.asarray(
+                image.icc_transform("srgb", embedded=True, depth=16, intent="perceptual").numpy()
+            )
+        except pyvips.Error:
+            pass  # a hint that is broken
+    inks = image.numpy().astype(np.float32) / 65535
+    rgb: Array = np.rint((1 - inks[..., :3]) * (1 - inks[..., 3:]) * 65535).astype(np.uint16)
+    return rgb
+
+
+@contextmanager
+def _vips_errors(label: str) -> Iterator[None]:
+    try:
+        yield
+    except pyvips.Error as error:
+        reason = " ".join((error.detail or error.message).split())
+        raise ImageError(f"{label}: {reason or 'damaged'}") from error

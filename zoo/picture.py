@@ -1,0 +1,116 @@
+"""A picture at its full depth, apart from files and from Pillow's modes."""
+
+import logging
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image
+
+from zoo.colour import kept_profile
+from zoo.planes import SIXTEEN_BIT_MODES, Array, of_depth, to_array, to_image
+
+FLOAT = 32
+"""Bits that stand for floating point, 1 for white."""
+
+GREY = ("1", "L", "LA", "La")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the pixels of a picture are made of.
+
+    Attributes:
+        channels: 1 grey, 2 grey with alpha, 3 RGB, 4 RGB with alpha.
+        bits: of a channel: 8, 16, or ``FLOAT``.
+    """
+
+    channels: int
+    bits: int
+
+    @classmethod
+    def of(cls, image: Image.Image) -> "Kind":
+        """The kind of what a network makes of an image: the rules of :mod:`zoo.planes`.
+
+        Args:
+            image: its header is enough.
+
+        Example:
+            >>> from PIL import Image
+            >>> Kind.of(Image.new("I;16", (4, 3)))
+            Kind(channels=1, bits=16)
+        """
+        if image.mode == "F":
+            return cls(1, FLOAT)
+        if image.mode in SIXTEEN_BIT_MODES:
+            return cls(1, 16)
+        return cls((1 if image.mode in GREY else 3) + image.has_transparency_data, 8)
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether it may be transparent."""
+        return self.channels in (2, 4)
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether it is more than an image of Pillow's holds."""
+        return self.bits > 8 and self.channels > 1
+
+    def __str__(self) -> str:
+        """In words, such as ``16-bit grey``."""
+        depth = "float" if self.bits == FLOAT else f"{self.bits}-bit"
+        return f"{depth} {'grey' if self.channels < 3 else 'RGB'}{' with alpha' if self.has_alpha else ''}"
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture at the depth of its file.
+
+    Attributes:
+        pixels: (H, W), or (H, W, C) with 2 channels for grey with alpha, 3 for RGB, 4 for RGB with alpha;
+            uint8, uint16, or float32 with 1 for white.
+        profile: the ICC profile of these colours, if any.
+
+    Example:
+        >>> import numpy as np
+        >>> print(Picture(np.zeros((32, 48, 3), np.uint16)).kind)
+        16-bit RGB
+    """
+
+    pixels: Array = field(repr=False)
+    profile: bytes | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, image: Image.Image) -> "Picture":
+        """The picture in a PIL image, by the rules of :mod:`zoo.planes`.
+
+        Raises:
+            ImageError: a mode, or a range of a 32-bit picture, that no rule covers.
+        """
+        return cls(to_array(image), kept_profile(image))
+
+    @property
+    def kind(self) -> Kind:
+        """What the pixels are made of."""
+        channels = 1 if self.pixels.ndim == 2 else self.pixels.shape[2]
+        return Kind(channels, FLOAT if self.pixels.dtype.kind == "f" else 8 * self.pixels.dtype.itemsize)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.pixels.shape[1], self.pixels.shape[0]
+
+    def image(self) -> Image.Image:
+        """A PIL image, with the profile in its ``info``.
+
+        Pillow holds more than 8 bits for grey alone: of other kinds 8 bits are left, and a warning is logged.
+        """
+        pixels = self.pixels
+        if self.kind.is_deep:
+            _log.warning("%s is rounded to 8 bits: PIL images hold no more; read_picture keeps it", self.kind)
+            pixels = of_depth(pixels, np.dtype(np.uint8))
+        image = to_image(pixels)
+        if self.profile:
+            image.info["icc_profile"] = self.profile
+        return image
