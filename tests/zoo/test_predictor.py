@@ -111,7 +111,7 @@ def test_a_path_gives_a_picture_turned_upright_with_its_profile(predictor: Predi
         assert 0x0112 not in output.getexif()
 
     turned = Image.open(path).transpose(Image.Transpose.ROTATE_270)
-    assert predictor(turned).size == predictor.restore(turned).size == (4, 6)
+    assert predictor(turned).size == (4, 6)
     assert predictor(Image.open(path).convert("RGB")).size == (6, 4)
 
 

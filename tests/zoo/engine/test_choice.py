@@ -78,7 +78,7 @@ def test_an_export_that_fails_falls_back_with_a_sentence(
     assert model.engine == "torch"
     assert model(torch.rand(3, 9, 7)).shape == (3, 9, 7)
     assert "runs on torch" in caplog.text
-    assert "it cannot be exported: TunableNetwork cannot be exported to ONNX: No ONNX function" in caplog.text
+    assert "it cannot be exported: EDSR cannot be exported to ONNX: No ONNX function" in caplog.text
     assert "bessel_j0" in caplog.text
     with pytest.raises(EngineError, match=r"tiny@\w+ cannot run on onnx: it cannot be exported"):
         zoo.load(published.folder, engine="onnx")
