@@ -7,7 +7,7 @@ The network takes RGB in [0, 1]. What else a picture may be follows these rules:
 | grey | three equal channels | grey: the channels' mean |
 | 1 bit | black and white as grey | 8-bit grey |
 | palette | its RGB | RGB, or RGBA if it is transparent |
-| alpha, or a transparent colour | the colours, uncomposited | the same alpha, enlarged if the image is |
+| alpha, or a transparent colour | the visible colours, spread to where it is 0 | the same alpha, enlarged |
 | CMYK, LAB, YCbCr, HSV | RGB (by ICC profile if any) | RGB |
 
 Depth stays what it was: 8 or 16 bits, or floating point, whatever the channels.
@@ -58,7 +58,8 @@ class Planes:
         like = _checked(array)
         colour = like[..., : _colours(like)]
         rgb = np.broadcast_to(colour.astype(np.float32) / np.float32(_white(like)), (*like.shape[:2], 3))
-        return cls(rgb, array)
+        visible = np.full(like.shape[:2], True) if like.shape[2] in (1, 3) else like[..., -1] > 0
+        return cls(_spread(rgb, visible), array)
 
     @property
     def alpha(self) -> Array | None:
@@ -182,3 +183,26 @@ def _enlarged(alpha: Array, shape: tuple[int, int]) -> Array:
         return alpha
     plane = Image.fromarray(alpha.astype(np.float32)).resize(shape[::-1], Image.Resampling.BICUBIC)
     return _quantised(np.clip(np.asarray(plane), 0, _white(alpha)), alpha.dtype)
+
+
+def _spread(rgb: Array, visible: NDArray[np.bool_]) -> Array:
+    """Colours (H, W, 3) in which means of visible ones nearby stand for those that are not visible.
+
+    What a file holds there is anybody's guess, often black, and a network would draw it into what is seen.
+    """
+    if visible.all():
+        return rgb
+    height, width = visible.shape
+    if visible.size == 1:
+        return np.zeros_like(rgb)
+    odd = ((0, height % 2), (0, width % 2))
+    weights = np.pad(visible, odd).astype(np.float32)[..., None]
+    colours = np.pad(rgb, (*odd, (0, 0))) * weights
+    count, total = _sum_blocks(weights), _sum_blocks(colours)
+    around = _spread(total / np.maximum(count, 1), count[..., 0] > 0)
+    return np.where(visible[..., None], rgb, around.repeat(2, 0).repeat(2, 1)[:height, :width])
+
+
+def _sum_blocks(array: Array) -> Array:
+    """(H, W, C) to (H/2, W/2, C)."""
+    return array[::2, ::2] + array[1::2, ::2] + array[::2, 1::2] + array[1::2, 1::2]

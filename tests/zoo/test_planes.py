@@ -52,6 +52,34 @@ def test_integers_are_rounded_and_clamped() -> None:
     assert planes.restore(output.reshape(1, 4, 1).repeat(3, 2)).tolist() == [[0, 0, 1, 255]]
 
 
+@given(st.integers(0, 2**32 - 1), st.sampled_from([(1, 1, 2), (5, 7, 2), (8, 8, 4), (13, 3, 4)]))
+def test_what_alpha_hides_reaches_nothing(seed: int, shape: tuple[int, int, int]) -> None:
+    generator = np.random.default_rng(seed)
+    array = generator.integers(64, 192, shape, dtype=np.uint8)
+    hidden = generator.random(shape[:2]) < generator.random()
+    array[hidden, -1] = 0
+    black, white = array.copy(), array.copy()
+    black[hidden, :-1], white[hidden, :-1] = 0, 255
+    rgb = Planes.of(black).rgb
+    assert np.array_equal(rgb, Planes.of(white).rgb)
+    expected = np.broadcast_to(array[..., :-1].astype(np.float32) / 255, rgb.shape)
+    np.testing.assert_allclose(rgb[~hidden], expected[~hidden], rtol=1e-6)
+    if not hidden.all():
+        seen = rgb[~hidden]
+        assert (rgb >= seen.min(0) - 1e-6).all()
+        assert (rgb <= seen.max(0) + 1e-6).all()
+
+
+def test_hidden_colours_are_those_nearby() -> None:
+    array = np.zeros((32, 32, 4), np.uint8)
+    array[:, :8] = (200, 0, 0, 255)
+    array[:, 24:] = (0, 0, 200, 255)
+    rgb = Planes.of(array).rgb
+    assert rgb[16, 9, 0] > 0.7
+    assert rgb[16, 9, 2] < 0.1
+    assert rgb[16, 22, 2] > 0.7
+
+
 def test_alpha_grows_with_the_image() -> None:
     array = np.full((4, 5, 4), 200, np.uint8)
     restored = Planes.of(array).restore(np.zeros((8, 10, 3), np.float32))
