@@ -18,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from zoo.errors import ImageError
+from zoo.metadata import PNG
 from zoo.picture import FLOAT, Kind, Picture
 from zoo.planes import Array, sixteen_bit
 
@@ -27,8 +28,7 @@ pyvips.cache_set_max(0)  # it would answer for a path with what the file held be
 HEAD_BYTES = 1024
 """What tells a deep file from others."""
 
-_PNG = b"\x89PNG\r\n\x1a\n"
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _GAP = rb"(?:\s|#[^\n]*\n)+"
 _PPM = re.compile(rb"P([36])" + (_GAP + rb"(\d+)") * 3 + rb"\s")
 _PLAIN = (0, 1, 2)
@@ -101,6 +101,15 @@ class Deep:
         return Picture(pixels, _field(image, "icc-profile-data"))
 
     @property
+    def is_converted(self) -> bool:
+        """Whether the picture has other colours than the file."""
+        return self._is_lab or bool(self.source.interpretation == "cmyk")
+
+    def block(self, name: str) -> bytes:
+        """The EXIF or the XMP of the file; empty without one."""
+        return _field(self.source, f"{name}-data") or b""
+
+    @property
     def _is_lab(self) -> bool:
         return bool(self.source.interpretation == "labs")
 
@@ -120,9 +129,9 @@ def open_deep(content: Path | bytes) -> Deep | None:
     """
     with stream_of(content) as stream:
         head = stream.read(HEAD_BYTES)
-    if head.startswith(_PNG):
+    if head.startswith(PNG):
         return _opened(content, "a PNG of 16 bits") if head[24:25] == b"\x10" else None
-    if head.startswith(_TIFF):
+    if head.startswith(TIFF):
         return _open_tiff(content, head)
     if head[4:8] == b"ftyp" and (b"avif" in head[8:40] or b"avis" in head[8:40]):
         return _open_avif(content)
@@ -147,9 +156,11 @@ def encode(picture: Picture, name: str, level: int = 6) -> bytes:
         image.set_type(pyvips.GValue.blob_type, "icc-profile-data", picture.profile)
     with _vips_errors(f"{kind} as {name}"):
         if name == "PNG":
-            return bytes(image.pngsave_buffer(bitdepth=16, compression=level, filter="paeth"))
+            return bytes(image.pngsave_buffer(bitdepth=16, compression=level, filter="paeth", keep="icc"))
         predictor = "none" if kind.bits == FLOAT else "horizontal"
-        return bytes(image.tiffsave_buffer(compression="deflate", level=level, predictor=predictor))
+        return bytes(
+            image.tiffsave_buffer(compression="deflate", level=level, predictor=predictor, keep="icc")
+        )
 
 
 def srgb_of(picture: Picture) -> Array:

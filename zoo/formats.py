@@ -23,6 +23,7 @@ from PIL import Image
 from zoo import deep
 from zoo.errors import ImageError
 from zoo.images import FORMATS as READABLE
+from zoo.metadata import Metadata, into_png, into_tiff, jpeg_options, webp_options
 from zoo.picture import FLOAT, Kind, Picture
 from zoo.planes import of_depth
 
@@ -83,7 +84,7 @@ class Format:
         return f"{kind} is rounded to {max(self.bits)} bits: {self.name} holds no more; {others} it"
 
     def encode(self, picture: Picture | Image.Image, *, quality: int | None = None, level: int = 6) -> bytes:
-        """The picture as a file, with its colour profile; rounded as :meth:`fit` says.
+        """The picture as a file, with its profile and metadata; rounded as :meth:`fit` says.
 
         Args:
             picture: what a predictor gives.
@@ -106,18 +107,27 @@ class Format:
             raise ImageError(f"{self.name} is lossless, got quality {quality}; leave it out")
         if kind.bits not in self.bits:
             picture = replace(picture, pixels=of_depth(picture.pixels, np.dtype(f"uint{max(self.bits)}")))
+        metadata = picture.metadata.sized(picture.size)
+        data = self._encoded(picture, metadata, level, quality)
+        if self.name == "PNG":
+            return into_png(data, metadata, has_profile=picture.profile is not None)
+        return into_tiff(data, metadata) if self.name == "TIFF" else data
+
+    def _encoded(self, picture: Picture, metadata: Metadata, level: int, quality: int | None) -> bytes:
         if picture.kind.is_deep:
             return deep.encode(picture, self.name, level)
         written = dict(self.options)
         if self.name == "PNG":
             written["compress_level"] = level
+        elif self.name in ("JPEG", "WEBP"):
+            written |= jpeg_options(metadata) if self.name == "JPEG" else webp_options(metadata)
         if quality is not None:
             written |= {**(self.lossy or {}), "quality": quality}
         out = BytesIO()
         try:
             picture.image().save(out, self.name, icc_profile=picture.profile, **written)
         except (OSError, ValueError) as error:
-            raise ImageError(f"{self.name} cannot hold this picture ({kind}): {error}") from error
+            raise ImageError(f"{self.name} cannot hold this picture ({picture.kind}): {error}") from error
         return out.getvalue()
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -10,10 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from zoo.colour import to_srgb
-from zoo.deep import Deep, open_deep, srgb_of, stream_of
+from zoo.deep import TIFF, Deep, open_deep, srgb_of, stream_of
 from zoo.errors import ImageError, ImageTooLargeError
+from zoo.metadata import KEPT_CHUNKS, PNG, Metadata, chunks_of, dpi_of, of_blocks, of_image, of_tiff
 from zoo.picture import Kind, Picture
 from zoo.planes import Planes, to_array
+from zoo.profiles import ADOBE_GAMMA, ADOBE_PRIMARIES, make_profile, profile_of
 
 DEFAULT_MAX_PIXELS = 64_000_000
 """The largest full-frame cameras; below the size from which Pillow itself warns."""
@@ -40,8 +43,9 @@ def read_picture(source: str | Path | bytes | IO[bytes], *, max_pixels: int = DE
         >>> print(read_picture("photo.png").kind)
         16-bit grey
     """
-    read = _read(source, max_pixels)
-    return read if isinstance(read, Picture) else Picture.of(read)
+    read, metadata = _read(source, max_pixels)
+    picture = read if isinstance(read, Picture) else Picture.of(read)
+    return replace(picture, metadata=metadata)
 
 
 def read_image(
@@ -65,7 +69,7 @@ def read_image(
         >>> read_image("photo.png").size
         (48, 32)
     """
-    read = _read(source, max_pixels)
+    read, _ = _read(source, max_pixels)
     return read.image() if isinstance(read, Picture) else read
 
 
@@ -83,7 +87,7 @@ def read_header(source: Path | bytes) -> tuple[Kind, tuple[int, int]]:
         >>> read_header(Path("photo.png"))
         (Kind(channels=1, bits=8), (48, 32))
     """
-    with _opened(source) as file:
+    with _opened(_content(source), _label(source)) as file:
         return (file.kind if isinstance(file, Deep) else Kind.of(file)), file.size
 
 
@@ -111,25 +115,56 @@ def rgb_array(picture: Picture) -> NDArray[np.uint8]:
     return Planes.of(to_array(to_srgb(picture.image()))).over_white()
 
 
-def _read(source: str | Path | bytes | IO[bytes], max_pixels: int) -> Image.Image | Picture:
-    with _opened(source) as file:
+def _read(source: str | Path | bytes | IO[bytes], max_pixels: int) -> tuple[Image.Image | Picture, Metadata]:
+    content = _content(source)
+    with _opened(content, _label(source)) as file:
         _check_pixels(file.size, max_pixels)
         if isinstance(file, Deep):
-            return file.picture()
+            picture = file.picture()
+            metadata, profile = _beside(content, file)
+            if picture.profile is None and not file.is_converted:
+                picture = replace(picture, profile=profile)
+            return picture, metadata
         raw = _raw_mode(file)
         file.load()
-        return ImageOps.exif_transpose(_scaled(file, raw))
+        metadata, profile = _beside(content, file)
+        if profile:
+            file.info.setdefault("icc_profile", profile)
+        return ImageOps.exif_transpose(_scaled(file, raw)), metadata
+
+
+def _beside(content: Path | bytes, file: Image.Image | Deep) -> tuple[Metadata, bytes | None]:
+    """What a file says beside its pixels, and the profile this stands for where none is embedded."""
+    with stream_of(content) as stream:
+        head = stream.read(8)
+        chunks = chunks_of(stream) if head == PNG else {}
+        stream.seek(0)
+        if head.startswith(TIFF):
+            metadata = of_tiff(stream)
+        elif isinstance(file, Deep):
+            metadata = of_blocks(file.block("exif"), file.block("xmp"), dpi=dpi_of(chunks))
+        else:
+            metadata = of_image(file.info)
+    metadata = replace(metadata, chunks=tuple((name, chunks[name]) for name in KEPT_CHUNKS if name in chunks))
+    grey = (file.kind if isinstance(file, Deep) else Kind.of(file)).channels < 3
+    if metadata.is_adobe_rgb and not grey:
+        return metadata, make_profile(ADOBE_GAMMA, ADOBE_PRIMARIES)
+    return metadata, profile_of(chunks, grey)
+
+
+def _content(source: str | Path | bytes | IO[bytes]) -> Path | bytes:
+    if isinstance(source, str | Path):
+        return Path(source)
+    if isinstance(source, bytes):
+        return source
+    source.seek(0)
+    return source.read()
 
 
 @contextmanager
-def _opened(source: str | Path | bytes | IO[bytes]) -> Iterator[ImageFile.ImageFile | Deep]:
+def _opened(content: Path | bytes, label: str) -> Iterator[ImageFile.ImageFile | Deep]:
     """A file of which the header was read: an image of Pillow's, or what that would not hold."""
-    with pillow_errors(_label(source)):
-        if isinstance(source, str | Path | bytes):
-            content = Path(source) if isinstance(source, str) else source
-        else:
-            source.seek(0)
-            content = source.read()
+    with pillow_errors(label):
         deep = open_deep(content)
         if deep is not None:
             yield deep

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from zoo.colour import kept_profile
+from zoo.metadata import Metadata
 from zoo.planes import SIXTEEN_BIT_MODES, Array, of_depth, to_array, to_image
 
 FLOAT = 32
@@ -71,6 +72,7 @@ class Picture:
         pixels: (H, W), or (H, W, C) with 2 channels for grey with alpha, 3 for RGB, 4 for RGB with alpha;
             uint8, uint16, or float32 with 1 for white.
         profile: the ICC profile of these colours, if any.
+        metadata: what else its file said.
 
     Example:
         >>> import numpy as np
@@ -80,6 +82,7 @@ class Picture:
 
     pixels: Array = field(repr=False)
     profile: bytes | None = field(default=None, repr=False)
+    metadata: Metadata = field(default_factory=Metadata, repr=False)
 
     @classmethod
     def of(cls, image: Image.Image) -> "Picture":

@@ -32,11 +32,13 @@ class Options:
         jobs: pictures in memory at a time.
         quality: of formats that have one.
         overwrite: whether results that exist are made again.
+        strip: whether metadata is left out.
     """
 
     jobs: int = 2
     quality: int | None = None
     overwrite: bool = False
+    strip: bool = False
 
 
 class Work:
@@ -93,6 +95,8 @@ class Work:
         picture = read_picture(task.job.source.content, max_pixels=self._model.max_pixels)
         with clock.paused(self._network):
             result = self._model.restore(picture, task.values, on_tile=on_tile)
+        if self._options.strip:
+            result = replace(result, metadata=result.metadata.stripped())
         form = task.job.form
         data = form.encode(result, quality=None if form.lossy is None else self._options.quality)
         with self._writing:

@@ -78,6 +78,9 @@ def apply(
     precision: Annotated[
         str, typer.Option(help="float32 on any engine; bfloat16 or float16 on torch, which auto then is.")
     ] = "float32",
+    strip: Annotated[
+        bool, typer.Option("--strip", help="Leave out EXIF, XMP, IPTC and resolution; colour profiles stay.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each picture.")] = False,
 ) -> None:
     """Restore pictures.
@@ -130,7 +133,7 @@ def apply(
             model.max_pixels = limits.max_pixels
             if tile is not None:
                 model.tile_px, model.whole_px = tile, tile * tile
-            report.work(model, tasks, guard_of(found), Options(jobs, quality, overwrite))
+            report.work(model, tasks, guard_of(found), Options(jobs, quality, overwrite, strip))
     raise typer.Exit(report.end())
 
 

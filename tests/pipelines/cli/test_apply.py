@@ -317,6 +317,24 @@ def test_depths_are_rounded_and_said(
     np.testing.assert_allclose(grey / np.iinfo(found.dtype).max, wanted / white, atol=1 / 255)
 
 
+def test_metadata_stays_unless_it_is_stripped(
+    tunable: Callable[..., Result], photo: Path, tmp_path: Path
+) -> None:
+    exif = Image.Exif()
+    exif[274], exif[315] = 6, "Ann Author"
+    with Image.open(photo) as picture:
+        size = picture.size
+        picture.convert("RGB").save(tmp_path / "in.jpg", exif=exif, dpi=(300, 300), icc_profile=b"a profile")
+    for options, author, dpi in (((), "Ann Author", (300, 300)), (("--strip",), None, None)):
+        result = tunable("apply", "tiny", "in.jpg", "-o", "out.jpg", "--overwrite", *options)
+        assert result.exit_code == 0, result.stderr
+        with Image.open(tmp_path / "out.jpg") as restored:
+            assert restored.size == size[::-1]
+            assert restored.getexif().get(274, 1) == 1
+            assert (restored.getexif().get(315), restored.info.get("dpi")) == (author, dpi)
+            assert restored.info["icc_profile"] == b"a profile"
+
+
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 def test_sixteen_bits_of_colour_stay(tunable: Callable[..., Result], tmp_path: Path, suffix: str) -> None:
     colours = np.random.default_rng(0).integers(0, 65536, (32, 48, 3), dtype=np.uint16)

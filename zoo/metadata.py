@@ -1,0 +1,244 @@
+"""What a file says of its picture beside the pixels, and how that is written: EXIF, XMP, IPTC, resolution."""
+
+import re
+import struct
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from io import BytesIO
+from typing import IO, Any
+
+from PIL import Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+PNG = b"\x89PNG\r\n\x1a\n"
+XMP_TAG, IPTC_TAG, DPI_TAGS = 700, 33723, (282, 283, 296)
+
+_EXIF, _GPS, _INTEROP = 34665, 34853, 40965
+_SIDES = (40962, 40963)
+"""PixelXDimension and PixelYDimension."""
+_TAGS = (270, 271, 272, *DPI_TAGS, 305, 306, 315, 316, 18246, 18249, 33432, 40091, 40092, 40093, 40094, 40095)
+"""Of a first directory, what describes the picture: neither how it is stored, nor its orientation."""
+_SEGMENT_BYTES = 65000
+"""What a block of a JPEG may have, with room for its name."""
+_XMP_KEYWORD = b"XML:com.adobe.xmp"
+KEPT_CHUNKS = (b"sRGB", b"cICP")
+_COLOUR_CHUNKS = (b"cHRM", b"gAMA", b"sRGB", b"cICP")
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """Blocks as formats exchange them; empty where there is none.
+
+    Attributes:
+        exif: with its leading ``Exif``; upright, without thumbnail.
+        xmp: a packet of XML.
+        iptc: records of IPTC-IIM.
+        dpi: pixels per inch, across and down.
+        chunks: of PNG, about colours, that no profile stands for: sRGB and cICP.
+    """
+
+    exif: bytes = b""
+    xmp: bytes = b""
+    iptc: bytes = b""
+    dpi: tuple[float, float] | None = None
+    chunks: tuple[tuple[bytes, bytes], ...] = ()
+
+    @property
+    def is_adobe_rgb(self) -> bool:
+        """Whether the EXIF says Adobe RGB, as cameras do that embed no profile."""
+        with suppress(Exception):
+            tags = _directory(self.exif[6:])
+            uncalibrated = tags[_EXIF].get(40961) == 0xFFFF
+            return uncalibrated and str(tags[_EXIF][_INTEROP].get(1, "")).startswith("R03")
+        return False
+
+    def stripped(self) -> "Metadata":
+        """What the colours need alone."""
+        return Metadata(chunks=self.chunks)
+
+    def sized(self, size: tuple[int, int]) -> "Metadata":
+        """The same about a picture of other sides, where it states them."""
+        with suppress(Exception):
+            tags = _directory(self.exif[6:])
+            inner = tags[_EXIF]
+            if _SIDES[0] in inner:
+                inner |= dict(zip(_SIDES, size, strict=True))
+                return replace(self, exif=_block(tags | {_EXIF: inner}))
+        return self
+
+
+def of_blocks(
+    exif: bytes = b"", xmp: bytes = b"", iptc: bytes = b"", dpi: tuple[float, float] | None = None
+) -> Metadata:
+    """Metadata from the blocks of a file; what cannot be read is left out."""
+    tags: dict[int, Any] = {}
+    with suppress(Exception):
+        tags = _directory(exif.removeprefix(b"Exif\0\0"))
+    upright = re.sub(rb'(tiff:Orientation(?:="|>))[2-8]', rb"\g<1>1", xmp)
+    return Metadata(_block(tags), upright, iptc, _inches(dpi or _resolution(tags)))
+
+
+def of_tiff(stream: IO[bytes]) -> Metadata:
+    """Metadata of the first page of a TIFF."""
+    data = stream.read()
+    with suppress(Exception):
+        tags = _first(data)
+        return of_blocks(data, _bytes(tags.get(XMP_TAG)), _bytes(tags.get(IPTC_TAG)))
+    return Metadata()
+
+
+def of_image(info: Mapping[Any, Any]) -> Metadata:
+    """Metadata in the ``info`` of an image that Pillow has read."""
+    resources = info.get("photoshop")
+    iptc = resources.get(0x0404, b"") if isinstance(resources, dict) else b""
+    return of_blocks(info.get("exif") or b"", _bytes(info.get("xmp")), iptc, info.get("dpi"))
+
+
+def chunks_of(stream: IO[bytes]) -> dict[bytes, bytes]:
+    """The chunks of a PNG about colours and resolution, by name."""
+    found: dict[bytes, bytes] = {}
+    stream.seek(len(PNG))
+    while len(head := stream.read(8)) == 8:
+        length, name = struct.unpack(">I4s", head)
+        if name == b"IDAT":
+            break
+        if name in (*_COLOUR_CHUNKS, b"pHYs") and length <= 32:
+            found[name] = stream.read(length)
+            length = 0
+        stream.seek(length + 4, 1)
+    return found
+
+
+def dpi_of(chunks: Mapping[bytes, bytes]) -> tuple[float, float] | None:
+    """What the chunk pHYs says, where it is in metres."""
+    data = chunks.get(b"pHYs", b"")
+    if len(data) != 9 or data[8] != 1:
+        return None
+    across, down = struct.unpack(">II", data[:8])
+    return across * 0.0254, down * 0.0254
+
+
+def into_png(data: bytes, metadata: Metadata, *, has_profile: bool) -> bytes:
+    """The PNG with chunks for the metadata."""
+    chunks = [chunk for chunk in metadata.chunks if not (has_profile and chunk[0] == b"sRGB")]
+    if metadata.dpi:
+        chunks.append((b"pHYs", struct.pack(">IIB", *(round(value / 0.0254) for value in metadata.dpi), 1)))
+    if metadata.exif:
+        chunks.append((b"eXIf", metadata.exif[6:]))
+    if metadata.xmp:
+        chunks.append((b"iTXt", _XMP_KEYWORD + bytes(5) + metadata.xmp))
+    start = len(PNG) + 25  # behind IHDR, which comes first and is of one size
+    invented = data.find(b"pHYs", start, data.find(b"IDAT")) - 4  # libvips writes 25.4 dpi for none
+    if invented > 0:
+        data = data[:invented] + data[invented + 21 :]
+    return data[:start] + b"".join(_chunk(*chunk) for chunk in chunks) + data[start:]
+
+
+def into_tiff(data: bytes, metadata: Metadata) -> bytes:
+    """The TIFF of one page, in strips, behind a directory that has the metadata too."""
+    tags = _first(data)
+    if metadata == Metadata() and 282 not in tags:
+        return data
+    for tag in DPI_TAGS:  # libvips writes 25.4 dpi for none
+        tags.pop(tag, None)
+    for tag in [*tags]:
+        tags[tag] = tags[tag]  # Pillow writes those alone that were looked at
+    for tag, value in (_directory(metadata.exif[6:]) if metadata.exif else {}).items():
+        tags[tag] = value
+    for tag, block in ((XMP_TAG, metadata.xmp), (IPTC_TAG, metadata.iptc)):
+        if block:
+            tags.tagtype[tag] = 1
+            tags[tag] = block
+    if metadata.dpi:
+        tags[282], tags[283], tags[296] = *metadata.dpi, 2
+    # Pillow moves the offsets of strips behind the directory that it makes, where the whole file then is.
+    return data[:4] + struct.pack("<I" if data[:2] == b"II" else ">I", 8) + tags.tobytes(8) + data
+
+
+def jpeg_options(metadata: Metadata) -> dict[str, Any]:
+    """What Pillow's writer of JPEG takes."""
+    options: dict[str, Any] = {}
+    if metadata.iptc:
+        block = metadata.iptc + bytes(len(metadata.iptc) % 2)
+        resource = b"8BIM" + struct.pack(">H2xI", 0x0404, len(metadata.iptc)) + block
+        body = b"Photoshop 3.0\0" + resource
+        if len(body) < _SEGMENT_BYTES:
+            options["extra"] = b"\xff\xed" + struct.pack(">H", len(body) + 2) + body
+    if metadata.dpi:
+        options["dpi"] = metadata.dpi
+    for name, block in (("exif", metadata.exif), ("xmp", metadata.xmp)):
+        if 0 < len(block) < _SEGMENT_BYTES:
+            options[name] = block
+    return options
+
+
+def webp_options(metadata: Metadata) -> dict[str, Any]:
+    """What Pillow's writer of WebP takes; the resolution is part of EXIF there."""
+    exif = metadata.exif
+    if metadata.dpi:
+        resolution = dict(zip(DPI_TAGS, (*metadata.dpi, 2), strict=True))
+        exif = _block((_directory(exif[6:]) if exif else {}) | resolution)
+    return {name: block for name, block in {"exif": exif, "xmp": metadata.xmp}.items() if block}
+
+
+def _first(data: bytes) -> ImageFileDirectory_v2:
+    """The first directory of a TIFF."""
+    tags = ImageFileDirectory_v2(data[: 16 if data[2:3] == b"+" else 8])
+    return _loaded(tags, data, tags.next)
+
+
+def _loaded(tags: ImageFileDirectory_v2, data: bytes, offset: int) -> ImageFileDirectory_v2:
+    stream = BytesIO(data)
+    stream.seek(offset)
+    tags.load(stream)
+    return tags
+
+
+def _directory(data: bytes) -> dict[int, Any]:
+    """Tags that describe the picture, directories below them as dicts."""
+    first = _first(data)
+    tags: dict[int, Any] = {tag: first[tag] for tag in _TAGS if tag in first}
+    for tag in (_EXIF, _GPS):
+        if isinstance(first.get(tag), int):
+            tags[tag] = dict(_below(data, tag, first[tag]))
+    return tags
+
+
+def _below(data: bytes, group: int, offset: int) -> Iterator[tuple[int, Any]]:
+    head = data[: 16 if data[2:3] == b"+" else 8]
+    directory = _loaded(ImageFileDirectory_v2(head, group=group), data, offset)
+    for tag in directory:
+        with suppress(Exception):  # one that is broken
+            value = directory[tag]
+            yield tag, dict(_below(data, tag, value)) if tag == _INTEROP else value
+
+
+def _block(tags: Mapping[int, Any]) -> bytes:
+    """An EXIF block; empty without tags."""
+    exif = Image.Exif()
+    for tag, value in tags.items():
+        exif[tag] = value
+    return exif.tobytes() if tags else b""
+
+
+def _resolution(tags: Mapping[int, Any]) -> tuple[Any, Any] | None:
+    unit = {2: 1.0, 3: 2.54}.get(tags.get(296, 2))
+    return (tags[282] * unit, tags[283] * unit) if unit and 282 in tags and 283 in tags else None
+
+
+def _inches(dpi: tuple[Any, Any] | None) -> tuple[float, float] | None:
+    """A resolution that can be one: programs write 0 and 1 for want of one."""
+    with suppress(TypeError, ValueError, ZeroDivisionError):
+        across, down = map(float, dpi or ())
+        return (across, down) if 1 < across < 1e6 and 1 < down < 1e6 else None
+    return None
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def _bytes(value: Any) -> bytes:
+    return value if isinstance(value, bytes) else bytes(value) if isinstance(value, tuple) else b""
