@@ -78,11 +78,12 @@ def export_program(
     sides = {2: multiple * Dim("rows"), 3: multiple * Dim("columns")} if multiple > 1 else {}
     shapes = {IMAGE: dict.fromkeys(SIZES, Dim.DYNAMIC) | sides, OMEGA: None}
     inputs = tuple(example.values())
+    reference = copy.deepcopy(graph)  # an exporter's call may leave something on the graph
     try:
         program = export(graph, inputs, dynamic_shapes={name: shapes[name] for name in example})
-        check_program(program, graph, inputs, multiple)
+        check_program(program, reference, inputs, multiple)
     except (RuntimeError, ValueError, AssertionError) as error:  # the exporter's own, and a graph's guards
-        needed = needed_multiple(graph, inputs, multiple)
+        needed = needed_multiple(reference, inputs, multiple)
         reason = str(error).strip().partition("\n")[0]
         if needed is not None:
             reason = f"it needs sides that are multiples of {needed}; say multiple={needed}"

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MULTIPLES = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 48, 56, 64, 96, 128)
 """What the sides of pictures may have to be multiples of."""
 
+_DIFFERS = "its graph gives another output than the network, which may keep something from call to call"
+
 Inputs = tuple[Tensor, ...]
 """The image (B, C, H, W), and what else a graph takes."""
 
@@ -118,7 +120,7 @@ def _compare(ours: Callable[..., Any], theirs: Callable[..., Any], inputs: Input
     rtol, atol = (3e-2, 1e-2) if coarse else (1e-3, 1e-4)
     found, wanted = (tree_leaves(network(*inputs)) for network in (ours, theirs))
     for a, b in zip(found, wanted, strict=True):
-        torch.testing.assert_close(a.to(b.device), b, rtol=rtol, atol=atol)
+        torch.testing.assert_close(a.to(b.device), b, rtol=rtol, atol=atol, msg=lambda _: _DIFFERS)
 
 
 def _suspects(program: "ExportedProgram") -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tunable_models.errors import ConversionError, OmegaError
 
@@ -39,7 +39,7 @@ class Call:
                     f"{tuple(value.shape)} with the batch along {self.axis}"
                 )
 
-    def of(self, network: nn.Module, chosen: Tensor, batch: int) -> Any:
+    def of(self, network: Callable[..., Any], chosen: Tensor, batch: int) -> Any:
         """The network's output for some samples of the batch."""
 
         def some(value: Any) -> Any:
@@ -60,7 +60,7 @@ def groups_of(omega: Tensor) -> list[Tensor]:
     return [(rows == row).nonzero().flatten() for row in range(int(rows.max()) + 1)]
 
 
-def run_by_groups(at: Callable[[int], nn.Module], call: Call, groups: list[Tensor]) -> Any:
+def run_by_groups(at: Callable[[int], Callable[..., Any]], call: Call, groups: list[Tensor]) -> Any:
     """Run the samples of each group together, then put them back in order.
 
     Args:

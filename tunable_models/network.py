@@ -2,13 +2,15 @@
 
 ``make_tunable`` keeps the source's module tree and puts kernels where it had tensors. A call mixes them
 and runs the source's own ``forward`` on shells (:mod:`tunable_models.shells`) that hold the result, so
-nothing on the network is written. Under ``torch.compile`` and ``torch.export``, which trace one call and
-let no other in between, the mixed tensors are bound by ``torch.func.functional_call`` instead.
+nothing on the network is written; what the forward writes on self belongs to the omega of the call
+(:mod:`tunable_models.states`). Under ``torch.compile`` and ``torch.export``, which trace one call and let
+no other in between, the mixed tensors are bound by ``torch.func.functional_call`` instead.
 
 Source: https://arxiv.org/abs/2304.00898.
 """
 
 import copy
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, get_args
@@ -26,8 +28,17 @@ from tunable_models.kernels import Kernels
 from tunable_models.mixing import Coefficients
 from tunable_models.per_pixel import OmegaMap, bind_per_pixel, check_map
 from tunable_models.per_sample import BatchMovedError, bind_per_sample, runs_per_sample
-from tunable_models.selection import BATCH_NORMS, Pattern, Slot, check_module, select
-from tunable_models.shells import Bound, bind, bind_mixed, descend
+from tunable_models.selection import (
+    BATCH_NORMS,
+    Pattern,
+    Slot,
+    aliased_paths,
+    check_module,
+    refuse_computing_modes,
+    select,
+)
+from tunable_models.shells import Bound, Shells, bind, bind_mixed, descend
+from tunable_models.states import States
 from tunable_models.tracing import run_traced
 from tunable_models.view import View
 
@@ -127,6 +138,9 @@ class TunableNetwork(nn.Module):
         _refuse_tunable(module)
         slots = select(module, include, exclude)
         self.network = copy_module(module)
+        refuse_computing_modes(self.network, slots)
+        self._shared = aliased_paths(self.network)
+        self._states = States()
         self._names: dict[str, list[str]] = {}
         for slot in slots:
             self._names.setdefault(slot.path, []).append(slot.name)
@@ -177,6 +191,8 @@ class TunableNetwork(nn.Module):
 
     def train(self, mode: bool = True) -> "TunableNetwork":
         """Training mode for everything but batch normalisation, whose statistics stay frozen."""
+        if mode != self.training:
+            self.forget()
         super().train(mode)
         for module in self.network.modules():
             if isinstance(module, BATCH_NORMS):
@@ -198,7 +214,12 @@ class TunableNetwork(nn.Module):
             return fn(tensor.flatten(0, 1)).view(tensor.shape)
 
         super()._apply(shown, recurse)  # type: ignore[no-untyped-call]
+        self.forget()
         return self
+
+    def _load_from_state_dict(self, *arguments: Any) -> None:
+        super()._load_from_state_dict(*arguments)
+        self.forget()
 
     def forward(self, *inputs: Any, omega: Tensor, **options: Any) -> Any:
         """The source's forward at omega.
@@ -224,25 +245,38 @@ class TunableNetwork(nn.Module):
             return run_traced(self.network, self.mixed, call, omega)
         self.space.check(omega, device=self.device)
         if omega.dim() == 1:
-            return self._bound(omega)(*inputs, **options)
+            return self._at(omega)(*inputs, **options)
         if omega.dim() == 4:
             check_map(omega, inputs)
-            return self._bind_map(omega)(*inputs, **options)
+            return self._states.run(self._bind_map(omega), omega, *inputs, **options)
         call.check(len(omega))
         groups = groups_of(omega)
         if len(groups) == 1:
-            return self._bound(omega[0])(*inputs, **options)
+            return self._at(omega[0])(*inputs, **options)
         # Few omegas in a batch: plain operators on the groups are faster than grouped convolutions.
         if self._layerwise and 2 * len(groups) > len(omega):
             try:
-                return self._bind_samples(omega)(*inputs, **options)
+                return self._states.run(self._bind_samples(omega), omega, *inputs, **options)
             except BatchMovedError:
                 pass
-        return run_by_groups(lambda sample: self._bound(omega[sample]), call, groups)
+        return run_by_groups(lambda sample: self._at(omega[sample]), call, groups)
 
-    def _bound(self, omega: Tensor) -> nn.Module:
+    def forget(self) -> None:
+        """Let the next call begin as the source, whatever forwards wrote on self in earlier ones.
+
+        It is kept by omega: a call goes on from what calls at the same omega left, the last eight of them, or
+        the last one where gradients are recorded. A change of mode, a move, a cast and loading forget it too.
+        Views have states of their own; buffers, and objects of other types than Python's containers, are the
+        network's at all omegas.
+        """
+        self._states.clear()
+
+    def _at(self, omega: Tensor) -> Callable[..., Any]:
+        return functools.partial(self._states.run, self.bound(omega), omega)
+
+    def bound(self, omega: Tensor) -> Shells:
         """The source's modules with the tensors at omega (P,), gradients included."""
-        return bind_mixed(self.network, self.mixed(omega))
+        return bind_mixed(self.network, self.mixed(omega), self._shared)
 
     def mixed(self, omega: Tensor) -> Mixed:
         """The effective tensors at omega (P,), or with a leading B at (B, P); differentiable."""
@@ -307,15 +341,15 @@ class TunableNetwork(nn.Module):
             for name in names
         )
 
-    def _bind_samples(self, omega: Tensor) -> nn.Module:
+    def _bind_samples(self, omega: Tensor) -> Shells:
         mixed = self.mixed(omega)
 
         def binder(module: nn.Module, path: str) -> Bound | None:
             return bind_per_sample(module, mixed[path]) if path in mixed else None
 
-        return bind(self.network, binder)
+        return bind(self.network, binder, self._shared)
 
-    def _bind_map(self, omega: Tensor) -> nn.Module:
+    def _bind_map(self, omega: Tensor) -> Shells:
         # What a network pads inside only itself can say; all architectures of this package do.
         alignments = [int(getattr(module, "alignment", 1)) for module in self.network.modules()]
         painted = OmegaMap(omega, math.lcm(*alignments))
@@ -326,7 +360,7 @@ class TunableNetwork(nn.Module):
                 return None
             return bind_per_pixel(module, path, self.kernels(path), bases[path], painted)
 
-        return bind(self.network, binder)
+        return bind(self.network, binder, self._shared)
 
     def extra_repr(self) -> str:
         """The space and basis, for printing."""

@@ -247,6 +247,42 @@ def _aliased(module: nn.Module, holders: set[nn.Module], tensors: set[nn.Paramet
     return ""
 
 
+def aliased_paths(root: nn.Module) -> frozenset[str]:
+    """Modules that more than their parents leads to: a call must meet the same one on every way.
+
+    Only such as hold nothing tunable: :func:`select` refuses the others.
+    """
+    modules = list(root.modules())
+    values = [value for m in modules for name, value in m.__dict__.items() if name not in _TORCHS_OWN]
+    found = {
+        module
+        for value in values
+        for item in reached(value)
+        if isinstance(item, nn.Module)
+        for module in item.modules()
+    }
+    return frozenset(path for path, module in root.named_modules() if module in found)
+
+
+def refuse_computing_modes(root: nn.Module, slots: Sequence[Slot]) -> None:
+    """Refuse a module that computes tensors from its own where the mode changes, at one omega for all.
+
+    Both modes are entered, so that a source forgets what it cached in the other.
+
+    Raises:
+        ConversionError: which, and what it computes.
+    """
+    owners = {path: root.get_submodule(path) for path in dict.fromkeys(slot.path for slot in slots)}
+    before = {path: dict(module.__dict__) for path, module in owners.items()}
+    for mode in (not root.training, root.training):
+        root.train(mode)
+        for path, module in owners.items():
+            for name, value in module.__dict__.items():
+                if isinstance(value, Tensor) and value is not before[path].get(name):
+                    reason = f"computes {name!r} in train() or eval(); exclude its tensors"
+                    raise _refusal(path, module, reason)
+
+
 def _leads_to(item: Any, holders: set[nn.Module], tensors: set[nn.Parameter]) -> bool:
     if isinstance(item, nn.Module):  # maybe one that is not registered, around one that is
         return not holders.isdisjoint(item.modules()) or not tensors.isdisjoint(item.parameters())

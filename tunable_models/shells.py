@@ -1,17 +1,26 @@
 """Shells: a network bound to other tensors, without a word written on it.
 
-A shell is a shallow copy of a module that holds mixed tensors; every module on the way to one gets a
-shell, all others are shared. So threads may use one network at different omegas; and whatever keeps a
-reference to a shell, such as activation checkpointing recomputing in the backward pass, finds the kernels
-it began with. ``torch.func.functional_call`` swaps tensors inside the shared module and gives neither.
+A shell is a shallow copy of a module that holds mixed tensors, shells of its children, and containers of its
+own, so that what a forward writes on self, or puts into a cache, stays there. So threads may use one network
+at different omegas; and whatever keeps a reference to a shell, such as activation checkpointing recomputing
+in the backward pass, finds the kernels it began with. ``torch.func.functional_call`` swaps tensors inside the
+shared module and gives neither.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+import copy
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
+from functools import cache
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
 from tunable_models import kernels
+
+TORCHS_OWN = frozenset(nn.Module().__dict__)
+"""Attributes of every module. Buffers among them are the network's own, whatever omega writes them."""
+
+_CONTAINERS = (dict, list, set, deque)
 
 Bound = nn.Module | Mapping[str, Any]
 """A module to use instead, or tensors by name for a shell of the module itself."""
@@ -27,41 +36,100 @@ def descend(root: nn.Module, path: str) -> nn.Module:
     return root
 
 
-def bind(root: nn.Module, binder: Binder) -> nn.Module:
-    """The network with the tensors that ``binder`` gives; a module under several names is bound once."""
-    return _bind(root, "", binder, {})
+def is_container(value: Any) -> bool:
+    """Whether a forward may put something into it; objects of other types all shells share."""
+    return isinstance(value, _CONTAINERS) or (type(value) is tuple and any(map(is_container, value)))
 
 
-def bind_mixed(root: nn.Module, mixed: Mapping[str, Mapping[str, Tensor]]) -> nn.Module:
+class Shells(NamedTuple):
+    """A network bound to tensors.
+
+    Attributes:
+        network: to be called.
+        of: what stands for each of the source's modules; a shared one for itself.
+    """
+
+    network: nn.Module
+    of: dict[nn.Module, nn.Module]
+
+
+def bind(root: nn.Module, binder: Binder, shared: Collection[str] = ()) -> Shells:
+    """The network with the tensors that ``binder`` gives; a module under several names is bound once.
+
+    Args:
+        root: the source.
+        binder: says how each module is bound.
+        shared: paths of modules that have no shell, because more than their parents leads to them.
+    """
+    bind_at = _Binding(binder, shared)
+    return Shells(bind_at(root, ""), bind_at.done)
+
+
+def bind_mixed(
+    root: nn.Module, mixed: Mapping[str, Mapping[str, Tensor]], shared: Collection[str] = ()
+) -> Shells:
     """The network with mixed tensors, by module path and name."""
 
     def binder(_: nn.Module, path: str) -> Bound | None:
         return mixed.get(path)
 
-    return bind(root, binder)
+    return bind(root, binder, shared)
 
 
-def _bind(module: nn.Module, path: str, binder: Binder, memo: dict[nn.Module, nn.Module]) -> nn.Module:
-    if module in memo:
-        return memo[module]
-    bound = binder(module, path)
-    children = {
-        name: _bind(child, f"{path}.{name}" if path else name, binder, memo)
-        for name, child in module._modules.items()
-        if child is not None
+@cache
+def _of_class(kind: Any) -> tuple[tuple[str, Any], ...]:
+    """Containers that a class has for all its modules; a module's own go before them."""
+    found = {
+        name: value
+        for base in reversed(kind.__mro__)
+        for name, value in vars(base).items()
+        if not name.startswith("__") and not base.__module__.startswith("torch.")
     }
-    moved = any(child is not module._modules[name] for name, child in children.items())
-    if isinstance(bound, nn.Module):
-        memo[module] = bound
-    else:
-        memo[module] = _shell(module, bound or {}, children) if bound is not None or moved else module
-    return memo[module]
+    return tuple((name, value) for name, value in found.items() if is_container(value))
 
 
-def _shell(module: nn.Module, tensors: Mapping[str, Any], children: Mapping[str, nn.Module]) -> nn.Module:
-    shell: nn.Module = object.__new__(type(module))
-    shell.__dict__.update(module.__dict__)
-    # Plain tensors, not Parameters, stand here on purpose: they carry the gradient to the kernels.
-    shell.__dict__["_parameters"] = kernels.replace(module._parameters, tensors)
-    shell.__dict__["_modules"] = {**module._modules, **children}
-    return shell
+class _Binding:
+    def __init__(self, binder: Binder, shared: Collection[str]) -> None:
+        self.binder, self.shared = binder, shared
+        self.done: dict[nn.Module, nn.Module] = {}
+        self.containers: dict[int, Any] = {}  # one that several modules have stays one
+
+    def __call__(self, module: nn.Module, path: str) -> nn.Module:
+        if module not in self.done:
+            bound = self.binder(module, path)
+            if isinstance(bound, nn.Module):
+                self.done[module] = bound
+            else:
+                self.done[module] = module if path in self.shared else self._shell(module, path, bound or {})
+        return self.done[module]
+
+    def _shell(self, module: nn.Module, path: str, tensors: Mapping[str, Any]) -> nn.Module:
+        kind: Any = type(module)
+        shell: nn.Module = object.__new__(kind)
+        attributes = shell.__dict__
+        for name, value in _of_class(kind):
+            attributes[name] = self._own(value)
+        attributes.update(module.__dict__)
+        for name, value in module.__dict__.items():
+            if name not in TORCHS_OWN and is_container(value):
+                attributes[name] = self._own(value)
+        # Plain tensors, not Parameters, stand here on purpose: they carry the gradient to the kernels.
+        attributes["_parameters"] = kernels.replace(module._parameters, tensors)
+        attributes["_modules"] = {
+            name: None if child is None else self(child, f"{path}.{name}" if path else name)
+            for name, child in module._modules.items()
+        }
+        return shell
+
+    def _own(self, container: Any) -> Any:
+        """A container of the shells' own, with containers in it that are too, around the same things."""
+        if id(container) in self.containers:
+            return self.containers[id(container)]
+        if isinstance(container, tuple):
+            return tuple(self._own(value) if is_container(value) else value for value in container)
+        own = self.containers[id(container)] = copy.copy(container)
+        if not isinstance(own, set):
+            places = own.items() if isinstance(own, dict) else enumerate(own)
+            for place, value in [(place, value) for place, value in places if is_container(value)]:
+                own[place] = self._own(value)
+        return own

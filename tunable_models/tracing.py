@@ -14,8 +14,15 @@ from torch.func import functional_call
 from tunable_models.errors import ConversionError
 from tunable_models.groups import Call, run_by_groups
 from tunable_models.selection import Slot
+from tunable_models.shells import TORCHS_OWN
 
 Mixed = Mapping[str, Mapping[str, Tensor]]
+
+# torch.compile then runs the call without compiling it, where a state belongs to its omega.
+_WRITES = (
+    "its forward keeps tensors on self from call to call, which a compiled or exported graph would do at all "
+    "omegas; call it without fullgraph=True, or fold it"
+)
 
 
 def run_traced(network: nn.Module, mixed: Callable[[Tensor], Mixed], call: Call, omega: Tensor) -> Any:
@@ -28,7 +35,7 @@ def run_traced(network: nn.Module, mixed: Callable[[Tensor], Mixed], call: Call,
         omega: (P,) or (B, P).
 
     Raises:
-        ConversionError: a map of omega.
+        ConversionError: a map of omega, or a forward that writes tensors on self.
         OmegaError: the batch of omega differs from the inputs'.
     """
     if omega.dim() == 4:
@@ -52,6 +59,33 @@ def run_traced(network: nn.Module, mixed: Callable[[Tensor], Mixed], call: Call,
 
 def _functional(network: nn.Module, tensors: dict[str, Tensor]) -> Callable[..., Any]:
     def call(*inputs: Any, **options: Any) -> Any:
-        return functional_call(network, tensors, inputs, options, tie_weights=False)
+        before = _tensors_on(network)
+        output = functional_call(network, tensors, inputs, options, tie_weights=False)
+        after = _tensors_on(network)
+        if len(before) != len(after) or any(a is not b for a, b in zip(before, after, strict=True)):
+            raise ConversionError(_WRITES)
+        return output
 
     return call
+
+
+def _tensors_on(network: nn.Module) -> list[Tensor]:
+    """Tensors that are attributes of modules, or in containers that are, but not registered."""
+    found: list[Tensor] = []
+    for module in network.modules():
+        if not type(module).__module__.startswith("torch.nn"):  # they write nothing, and there are many
+            for name, value in module.__dict__.items():
+                if name not in TORCHS_OWN:
+                    _collect(value, found)
+    return found
+
+
+def _collect(value: Any, found: list[Tensor]) -> None:
+    if isinstance(value, Tensor):
+        found.append(value)
+    elif isinstance(value, dict):
+        for item in value.values():
+            _collect(item, found)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            _collect(item, found)

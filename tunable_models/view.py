@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from tunable_models.shells import bind_mixed
-
 if TYPE_CHECKING:
     from tunable_models.network import TunableNetwork
 
@@ -25,7 +23,7 @@ class View:
     def __init__(self, net: "TunableNetwork", omega: Tensor) -> None:
         self.values = net.space.values(omega)
         with torch.no_grad():
-            self._module = bind_mixed(net.network, net.mixed(omega))
+            self._module = net.bound(omega).network
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """The source's forward."""

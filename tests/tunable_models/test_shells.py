@@ -16,15 +16,16 @@ class Twice(nn.Module):
         return y
 
 
-def test_only_the_way_to_mixed_tensors_is_copied() -> None:
+def test_every_module_has_a_shell_and_is_left_as_it_is() -> None:
     module = Twice()
     state = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-    bound = bind_mixed(module, {"first": {"weight": torch.eye(2)}})
+    bound = bind_mixed(module, {"first": {"weight": torch.eye(2)}}).network
     assert type(bound) is Twice
     assert bound.first is bound.again
     assert bound.first is not module.first
     assert bound.first.bias is module.first.bias
-    assert bound.other is module.other
+    assert type(bound.other) is nn.Sequential
+    assert bound.other is not module.other
     assert torch.equal(bound.first.weight, torch.eye(2))
     assert all(torch.equal(tensor, state[name]) for name, tensor in module.state_dict().items())
 
@@ -33,5 +34,5 @@ def test_hooks_of_the_source_still_run() -> None:
     module = Twice()
     seen: list[nn.Module] = []
     module.first.register_forward_hook(lambda layer, *_: seen.append(layer))
-    bind_mixed(module, {"first": {"weight": torch.eye(2)}})(torch.rand(1, 2))
+    bind_mixed(module, {"first": {"weight": torch.eye(2)}}).network(torch.rand(1, 2))
     assert len(seen) == 2
