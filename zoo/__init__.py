@@ -22,9 +22,9 @@ from zoo.errors import (
     ManifestError,
     ZooError,
 )
-from zoo.images import read_image, read_picture
+from zoo.images import read_image, read_pages, read_picture
 from zoo.manifest import License, Manifest
-from zoo.picture import Picture
+from zoo.picture import Pages, Picture
 from zoo.predictor import Predictor, load
 from zoo.publishing import promote, publish
 from zoo.storage import Store
@@ -40,6 +40,7 @@ __all__ = [
     "License",
     "Manifest",
     "ManifestError",
+    "Pages",
     "Picture",
     "Predictor",
     "Report",
@@ -51,6 +52,7 @@ __all__ = [
     "promote",
     "publish",
     "read_image",
+    "read_pages",
     "read_picture",
     "resolve",
     "verify",

@@ -15,8 +15,8 @@ from typing import IO, Any
 import numpy as np
 import pyvips
 from PIL import Image, UnidentifiedImageError
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from zoo import tiff
 from zoo.errors import ImageError
 from zoo.metadata import PNG
 from zoo.picture import FLOAT, Kind, Picture
@@ -28,7 +28,6 @@ pyvips.cache_set_max(0)  # it would answer for a path with what the file held be
 HEAD_BYTES = 1024
 """What tells a deep file from others."""
 
-TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _GAP = rb"(?:\s|#[^\n]*\n)+"
 _PPM = re.compile(rb"P([36])" + (_GAP + rb"(\d+)") * 3 + rb"\s")
 _PLAIN = (0, 1, 2)
@@ -110,6 +109,11 @@ class Deep:
         return _field(self.source, f"{name}-data") or b""
 
     @property
+    def frames(self) -> int:
+        """How many an animation has; of a TIFF, directories."""
+        return int(_field(self.source, "n-pages") or 1)
+
+    @property
     def _is_lab(self) -> bool:
         return bool(self.source.interpretation == "labs")
 
@@ -121,8 +125,12 @@ class Deep:
         return 4 if space == "cmyk" else 3
 
 
-def open_deep(content: Path | bytes) -> Deep | None:
+def open_deep(content: Path | bytes, page: int = 0) -> Deep | None:
     """The header of a file that Pillow would read as less than it is; None for all others.
+
+    Args:
+        content: of the file.
+        page: of a TIFF, or frame of an animation.
 
     Raises:
         ImageError: a TIFF that neither Pillow nor libvips reads in full.
@@ -130,11 +138,15 @@ def open_deep(content: Path | bytes) -> Deep | None:
     with stream_of(content) as stream:
         head = stream.read(HEAD_BYTES)
     if head.startswith(PNG):
-        return _opened(content, "a PNG of 16 bits") if head[24:25] == b"\x10" else None
-    if head.startswith(TIFF):
-        return _open_tiff(content, head)
+        if head[24:25] != b"\x10":
+            return None
+        if b"acTL" in head:  # libvips reads the first frame alone
+            raise unsupported("an animated PNG of 16 bits")
+        return _opened(content, "a PNG of 16 bits")
+    if head.startswith(tiff.MAGIC):
+        return _open_tiff(content, head, page)
     if head[4:8] == b"ftyp" and (b"avif" in head[8:40] or b"avis" in head[8:40]):
-        return _open_avif(content)
+        return _open_avif(content, page)
     if (match := _PPM.match(head)) and int(match[4]) > 255:
         return _open_ppm(content, match)
     return None
@@ -192,11 +204,14 @@ def stream_of(content: Path | bytes) -> Iterator[IO[bytes]]:
         yield stream
 
 
-def _open_tiff(content: Path | bytes, head: bytes) -> Deep | None:
-    tags = _tags(content, head)
-    bits, channels = max(_numbers(tags, 258, 1)), _numbers(tags, 277, 1)[0]
-    space, sample = _numbers(tags, 262, 1)[0], _numbers(tags, 339, 1)[0]
-    planar = channels > 1 and _numbers(tags, 284, 1)[0] == 2
+def _open_tiff(content: Path | bytes, head: bytes, page: int) -> Deep | None:
+    tags = None
+    if not head.startswith(tiff.UNKNOWN):
+        with stream_of(content) as stream:
+            tags = tiff.directory(stream, page)
+    bits, channels = max(tiff.numbers(tags, 258, 1)), tiff.numbers(tags, 277, 1)[0]
+    space, sample = tiff.numbers(tags, 262, 1)[0], tiff.numbers(tags, 339, 1)[0]
+    planar = channels > 1 and tiff.numbers(tags, 284, 1)[0] == 2
     label = (
         f"a {'planar ' * planar}TIFF of {channels} x {bits}-bit {_SAMPLES.get(sample, 'data')}"
         f"{'' if space in _PLAIN else f' in {_SPACES.get(space, space)}'}"
@@ -204,22 +219,22 @@ def _open_tiff(content: Path | bytes, head: bytes) -> Deep | None:
     if planar and space in (0, 1, 8):  # grey with alpha, and Lab: rows come out mixed up, of Pillow as well
         raise unsupported(label)
     try:
-        deep = _opened(content, label, extra=tags is None or _numbers(tags, 338, 0)[0] in _ALPHA)
+        deep = _opened(content, label, page, extra=tags is None or tiff.numbers(tags, 338, 0)[0] in _ALPHA)
     except ImageError:
         # Old-style JPEG or 12-bit grey; but what Pillow would round is not for it.
-        if tags and ((bits > 8 and (bits, channels) != (12, 1)) or not _pillow_opens(content)):
+        if tags and ((bits > 8 and (bits, channels) != (12, 1)) or not _pillow_opens(content, page)):
             raise unsupported(label) from None
         return None
-    if deep.source.format == "uchar" and tags and _pillow_opens(content):
+    if deep.source.format == "uchar" and tags and _pillow_opens(content, page):
         return None
     if space not in _PLAIN and (space not in (5, 8) or (bits, sample) != (16, 1)):
         raise unsupported(label)
     return deep
 
 
-def _open_avif(content: Path | bytes) -> Deep | None:
+def _open_avif(content: Path | bytes, page: int) -> Deep | None:
     try:
-        deep = _opened(content, "an AVIF")
+        deep = _opened(content, "an AVIF", page)
     except ImageError:
         return None
     bits = _field(deep.source, "bits-per-sample") or 8
@@ -243,37 +258,24 @@ def _open_ppm(content: Path | bytes, header: re.Match[bytes]) -> Deep:
     return Deep(swapped.byteswap(), label, white)
 
 
-def _opened(content: Path | bytes, label: str, *, extra: bool = True) -> Deep:
+def _opened(content: Path | bytes, label: str, page: int = 0, *, extra: bool = True) -> Deep:
     with _vips_errors(label):
         made = pyvips.Source.new_from_memory if isinstance(content, bytes) else pyvips.Source.new_from_file
         # By a source, because libvips takes brackets at the end of a path for options.
         source = made(content if isinstance(content, bytes) else str(content))
-        return Deep(pyvips.Image.new_from_source(source, "", fail_on="error"), label, extra=extra)
+        chosen = {"page": page} if page else {}
+        image = pyvips.Image.new_from_source(source, "", fail_on="error", **chosen)
+        return Deep(image, label, extra=extra)
 
 
-def _pillow_opens(content: Path | bytes) -> bool:
+def _pillow_opens(content: Path | bytes, page: int) -> bool:
     with stream_of(content) as stream:
         try:
-            Image.open(stream, formats=("TIFF",)).close()
-        except UnidentifiedImageError:
+            with Image.open(stream, formats=("TIFF",)) as image:
+                image.seek(page)
+        except (UnidentifiedImageError, SyntaxError):  # of the first page, of another
             return False
     return True
-
-
-def _tags(content: Path | bytes, head: bytes) -> ImageFileDirectory_v2 | None:
-    """The tags of a TIFF's first page; None for big-endian BigTIFF, which Pillow does not know."""
-    if head.startswith(b"MM\0+"):
-        return None
-    tags = ImageFileDirectory_v2(head[: 16 if head[2:3] == b"+" else 8])
-    with stream_of(content) as stream:
-        stream.seek(tags.next)
-        tags.load(stream)
-    return tags
-
-
-def _numbers(tags: ImageFileDirectory_v2 | None, tag: int, default: int) -> tuple[int, ...]:
-    value = default if tags is None else tags.get(tag, default)
-    return value if isinstance(value, tuple) else (value,)
 
 
 def _field(image: Any, name: str) -> Any:

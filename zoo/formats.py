@@ -12,10 +12,10 @@ bits than a format holds is rounded, and whoever asks beforehand gets a sentence
 and sides that do not fit are refused, because no rounding is right for them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -24,7 +24,7 @@ from zoo import deep
 from zoo.errors import ImageError
 from zoo.images import FORMATS as READABLE
 from zoo.metadata import Metadata, into_png, into_tiff, jpeg_options, webp_options
-from zoo.picture import FLOAT, Kind, Picture
+from zoo.picture import FLOAT, Header, Kind, Pages, Picture
 from zoo.planes import of_depth
 
 
@@ -39,6 +39,7 @@ class Format:
         side_px: the longest side.
         transparent: whether it holds alpha.
         options: how Pillow writes it, as true as the format allows.
+        several: what it may have several of: pages, frames, or neither.
         lossy: what a quality from 1 to 100 changes of them; None where it has none.
     """
 
@@ -49,6 +50,7 @@ class Format:
     transparent: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
     lossy: Mapping[str, Any] | None = None
+    several: Literal["", "pages", "frames"] = ""
 
     def holds(self, kind: Kind, size: tuple[int, int]) -> bool:
         """Whether it holds such a picture as it is."""
@@ -83,6 +85,33 @@ class Format:
         others = f"{' and '.join(holders)} {'hold' if holders[1:] else 'holds'}"
         return f"{kind} is rounded to {max(self.bits)} bits: {self.name} holds no more; {others} it"
 
+    def fit_pages(self, header: Header) -> str | None:
+        """The same of a file of several pages or frames.
+
+        Raises:
+            ImageError: it cannot hold them.
+
+        Example:
+            >>> try:
+            ...     BY_NAME["JPEG"].fit_pages(Header(Kind(channels=3, bits=8), (640, 480), pages=3))
+            ... except ImageError as error:
+            ...     print(error)
+            3 pages, and JPEG holds one; choose .tif
+        """
+        if header.pages == 1:
+            return self.fit(header.kind, header.size)
+        if not self.several or (self.several == "frames" and not header.moves):
+            able = ("pages", "frames") if header.moves else ("pages",)
+            holders = [form for form in WRITABLE if form.several in able]
+            names = " or ".join(form.suffixes[0] for form in holders)
+            raise ImageError(f"{header.count}, and {self.name} holds one; choose {names}")
+        notes = [self.fit(header.kind, header.size)]
+        if self.several == "pages" and header.moves:
+            notes.append(f"{header.count} become pages: {self.name} has no animations; PNG and WEBP have")
+        if self.several == "frames" and notes[0] is None and header.kind.bits > 8:
+            notes.append(f"{header.kind} is rounded to 8 bits: frames of {self.name} hold no more")
+        return "; ".join(note for note in notes if note) or None
+
     def encode(self, picture: Picture | Image.Image, *, quality: int | None = None, level: int = 6) -> bytes:
         """The picture as a file, with its profile and metadata; rounded as :meth:`fit` says.
 
@@ -111,18 +140,39 @@ class Format:
         data = self._encoded(picture, metadata, level, quality)
         if self.name == "PNG":
             return into_png(data, metadata, has_profile=picture.profile is not None)
-        return into_tiff(data, metadata) if self.name == "TIFF" else data
+        return into_tiff([(data, metadata)]) if self.name == "TIFF" else data
+
+    def encode_pages(self, pages: Pages, *, quality: int | None = None, level: int = 6) -> bytes:
+        """Pages or frames as a file, as :meth:`encode` writes one picture.
+
+        Raises:
+            ImageError: the format cannot hold them.
+        """
+        first, *rest = pages.pictures
+        if not rest:
+            return self.encode(first, quality=quality, level=level)
+        self.fit_pages(Header(first.kind, first.size, len(pages.pictures), bool(pages.durations_ms)))
+        if self.several == "pages":
+            files = [(self._encoded(page, Metadata(), level, None), page) for page in pages.pictures]
+            return into_tiff((data, page.metadata.sized(page.size)) for data, page in files)
+        metadata = first.metadata.sized(first.size)
+        options = self._options(metadata, level, quality)
+        start, *frames = _alike(pages.pictures)
+        durations = [round(duration) for duration in pages.durations_ms]
+        out = BytesIO()
+        if self.name == "PNG":  # each frame replaces the one before, which matters where it is transparent
+            options["blend"] = 0
+        elif start.mode in ("LA", "RGBA"):  # whole frames: from parts, libwebp may infer that all is opaque
+            options |= {"kmin": 0, "kmax": 1}
+        options |= {"duration": durations, "loop": pages.loops, "icc_profile": first.profile}
+        start.save(out, self.name, save_all=True, append_images=frames, **options)
+        data = out.getvalue()
+        return into_png(data, metadata, has_profile=bool(first.profile)) if self.name == "PNG" else data
 
     def _encoded(self, picture: Picture, metadata: Metadata, level: int, quality: int | None) -> bytes:
         if picture.kind.is_deep:
             return deep.encode(picture, self.name, level)
-        written = dict(self.options)
-        if self.name == "PNG":
-            written["compress_level"] = level
-        elif self.name in ("JPEG", "WEBP"):
-            written |= jpeg_options(metadata) if self.name == "JPEG" else webp_options(metadata)
-        if quality is not None:
-            written |= {**(self.lossy or {}), "quality": quality}
+        written = self._options(metadata, level, quality)
         out = BytesIO()
         try:
             picture.image().save(out, self.name, icc_profile=picture.profile, **written)
@@ -130,13 +180,37 @@ class Format:
             raise ImageError(f"{self.name} cannot hold this picture ({picture.kind}): {error}") from error
         return out.getvalue()
 
+    def _options(self, metadata: Metadata, level: int, quality: int | None) -> dict[str, Any]:
+        """What Pillow writes it by."""
+        options = dict(self.options)
+        if self.name == "PNG":
+            options["compress_level"] = level
+        elif self.name in ("JPEG", "WEBP"):
+            options |= jpeg_options(metadata) if self.name == "JPEG" else webp_options(metadata)
+        if quality is not None:
+            options |= {**(self.lossy or {}), "quality": quality}
+        return options
+
 
 WRITABLE = (
-    Format("PNG", (".png",), (8, 16), 2**31 - 1),
+    Format("PNG", (".png",), (8, 16), 2**31 - 1, several="frames"),
     Format(
-        "TIFF", (".tif", ".tiff"), (8, 16, FLOAT), 2**32 - 1, options={"compression": "tiff_adobe_deflate"}
+        "TIFF",
+        (".tif", ".tiff"),
+        (8, 16, FLOAT),
+        2**32 - 1,
+        options={"compression": "tiff_adobe_deflate"},
+        several="pages",
     ),
-    Format("WEBP", (".webp",), (8,), 16383, options={"lossless": True}, lossy={"lossless": False}),
+    Format(
+        "WEBP",
+        (".webp",),
+        (8,),
+        16383,
+        options={"lossless": True},
+        lossy={"lossless": False},
+        several="frames",
+    ),
     # Its files may say 65,535; libjpeg, which writes them, stops at 65,500.
     Format(
         "JPEG",
@@ -165,3 +239,13 @@ def _holders(kind: Kind, size: tuple[int, int]) -> list[Format]:
 def _advice(kind: Kind, size: tuple[int, int]) -> str:
     *most, last = [form.suffixes[0] for form in _holders(kind, size)]
     return f"choose {', '.join(most)} or {last}" if most else f"choose {last}"
+
+
+def _alike(pictures: Sequence[Picture]) -> list[Image.Image]:
+    """Frames of 8 bits and of one mode."""
+    eight = np.dtype(np.uint8)
+    images = [replace(picture, pixels=of_depth(picture.pixels, eight)).image() for picture in pictures]
+    modes = {image.mode for image in images}
+    if len(modes) == 1:
+        return images
+    return [image.convert("RGBA" if modes & {"LA", "RGBA"} else "RGB") for image in images]

@@ -1,5 +1,6 @@
 """Reading pictures that nobody vouched for."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
+from zoo import tiff
 from zoo.colour import to_srgb
-from zoo.deep import TIFF, Deep, open_deep, srgb_of, stream_of
+from zoo.deep import Deep, open_deep, srgb_of, stream_of
 from zoo.errors import ImageError, ImageTooLargeError
 from zoo.metadata import KEPT_CHUNKS, PNG, Metadata, chunks_of, dpi_of, of_blocks, of_image, of_tiff
-from zoo.picture import Kind, Picture
+from zoo.picture import Header, Kind, Pages, Picture
 from zoo.planes import Planes, to_array
 from zoo.profiles import ADOBE_GAMMA, ADOBE_PRIMARIES, make_profile, profile_of
 
@@ -25,17 +27,26 @@ FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """Found by content, never by name. Formats that run programs or hide containers are not among them."""
 
 
-def read_picture(source: str | Path | bytes | IO[bytes], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
-    """The first frame of a picture, whole and upright, at the depth of its file.
+_MOVING = ("AVIF", "GIF", "PNG", "WEBP")
+_UNITS = ("pages", "frames")
+_log = logging.getLogger(__name__)
+
+Source = str | Path | bytes | IO[bytes]
+"""A path, the file's bytes, or a binary file, which stays open."""
+
+
+def read_picture(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS, page: int | None = None) -> Picture:
+    """A picture, whole and upright, at the depth of its file.
 
     Args:
         source: a path, the file's bytes, or a binary file, which stays open.
         max_pixels: larger pictures are refused from their header, before anything is decoded.
+        page: which of several pages or frames, from 0; by default the first, and a warning is logged.
 
     Raises:
         ImageTooLargeError: more pixels than allowed.
-        ImageError: no such file, no picture of ``FORMATS``, damaged or cut short, or of a kind that is not
-            supported.
+        ImageError: no such file or page, no picture of ``FORMATS``, damaged or cut short, or of a kind that
+            is not supported.
 
     Example:
         >>> from PIL import Image
@@ -43,14 +54,10 @@ def read_picture(source: str | Path | bytes | IO[bytes], *, max_pixels: int = DE
         >>> print(read_picture("photo.png").kind)
         16-bit grey
     """
-    read, metadata = _read(source, max_pixels)
-    picture = read if isinstance(read, Picture) else Picture.of(read)
-    return replace(picture, metadata=metadata)
+    return _picture(*_read(source, max_pixels, page))
 
 
-def read_image(
-    source: str | Path | bytes | IO[bytes], *, max_pixels: int = DEFAULT_MAX_PIXELS
-) -> Image.Image:
+def read_image(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Image:
     """The same in Pillow's mode for it, of which 16-bit and float colours are rounded to 8 bits.
 
     Args:
@@ -69,26 +76,68 @@ def read_image(
         >>> read_image("photo.png").size
         (48, 32)
     """
-    read, _ = _read(source, max_pixels)
+    read, _ = _read(source, max_pixels, None)
     return read.image() if isinstance(read, Picture) else read
 
 
-def read_header(source: Path | bytes) -> tuple[Kind, tuple[int, int]]:
-    """The kind of picture that a network makes of this one, and the picture's width and height.
+def read_pages(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pages:
+    """All pages or frames of a file, as :func:`read_picture` reads one.
 
-    Nothing is decoded; the sides are those of the file, before its EXIF orientation is applied.
+    Args:
+        source: as for :func:`read_picture`.
+        max_pixels: of all together.
 
     Raises:
-        ImageError: no such file, or no picture of a format or a kind that we read.
+        ImageTooLargeError, ImageError: as :func:`read_picture`.
+
+    Example:
+        >>> from PIL import Image
+        >>> first, second = Image.new("L", (48, 32)), Image.new("L", (24, 16))
+        >>> first.save("scan.tif", save_all=True, append_images=[second])
+        >>> [page.size for page in read_pages("scan.tif").pictures]
+        [(48, 32), (24, 16)]
+    """
+    content, label = _content(source), _label(source)
+    with _opened(content, label) as file:
+        numbers, moves = _numbers(content, file)
+        if moves:
+            _check_pixels((file.size[0] * len(numbers), file.size[1]), max_pixels)
+        if not moves or isinstance(file, Deep):
+            left, pictures = max_pixels, list[Picture]()
+            for number in numbers:
+                with _opened(content, label, number) as page:
+                    pictures.append(_picture(*_decoded(content, page, left, number)))
+                left -= pictures[-1].size[0] * pictures[-1].size[1]
+            return Pages(tuple(pictures), (100.0,) * len(numbers) if moves else ())
+        pictures, durations = [], list[float]()
+        for number in numbers:
+            file.seek(number)
+            pictures.append(_picture(*_decoded(content, file, max_pixels, number)))
+            durations.append(float(file.info.get("duration") or 0))
+        return Pages(tuple(pictures), tuple(durations), int(file.info.get("loop", 1)))
+
+
+def read_header(source: Path | bytes, page: int | None = None) -> Header:
+    """What a network makes of a picture, and the picture's sides; nothing is decoded.
+
+    Args:
+        source: a path, or the file's bytes.
+        page: one alone, from 0; by default the first, and how many there are.
+
+    Raises:
+        ImageError: no such file or page, or no picture of a format or a kind that we read.
 
     Example:
         >>> from PIL import Image
         >>> Image.new("L", (48, 32)).save("photo.png")
         >>> read_header(Path("photo.png"))
-        (Kind(channels=1, bits=8), (48, 32))
+        Header(kind=Kind(channels=1, bits=8), size=(48, 32), pages=1, moves=False)
     """
-    with _opened(_content(source), _label(source)) as file:
-        return (file.kind if isinstance(file, Deep) else Kind.of(file)), file.size
+    with _opened(source, _label(source)) as first:
+        numbers, moves = _numbers(source, first)
+    with _opened(source, _label(source), _chosen(numbers, page or 0)) as file:
+        kind = file.kind if isinstance(file, Deep) else Kind.of(file)
+        return Header(kind, file.size, len(numbers) if page is None else 1, moves and page is None)
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -115,32 +164,70 @@ def rgb_array(picture: Picture) -> NDArray[np.uint8]:
     return Planes.of(to_array(to_srgb(picture.image()))).over_white()
 
 
-def _read(source: str | Path | bytes | IO[bytes], max_pixels: int) -> tuple[Image.Image | Picture, Metadata]:
-    content = _content(source)
-    with _opened(content, _label(source)) as file:
-        _check_pixels(file.size, max_pixels)
-        if isinstance(file, Deep):
-            picture = file.picture()
-            metadata, profile = _beside(content, file)
-            if picture.profile is None and not file.is_converted:
-                picture = replace(picture, profile=profile)
-            return picture, metadata
-        raw = _raw_mode(file)
-        file.load()
-        metadata, profile = _beside(content, file)
-        if profile:
-            file.info.setdefault("icc_profile", profile)
-        return ImageOps.exif_transpose(_scaled(file, raw)), metadata
+def _read(source: Source, max_pixels: int, page: int | None) -> tuple[Image.Image | Picture, Metadata]:
+    content, label = _content(source), _label(source)
+    with _opened(content, label) as file:
+        numbers, moves = _numbers(content, file)
+        number = _chosen(numbers, page or 0)
+        if page is None and len(numbers) > 1:
+            _log.warning("%s: the first of %d %s; read_pages reads all", label, len(numbers), _UNITS[moves])
+        if number == 0:
+            return _decoded(content, file, max_pixels, 0)
+    with _opened(content, label, number) as file:
+        return _decoded(content, file, max_pixels, number)
 
 
-def _beside(content: Path | bytes, file: Image.Image | Deep) -> tuple[Metadata, bytes | None]:
+def _decoded(
+    content: Path | bytes, file: ImageFile.ImageFile | Deep, max_pixels: int, number: int
+) -> tuple[Image.Image | Picture, Metadata]:
+    _check_pixels(file.size, max_pixels)
+    if isinstance(file, Deep):
+        picture = file.picture()
+        metadata, profile = _beside(content, file, number)
+        if picture.profile is None and not file.is_converted:
+            picture = replace(picture, profile=profile)
+        return picture, metadata
+    raw = _raw_mode(file)
+    file.load()
+    metadata, profile = _beside(content, file, number)
+    if profile:
+        file.info.setdefault("icc_profile", profile)
+    return ImageOps.exif_transpose(_scaled(file, raw)), metadata
+
+
+def _picture(read: Image.Image | Picture, metadata: Metadata) -> Picture:
+    return replace(read if isinstance(read, Picture) else Picture.of(read), metadata=metadata)
+
+
+def _numbers(content: Path | bytes, file: ImageFile.ImageFile | Deep) -> tuple[list[int], bool]:
+    """Which directories or frames of a file are pictures to be restored, and whether they move."""
+    with stream_of(content) as stream:
+        head = stream.read(4)
+        if head in tiff.MAGIC and head != tiff.UNKNOWN:
+            return tiff.pages(stream), False
+    if isinstance(file, Deep):
+        return list(range(file.frames)), head != tiff.UNKNOWN
+    if file.format not in _MOVING:  # a JPEG may have previews and maps behind it
+        return [0], False
+    count = int(getattr(file, "n_frames", 1))
+    # What a PNG shows where animations are unknown is no frame of one.
+    return list(range(1 if count > 1 and file.info.get("default_image") else 0, count)), count > 1
+
+
+def _chosen(numbers: list[int], page: int) -> int:
+    if not 0 <= page < len(numbers):
+        raise ImageError(f"expected a page from 1 to {len(numbers)}, got {page + 1}")
+    return numbers[page]
+
+
+def _beside(content: Path | bytes, file: Image.Image | Deep, number: int) -> tuple[Metadata, bytes | None]:
     """What a file says beside its pixels, and the profile this stands for where none is embedded."""
     with stream_of(content) as stream:
         head = stream.read(8)
         chunks = chunks_of(stream) if head == PNG else {}
         stream.seek(0)
-        if head.startswith(TIFF):
-            metadata = of_tiff(stream)
+        if head.startswith(tiff.MAGIC):
+            metadata = of_tiff(stream, number)
         elif isinstance(file, Deep):
             metadata = of_blocks(file.block("exif"), file.block("xmp"), dpi=dpi_of(chunks))
         else:
@@ -152,7 +239,7 @@ def _beside(content: Path | bytes, file: Image.Image | Deep) -> tuple[Metadata, 
     return metadata, profile_of(chunks, grey)
 
 
-def _content(source: str | Path | bytes | IO[bytes]) -> Path | bytes:
+def _content(source: Source) -> Path | bytes:
     if isinstance(source, str | Path):
         return Path(source)
     if isinstance(source, bytes):
@@ -162,14 +249,16 @@ def _content(source: str | Path | bytes | IO[bytes]) -> Path | bytes:
 
 
 @contextmanager
-def _opened(content: Path | bytes, label: str) -> Iterator[ImageFile.ImageFile | Deep]:
+def _opened(content: Path | bytes, label: str, number: int = 0) -> Iterator[ImageFile.ImageFile | Deep]:
     """A file of which the header was read: an image of Pillow's, or what that would not hold."""
     with pillow_errors(label):
-        deep = open_deep(content)
+        deep = open_deep(content, number)
         if deep is not None:
             yield deep
             return
         with stream_of(content) as stream, Image.open(stream, formats=FORMATS) as image:
+            if number:
+                image.seek(number)
             yield image
 
 

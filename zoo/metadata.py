@@ -3,7 +3,7 @@
 import re
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -11,6 +11,9 @@ from typing import IO, Any
 
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from zoo import tiff
+from zoo.errors import ImageError
 
 PNG = b"\x89PNG\r\n\x1a\n"
 XMP_TAG, IPTC_TAG, DPI_TAGS = 700, 33723, (282, 283, 296)
@@ -70,22 +73,26 @@ class Metadata:
 
 
 def of_blocks(
-    exif: bytes = b"", xmp: bytes = b"", iptc: bytes = b"", dpi: tuple[float, float] | None = None
+    exif: bytes = b"",
+    xmp: bytes = b"",
+    iptc: bytes = b"",
+    dpi: tuple[float, float] | None = None,
+    page: int = 0,
 ) -> Metadata:
-    """Metadata from the blocks of a file; what cannot be read is left out."""
+    """Metadata from the blocks of a file, or of the page of a TIFF; what cannot be read is left out."""
     tags: dict[int, Any] = {}
     with suppress(Exception):
-        tags = _directory(exif.removeprefix(b"Exif\0\0"))
+        tags = _directory(exif.removeprefix(b"Exif\0\0"), page)
     upright = re.sub(rb'(tiff:Orientation(?:="|>))[2-8]', rb"\g<1>1", xmp)
     return Metadata(_block(tags), upright, iptc, _inches(dpi or _resolution(tags)))
 
 
-def of_tiff(stream: IO[bytes]) -> Metadata:
-    """Metadata of the first page of a TIFF."""
+def of_tiff(stream: IO[bytes], page: int = 0) -> Metadata:
+    """Metadata of a page of a TIFF."""
     data = stream.read()
     with suppress(Exception):
-        tags = _first(data)
-        return of_blocks(data, _bytes(tags.get(XMP_TAG)), _bytes(tags.get(IPTC_TAG)))
+        tags = tiff.directory(BytesIO(data), page)
+        return of_blocks(data, _bytes(tags.get(XMP_TAG)), _bytes(tags.get(IPTC_TAG)), page=page)
     return Metadata()
 
 
@@ -136,11 +143,32 @@ def into_png(data: bytes, metadata: Metadata, *, has_profile: bool) -> bytes:
     return data[:start] + b"".join(_chunk(*chunk) for chunk in chunks) + data[start:]
 
 
-def into_tiff(data: bytes, metadata: Metadata) -> bytes:
-    """The TIFF of one page, in strips, behind a directory that has the metadata too."""
-    tags = _first(data)
-    if metadata == Metadata() and 282 not in tags:
-        return data
+def into_tiff(pages: Iterable[tuple[bytes, Metadata]]) -> bytes:
+    """TIFFs of one page, in strips, as the pages of one, with their metadata.
+
+    Raises:
+        ImageError: they are more than a TIFF holds.
+    """
+    pages = list(pages)
+    if len(pages) == 1 and pages[0][1] == Metadata() and 282 not in tiff.directory(BytesIO(pages[0][0])):
+        return pages[0][0]
+    out, link = bytearray(pages[0][0][:8]), 4
+    order = "<" if out[:2] == b"II" else ">"
+    for data, metadata in pages:
+        start = len(out)
+        if start + len(data) >= 2**32:
+            raise ImageError("TIFF holds 4 GB, got more; choose another format, or fewer pages")
+        # Pillow moves the offsets of strips behind the directory that it makes, where the whole file then is.
+        directory = _tagged(data, metadata).tobytes(start)
+        out[link : link + 4] = struct.pack(f"{order}I", start)
+        link = start + 2 + 12 * struct.unpack(f"{order}H", directory[:2])[0]
+        out += directory + data + bytes(len(data) % 2)
+    return bytes(out)
+
+
+def _tagged(data: bytes, metadata: Metadata) -> ImageFileDirectory_v2:
+    """The directory of a TIFF with the metadata too."""
+    tags = tiff.directory(BytesIO(data))
     for tag in DPI_TAGS:  # libvips writes 25.4 dpi for none
         tags.pop(tag, None)
     for tag in [*tags]:
@@ -153,8 +181,7 @@ def into_tiff(data: bytes, metadata: Metadata) -> bytes:
             tags[tag] = block
     if metadata.dpi:
         tags[282], tags[283], tags[296] = *metadata.dpi, 2
-    # Pillow moves the offsets of strips behind the directory that it makes, where the whole file then is.
-    return data[:4] + struct.pack("<I" if data[:2] == b"II" else ">I", 8) + tags.tobytes(8) + data
+    return tags
 
 
 def jpeg_options(metadata: Metadata) -> dict[str, Any]:
@@ -183,36 +210,25 @@ def webp_options(metadata: Metadata) -> dict[str, Any]:
     return {name: block for name, block in {"exif": exif, "xmp": metadata.xmp}.items() if block}
 
 
-def _first(data: bytes) -> ImageFileDirectory_v2:
-    """The first directory of a TIFF."""
-    tags = ImageFileDirectory_v2(data[: 16 if data[2:3] == b"+" else 8])
-    return _loaded(tags, data, tags.next)
-
-
-def _loaded(tags: ImageFileDirectory_v2, data: bytes, offset: int) -> ImageFileDirectory_v2:
-    stream = BytesIO(data)
-    stream.seek(offset)
-    tags.load(stream)
-    return tags
-
-
-def _directory(data: bytes) -> dict[int, Any]:
+def _directory(data: bytes, page: int = 0) -> dict[int, Any]:
     """Tags that describe the picture, directories below them as dicts."""
-    first = _first(data)
+    stream = BytesIO(data)
+    first = tiff.directory(stream, page)
     tags: dict[int, Any] = {tag: first[tag] for tag in _TAGS if tag in first}
     for tag in (_EXIF, _GPS):
         if isinstance(first.get(tag), int):
-            tags[tag] = dict(_below(data, tag, first[tag]))
+            tags[tag] = _below(stream, tag, first[tag])
+    if isinstance(inner := tags.get(_EXIF, {}).get(_INTEROP), int):
+        tags[_EXIF][_INTEROP] = _below(stream, _INTEROP, inner)
     return tags
 
 
-def _below(data: bytes, group: int, offset: int) -> Iterator[tuple[int, Any]]:
-    head = data[: 16 if data[2:3] == b"+" else 8]
-    directory = _loaded(ImageFileDirectory_v2(head, group=group), data, offset)
+def _below(stream: IO[bytes], group: int, offset: int) -> dict[int, Any]:
+    directory, tags = tiff.below(stream, group, offset), dict[int, Any]()
     for tag in directory:
         with suppress(Exception):  # one that is broken
-            value = directory[tag]
-            yield tag, dict(_below(data, tag, value)) if tag == _INTEROP else value
+            tags[tag] = directory[tag]
+    return tags
 
 
 def _block(tags: Mapping[int, Any]) -> bytes:

@@ -117,3 +117,46 @@ class Picture:
         if self.profile:
             image.info["icc_profile"] = self.profile
         return image
+
+
+@dataclass(frozen=True)
+class Header:
+    """What is known of a file before anything is decoded.
+
+    Attributes:
+        kind: of picture that a network makes of it.
+        size: width and height in the file, before its EXIF orientation is applied.
+        pages: how many pages or frames there are.
+        moves: whether they are frames of an animation.
+    """
+
+    kind: Kind
+    size: tuple[int, int]
+    pages: int = 1
+    moves: bool = False
+
+    @property
+    def count(self) -> str:
+        """In words, such as ``3 frames``."""
+        return f"{self.pages} {'frame' if self.moves else 'page'}{'s' if self.pages > 1 else ''}"
+
+
+@dataclass(frozen=True, eq=False)
+class Pages:
+    """The pages of a file, or the frames of an animation.
+
+    Attributes:
+        pictures: one at least.
+        durations_ms: how long each frame is shown; none for pages.
+        loops: how often an animation runs; 0 is for ever.
+
+    Example:
+        >>> import numpy as np
+        >>> dark, light = Picture(np.zeros((32, 48), np.uint8)), Picture(np.ones((32, 48), np.uint8))
+        >>> len(Pages((dark, light), durations_ms=(40, 40)).pictures)
+        2
+    """
+
+    pictures: tuple[Picture, ...]
+    durations_ms: tuple[float, ...] = ()
+    loops: int = 0

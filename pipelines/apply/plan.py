@@ -25,12 +25,14 @@ class Task:
         values: of the sliders that are set.
         pixels: of the input.
         note: what its format makes of it, if it does not hold it as it is.
+        page: the one that is restored, from 0; None for all.
     """
 
     job: Job
     values: dict[str, float]
     pixels: int
     note: str | None
+    page: int | None = None
 
     def outcome(self, **changes: Any) -> Outcome:
         """How it ended: fields of an outcome that the task does not know."""
@@ -51,7 +53,12 @@ class Limits:
 
 
 def plan(
-    jobs: Sequence[Job], settings: Settings, limits: Limits, *, overwrite: bool = False
+    jobs: Sequence[Job],
+    settings: Settings,
+    limits: Limits,
+    *,
+    overwrite: bool = False,
+    page: int | None = None,
 ) -> Iterator[Task | Outcome]:
     """What becomes of each job: a task, or why there is none; from the headers of the pictures.
 
@@ -60,6 +67,7 @@ def plan(
         settings: checked against the model's sliders.
         limits: of the model, or of the command.
         overwrite: whether results that exist are made again.
+        page: the one to restore, from 0; all by default.
     """
     for job in jobs:
         values = settings.of(job.source.relative.as_posix())
@@ -67,7 +75,7 @@ def plan(
             yield Outcome(job, values, skipped="it exists")
             continue
         try:
-            yield _task(job, values, limits)
+            yield _task(job, values, limits, page)
         except ImageError as error:
             yield Outcome(job, values, error=str(error))
 
@@ -83,17 +91,23 @@ def own_limit_alone() -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS = before
 
 
-def _task(job: Job, values: dict[str, float], limits: Limits) -> Task:
+def _task(job: Job, values: dict[str, float], limits: Limits, page: int | None) -> Task:
     if job.source.fault:
         raise ImageError(job.source.fault)
     if job.source.path is not None and not job.source.path.exists():
         raise ImageError("expected a picture, found no such file")
-    kind, (width, height) = read_header(job.source.content)
-    pixels = width * height
+    header = read_header(job.source.content, page)
+    width, height = header.size
+    pixels = width * height * header.pages
     if pixels > limits.max_pixels:
+        several = f"{header.count} of " if header.pages > 1 else ""
         raise ImageError(
-            f"expected at most {limits.max_pixels:,} pixels, got {width} x {height} = {pixels:,}; "
+            f"expected at most {limits.max_pixels:,} pixels, got {several}{width} x {height} = {pixels:,}; "
             f"say --max-pixels {pixels} if there is memory for it, or make the picture smaller"
         )
-    note = job.form.fit(kind, (limits.scale * width, limits.scale * height))
-    return Task(job, values, pixels, note)
+    try:
+        note = job.form.fit_pages(replace(header, size=(limits.scale * width, limits.scale * height)))
+    except ImageError as error:
+        one = "; or say --page 1 for one of them" if header.pages > 1 else ""
+        raise ImageError(f"{error}{one}") from error
+    return Task(job, values, pixels, note, page)

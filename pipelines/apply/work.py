@@ -17,7 +17,9 @@ from pipelines.apply.plan import Task
 from pipelines.errors import FULL, DataError, is_expected, sentence
 from pipelines.progress import Display
 from pipelines.records import write_atomic
-from zoo import Predictor, read_picture
+from zoo import Predictor, read_pages, read_picture
+from zoo.picture import Pages
+from zoo.tiling import OnTile
 
 
 class Stopped(Exception):
@@ -86,23 +88,32 @@ class Work:
 
     def _restore(self, task: Task, clock: _Clock) -> tuple[tuple[int, int], dict[str, float]]:
         """Size and settings of the result, which is written."""
+        pages = _read(task, self._model.max_pixels)
+        count = len(pages.pictures)
+        with clock.paused(self._network):
+            results = [
+                self._model.restore(page, task.values, on_tile=self._counter(task, number, count))
+                for number, page in enumerate(pages.pictures)
+            ]
+        if self._options.strip:
+            results = [replace(result, metadata=result.metadata.stripped()) for result in results]
+        form = task.job.form
+        quality = None if form.lossy is None else self._options.quality
+        data = form.encode_pages(replace(pages, pictures=tuple(results)), quality=quality)
+        with self._writing:
+            self._write(task.job.target, data)
+        space = self._model.space
+        return results[0].size, space.values(space.omega(task.values))
+
+    def _counter(self, task: Task, page: int, pages: int) -> OnTile:
+        """What is told of the tiles of a page."""
 
         def on_tile(done: int, total: int) -> None:
             if self._stop.is_set():
                 raise Stopped
-            self._meter.tile(task, done, total)
+            self._meter.tile(task, page * total + done, pages * total)
 
-        picture = read_picture(task.job.source.content, max_pixels=self._model.max_pixels)
-        with clock.paused(self._network):
-            result = self._model.restore(picture, task.values, on_tile=on_tile)
-        if self._options.strip:
-            result = replace(result, metadata=result.metadata.stripped())
-        form = task.job.form
-        data = form.encode(result, quality=None if form.lossy is None else self._options.quality)
-        with self._writing:
-            self._write(task.job.target, data)
-        space = self._model.space
-        return result.size, space.values(space.omega(task.values))
+        return on_tile
 
     def _write(self, target: Path | None, data: bytes) -> None:
         if target is None:
@@ -114,6 +125,13 @@ class Work:
             raise DataError(f"{target} came into being meanwhile; --overwrite replaces it")
         write_atomic(target, data)
         self._guard.add(target)
+
+
+def _read(task: Task, max_pixels: int) -> Pages:
+    content = task.job.source.content
+    if task.page is None:
+        return read_pages(content, max_pixels=max_pixels)
+    return Pages((read_picture(content, max_pixels=max_pixels, page=task.page),))
 
 
 class Meter:

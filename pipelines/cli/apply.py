@@ -78,6 +78,9 @@ def apply(
     precision: Annotated[
         str, typer.Option(help="float32 on any engine; bfloat16 or float16 on torch, which auto then is.")
     ] = "float32",
+    page: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Of files with several pages or frames, one alone.")
+    ] = None,
     strip: Annotated[
         bool, typer.Option("--strip", help="Leave out EXIF, XMP, IPTC and resolution; colour profiles stay.")
     ] = False,
@@ -119,10 +122,11 @@ def apply(
     sliders = combine(values, settings, manifest.control_space, names)
     limits = Limits(max_pixels or default_max_pixels(contract), contract.scale)
     report = Report(json=json, stdout_is_taken=target == STDOUT)
+    number = None if page is None else page - 1
     with own_limit_alone():
         report.begin(found)
         tasks = []
-        for item in plan(placed, sliders, limits, overwrite=overwrite):
+        for item in plan(placed, sliders, limits, overwrite=overwrite, page=number):
             if isinstance(item, Task):
                 tasks.append(item)
                 report.note(item)

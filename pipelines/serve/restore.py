@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pipelines.serve.faults import RequestError
 from zoo import ImageError, ImageTooLargeError, Predictor, read_picture
 from zoo.formats import BY_NAME
+from zoo.images import read_header
 
 
 def restore(model: Predictor, image: bytes, values: Mapping[str, float], max_pixels: int) -> bytes:
@@ -14,6 +15,8 @@ def restore(model: Predictor, image: bytes, values: Mapping[str, float], max_pix
         RequestError: 413 too many pixels, 422 not a picture we can read.
     """
     try:
+        if (header := read_header(image)).pages > 1:
+            raise ImageError(f"{header.count}, and the endpoint restores one picture; send them one by one")
         restored = model(read_picture(image, max_pixels=max_pixels), values)
     except ImageTooLargeError as error:
         message = f"expected a picture of at most {max_pixels:,} pixels, got more; make it smaller"

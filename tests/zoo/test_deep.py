@@ -36,9 +36,9 @@ def values(channels: int, dtype: str = "uint16") -> np.ndarray:
 
 def check(data: bytes, expected: np.ndarray) -> Picture:
     """The picture in a file, which is what its header says, and of these values."""
-    kind, size = read_header(data)
+    header = read_header(data)
     picture = read_picture(data)
-    assert (picture.kind, picture.size) == (kind, size)
+    assert (picture.kind, picture.size) == (header.kind, header.size)
     assert picture.pixels.dtype == expected.dtype
     assert np.array_equal(picture.pixels, expected)
     return picture

@@ -12,7 +12,7 @@ from PIL import Image, ImageCms
 from zoo.errors import ImageError
 from zoo.formats import BY_NAME, BY_SUFFIX, WRITABLE, Format, readable_suffixes
 from zoo.images import read_header, read_picture
-from zoo.picture import FLOAT, Kind, Picture
+from zoo.picture import FLOAT, Header, Kind, Picture
 from zoo.planes import to_array, to_image
 
 SIZE = (6, 4)
@@ -56,7 +56,7 @@ def test_what_is_held_is_the_picture_and_the_rest_is_said(form: Format, kind: Ki
     data = form.encode(picture)
     back = read_picture(data)
     depth = min(kind.bits, max(form.bits))
-    assert read_header(data)[0] == back.kind
+    assert read_header(data).kind == back.kind
     if form.name == "WEBP":  # has no grey
         assert back.kind.channels == (4 if kind.has_alpha else 3)
         back = Picture(back.pixels[..., [0, 3] if kind.has_alpha else 0]) if kind.channels < 3 else back
@@ -124,13 +124,13 @@ def test_a_transparent_colour_is_transparency(tmp_path: Path) -> None:
         Image.new(mode, SIZE).save(path, transparency=colour)
         with Image.open(path) as image:
             result = to_image(to_array(image))
-        assert read_header(path) == (Kind.of(result), SIZE)
+        assert read_header(path) == Header(Kind.of(result), SIZE)
         assert Kind.of(result).has_alpha
 
 
 def test_a_header_is_all_that_is_read(tmp_path: Path) -> None:
     whole = BY_NAME["PNG"].encode(ramp())
-    assert read_header(whole[:60]) == (Kind(3, 8), SIZE)
+    assert read_header(whole[:60]) == Header(Kind(3, 8), SIZE)
     (tmp_path / "broken.png").write_bytes(whole[:20])
     for name in ("broken.png", "missing.png"):
         with pytest.raises(ImageError, match=name):

@@ -120,7 +120,7 @@ def test_adobe_rgb_by_exif_alone(kind: str) -> None:
     Image.new("RGB", (5, 4), (100, 150, 100)).save(out, kind, exif=tags.tobytes(), **options)
     data = out.getvalue()
     if kind == "TIFF":  # Pillow leaves the inner directory out
-        data = into_tiff(data, Metadata(exif=tags.tobytes()))
+        data = into_tiff([(data, Metadata(exif=tags.tobytes()))])
     picture = read_picture(data)
     assert picture.profile == read_image(data).info["icc_profile"]
     for form in WRITABLE:

@@ -86,7 +86,7 @@ def test_a_full_disk_and_bugs_end_the_work(
 def test_no_more_pictures_are_open_than_jobs_and_one_is_computed(
     model: zoo.Predictor, make_tasks: MakeTasks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read, restore, lock = work_module.read_picture, model.restore, threading.Lock()
+    read, restore, lock = work_module.read_pages, model.restore, threading.Lock()
     both, begun, counts = threading.Barrier(2), [], {"open": 0, "computed": 0}
     most = dict(counts)
 
@@ -111,7 +111,7 @@ def test_no_more_pictures_are_open_than_jobs_and_one_is_computed(
     def wrote(*_: object) -> None:
         counted("open", -1)
 
-    monkeypatch.setattr(work_module, "read_picture", reading)
+    monkeypatch.setattr(work_module, "read_pages", reading)
     monkeypatch.setattr(model, "restore", computing)
     monkeypatch.setattr(work_module, "write_atomic", wrote)
     run(model, make_tasks(6), jobs=2)

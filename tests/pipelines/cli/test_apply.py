@@ -335,6 +335,35 @@ def test_metadata_stays_unless_it_is_stripped(
             assert restored.info["icc_profile"] == b"a profile"
 
 
+def test_every_page_and_frame_is_restored(tunable: Callable[..., Result], tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (8, 6), shade) for shade in ("red", "green", "blue")]
+    options = {"save_all": True, "append_images": frames[1:]}
+    frames[0].save(tmp_path / "scan.tif", **options)
+    frames[0].save(tmp_path / "moving.gif", duration=70, **options)
+    for name, out, times in (("scan.tif", "out.tif", ()), ("moving.gif", "out.webp", (70, 70, 70))):
+        result = tunable("apply", "tiny", name, "-o", out)
+        assert result.exit_code == 0, result.stderr
+        pages = zoo.read_pages(tmp_path / out)
+        assert (len(pages.pictures), pages.durations_ms) == (3, times)
+        wanted = [np.asarray(zoo.read_picture(tmp_path / name, page=page).pixels) for page in range(3)]
+        assert len({page.pixels.tobytes() for page in pages.pictures}) == len(wanted)
+
+
+def test_several_pages_where_one_is_held_are_refused_or_one_is_chosen(
+    tunable: Callable[..., Result], tmp_path: Path
+) -> None:
+    first, second = Image.new("RGB", (8, 6)), Image.new("L", (5, 4))
+    first.save(tmp_path / "scan.tif", save_all=True, append_images=[second])
+    result = tunable("apply", "tiny", "scan.tif", "-o", "out.jpg")
+    assert result.exit_code == 1
+    said = "failed scan.tif: 2 pages, and JPEG holds one; choose .tif; or say --page 1 for one of them"
+    assert said in result.stderr
+    assert tunable("apply", "tiny", "scan.tif", "-o", "out.jpg", "--page", "2").exit_code == 0
+    assert pixels(tmp_path / "out.jpg").shape == (4, 5)
+    missing = tunable("apply", "tiny", "scan.tif", "-o", "three.jpg", "--page", "3")
+    assert "expected a page from 1 to 2, got 3" in missing.stderr
+
+
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 def test_sixteen_bits_of_colour_stay(tunable: Callable[..., Result], tmp_path: Path, suffix: str) -> None:
     colours = np.random.default_rng(0).integers(0, 65536, (32, 48, 3), dtype=np.uint16)

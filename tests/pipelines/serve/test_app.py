@@ -155,6 +155,13 @@ def test_sixteen_bits_of_colour_stay(client: Any) -> None:
     assert zoo.read_picture(response.content).kind == Kind(3, 16)
 
 
+def test_several_pages_are_refused(client: Any) -> None:
+    out = io.BytesIO()
+    Image.new("L", (8, 6)).save(out, "GIF", save_all=True, append_images=[Image.new("L", (8, 6), 9)])
+    said = fault(client.post(APPLY, **upload(out.getvalue())), 422, "bad_image")
+    assert "2 frames, and the endpoint restores one picture; send them one by one" in said
+
+
 def test_a_kind_that_is_not_supported_is_named(client: Any) -> None:
     response = client.post(APPLY, **upload(tiff(np.zeros((8, 8), np.int16))))
     assert "a TIFF of 1 x 16-bit signed integer" in fault(response, 422, "bad_image")
