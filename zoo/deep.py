@@ -36,6 +36,8 @@ _SPACES = {3: "a palette", 5: "CMYK", 6: "YCbCr", 8: "Lab", 9: "Lab", 32803: "a 
 _SAMPLES = {1: "integer", 2: "signed integer", 3: "float", 5: "complex integer", 6: "complex"}
 _ALPHA = (1, 2)
 """ExtraSamples of a TIFF that are transparency."""
+_LZMA = 34925
+"""A compression that Pillow's wheel knows, and that of libvips does not."""
 _MOST_EXTRA = 4
 """Channels after the colours; a file of thousands would need memory by no limit of pixels."""
 
@@ -218,6 +220,8 @@ def _open_tiff(content: Path | bytes, head: bytes, page: int) -> Deep | None:
     )
     if planar and space in (0, 1, 8):  # grey with alpha, and Lab: rows come out mixed up, of Pillow as well
         raise unsupported(label)
+    if tiff.numbers(tags, 259, 1)[0] == _LZMA and (bits, channels, sample, space) == (16, 1, 1, 1):
+        return None
     try:
         deep = _opened(content, label, page, extra=tags is None or tiff.numbers(tags, 338, 0)[0] in _ALPHA)
     except ImageError:

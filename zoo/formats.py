@@ -21,8 +21,8 @@ import numpy as np
 from PIL import Image
 
 from zoo import deep
+from zoo.by_pillow import FORMATS as READABLE
 from zoo.errors import ImageError
-from zoo.images import FORMATS as READABLE
 from zoo.metadata import Metadata, into_png, into_tiff, jpeg_options, webp_options
 from zoo.picture import FLOAT, Header, Kind, Pages, Picture
 from zoo.planes import of_depth

@@ -9,9 +9,10 @@ from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps
 
 from zoo import tiff
+from zoo.by_pillow import FORMATS, check_decoded, decode, pillow_errors
 from zoo.colour import to_srgb
 from zoo.deep import Deep, open_deep, srgb_of, stream_of
 from zoo.errors import ImageError, ImageTooLargeError
@@ -22,9 +23,6 @@ from zoo.profiles import ADOBE_GAMMA, ADOBE_PRIMARIES, make_profile, profile_of
 
 DEFAULT_MAX_PIXELS = 64_000_000
 """The largest full-frame cameras; below the size from which Pillow itself warns."""
-
-FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-"""Found by content, never by name. Formats that run programs or hide containers are not among them."""
 
 
 _MOVING = ("AVIF", "GIF", "PNG", "WEBP")
@@ -183,16 +181,16 @@ def _decoded(
     _check_pixels(file.size, max_pixels)
     if isinstance(file, Deep):
         picture = file.picture()
+        check_decoded(file.kind, file.size, picture.kind, picture.size)
         metadata, profile = _beside(content, file, number)
         if picture.profile is None and not file.is_converted:
             picture = replace(picture, profile=profile)
         return picture, metadata
-    raw = _raw_mode(file)
-    file.load()
+    image = decode(file)
     metadata, profile = _beside(content, file, number)
     if profile:
-        file.info.setdefault("icc_profile", profile)
-    return ImageOps.exif_transpose(_scaled(file, raw)), metadata
+        image.info.setdefault("icc_profile", profile)
+    return image, metadata
 
 
 def _picture(read: Image.Image | Picture, metadata: Metadata) -> Picture:
@@ -262,22 +260,6 @@ def _opened(content: Path | bytes, label: str, number: int = 0) -> Iterator[Imag
             yield image
 
 
-def _raw_mode(image: ImageFile.ImageFile) -> str:
-    """How the pixels stand in the file; known before they are decoded, and not afterwards."""
-    args = image.tile[0].args if image.tile else ""
-    return str(args[0] if isinstance(args, tuple) and args else args)
-
-
-def _scaled(image: Image.Image, raw: str) -> Image.Image:
-    """The image with what Pillow leaves in the units of the file brought to those of its pixels."""
-    if raw == "I;12":
-        return Image.fromarray(np.rint(np.asarray(image) * (65535 / 4095)).astype(np.uint16))
-    transparent = image.info.get("transparency")
-    if raw in ("L;2", "L;4") and isinstance(transparent, int):
-        image.info["transparency"] = transparent * 255 // (2 ** int(raw[2]) - 1)
-    return image
-
-
 def _check_pixels(size: tuple[int, int], max_pixels: int) -> None:
     width, height = size
     if width * height > max_pixels:
@@ -285,29 +267,6 @@ def _check_pixels(size: tuple[int, int], max_pixels: int) -> None:
             f"expected at most {max_pixels:,} pixels, got {width} x {height} = {width * height:,}; "
             "make the picture smaller or raise max_pixels"
         )
-
-
-@contextmanager
-def pillow_errors(label: str) -> Iterator[None]:
-    """Whatever Pillow raises about a picture as an ImageError that names it."""
-    # Broken files make Pillow raise almost anything: OSError, SyntaxError, struct.error, EOFError, ...
-    # Its warnings are no filter here, because filters belong to the whole process; where the caller
-    # has made them errors they arrive as such.
-    try:
-        yield
-    except ImageTooLargeError:
-        raise
-    except ImageError as error:
-        raise ImageError(f"cannot read {label}: {error}") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageTooLargeError(
-            f"cannot read {label}: {error}; make the picture smaller, or set PIL.Image.MAX_IMAGE_PIXELS"
-        ) from error
-    except UnidentifiedImageError as error:  # its own message shows the address of an object
-        raise ImageError(f"cannot read {label}: expected one of {', '.join(FORMATS)}, got none") from error
-    except Exception as error:
-        reason = str(error) or type(error).__name__
-        raise ImageError(f"cannot read {label}: {reason}; expected one of {', '.join(FORMATS)}") from error
 
 
 def _label(source: object) -> str:
