@@ -4,6 +4,7 @@ Pillow decodes all others, so that ordinary files stay what they are to the bit,
 formats: the wheel of libvips has neither BMP nor PPM, and knows fewer compressions of TIFF.
 """
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from zoo.metadata import PNG
 from zoo.picture import FLOAT, Kind, Picture
 from zoo.planes import Array, sixteen_bit
 
+logging.getLogger("pyvips").addHandler(logging.NullHandler())  # what matters is raised as well
 pyvips.block_untrusted_set(True)  # loaders that were never tested with hostile files
 pyvips.cache_set_max(0)  # it would answer for a path with what the file held before
 
@@ -226,6 +228,8 @@ def _open_tiff(content: Path | bytes, head: bytes, page: int) -> Deep | None:
         deep = _opened(content, label, page, extra=tags is None or tiff.numbers(tags, 338, 0)[0] in _ALPHA)
     except ImageError:
         # Old-style JPEG or 12-bit grey; but what Pillow would round is not for it.
+        if bits in (16, 32) and sample in (1, 3) and space in _PLAIN:
+            raise
         if tags and ((bits > 8 and (bits, channels) != (12, 1)) or not _pillow_opens(content, page)):
             raise unsupported(label) from None
         return None

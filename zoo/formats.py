@@ -98,6 +98,8 @@ class Format:
             ...     print(error)
             3 pages, and JPEG holds one; choose .tif
         """
+        if header.is_hdr and self.name != "PNG":
+            raise ImageError(f"{self.name} holds no HDR, which the chunk cICP of the PNG says; choose .png")
         if header.pages == 1:
             return self.fit(header.kind, header.size)
         if not self.several or (self.several == "frames" and not header.moves):
@@ -131,7 +133,7 @@ class Format:
         if isinstance(picture, Image.Image):
             picture = Picture.of(picture)
         kind = picture.kind
-        self.fit(kind, picture.size)
+        self.fit_pages(Header(kind, picture.size, is_hdr=picture.metadata.is_hdr))
         if quality is not None and self.lossy is None:
             raise ImageError(f"{self.name} is lossless, got quality {quality}; leave it out")
         if kind.bits not in self.bits:
@@ -151,7 +153,8 @@ class Format:
         first, *rest = pages.pictures
         if not rest:
             return self.encode(first, quality=quality, level=level)
-        self.fit_pages(Header(first.kind, first.size, len(pages.pictures), bool(pages.durations_ms)))
+        moves, is_hdr = bool(pages.durations_ms), first.metadata.is_hdr
+        self.fit_pages(Header(first.kind, first.size, len(pages.pictures), moves, is_hdr))
         if self.several == "pages":
             files = [(self._encoded(page, Metadata(), level, None), page) for page in pages.pictures]
             return into_tiff((data, page.metadata.sized(page.size)) for data, page in files)

@@ -16,7 +16,7 @@ from zoo.by_pillow import FORMATS, check_decoded, decode, pillow_errors
 from zoo.colour import to_srgb
 from zoo.deep import Deep, open_deep, srgb_of, stream_of
 from zoo.errors import ImageError, ImageTooLargeError
-from zoo.metadata import KEPT_CHUNKS, PNG, Metadata, chunks_of, dpi_of, of_blocks, of_image, of_tiff
+from zoo.metadata import KEPT_CHUNKS, PNG, Metadata, chunks_of, dpi_of, is_hdr, of_blocks, of_image, of_tiff
 from zoo.picture import Header, Kind, Pages, Picture
 from zoo.planes import Planes, to_array
 from zoo.profiles import ADOBE_GAMMA, ADOBE_PRIMARIES, make_profile, profile_of
@@ -129,13 +129,16 @@ def read_header(source: Path | bytes, page: int | None = None) -> Header:
         >>> from PIL import Image
         >>> Image.new("L", (48, 32)).save("photo.png")
         >>> read_header(Path("photo.png"))
-        Header(kind=Kind(channels=1, bits=8), size=(48, 32), pages=1, moves=False)
+        Header(kind=Kind(channels=1, bits=8), size=(48, 32), pages=1, moves=False, is_hdr=False)
     """
     with _opened(source, _label(source)) as first:
         numbers, moves = _numbers(source, first)
     with _opened(source, _label(source), _chosen(numbers, page or 0)) as file:
         kind = file.kind if isinstance(file, Deep) else Kind.of(file)
-        return Header(kind, file.size, len(numbers) if page is None else 1, moves and page is None)
+        with stream_of(source) as stream:
+            hdr = is_hdr(chunks_of(stream) if stream.read(len(PNG)) == PNG else {})
+        count = len(numbers) if page is None else 1
+        return Header(kind, file.size, count, moves and page is None, hdr)
 
 
 def upright(image: Image.Image) -> Image.Image:

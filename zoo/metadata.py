@@ -27,6 +27,7 @@ _SEGMENT_BYTES = 65000
 """What a block of a JPEG may have, with room for its name."""
 _XMP_KEYWORD = b"XML:com.adobe.xmp"
 KEPT_CHUNKS = (b"sRGB", b"cICP")
+_HDR = (b"\x10", b"\x12")
 _COLOUR_CHUNKS = (b"cHRM", b"gAMA", b"sRGB", b"cICP")
 
 
@@ -56,6 +57,11 @@ class Metadata:
             uncalibrated = tags[_EXIF].get(40961) == 0xFFFF
             return uncalibrated and str(tags[_EXIF][_INTEROP].get(1, "")).startswith("R03")
         return False
+
+    @property
+    def is_hdr(self) -> bool:
+        """Whether cICP of a PNG says PQ or HLG."""
+        return is_hdr(dict(self.chunks))
 
     def stripped(self) -> "Metadata":
         """What the colours need alone."""
@@ -116,6 +122,11 @@ def chunks_of(stream: IO[bytes]) -> dict[bytes, bytes]:
             length = 0
         stream.seek(length + 4, 1)
     return found
+
+
+def is_hdr(chunks: Mapping[bytes, bytes]) -> bool:
+    """Whether cICP among these chunks says PQ or HLG, which no profile stands for."""
+    return chunks.get(b"cICP", b"")[1:2] in _HDR
 
 
 def dpi_of(chunks: Mapping[bytes, bytes]) -> tuple[float, float] | None:

@@ -128,12 +128,14 @@ class Header:
         size: width and height in the file, before its EXIF orientation is applied.
         pages: how many pages or frames there are.
         moves: whether they are frames of an animation.
+        is_hdr: whether its colours are those of PQ or HLG, brighter than any white.
     """
 
     kind: Kind
     size: tuple[int, int]
     pages: int = 1
     moves: bool = False
+    is_hdr: bool = False
 
     @property
     def count(self) -> str:

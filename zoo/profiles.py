@@ -15,9 +15,6 @@ SRGB_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 ADOBE_PRIMARIES = (0.64, 0.33, 0.21, 0.71, 0.15, 0.06)
 ADOBE_GAMMA = 563 / 256
 
-HDR = (16, 18)
-"""Transfer characteristics PQ and HLG, whose white is no white of a profile."""
-
 _CICP_PRIMARIES = {
     1: SRGB_PRIMARIES,
     9: (0.708, 0.292, 0.170, 0.797, 0.131, 0.046),

@@ -118,6 +118,20 @@ def test_cmyk_without_a_profile() -> None:
     assert np.abs(picture.pixels[0].astype(int) - expected).max() <= 1
 
 
+def test_cmyk_by_its_profile_is_what_pillow_makes_of_8_bits() -> None:
+    profile = pyvips.Operation.call("profile_load", "cmyk")
+    inks = np.random.default_rng(0).integers(0, 256, (6, 8, 4), dtype=np.uint8)
+    expected = read_picture(tiff(inks, iccprofile=profile, **CMYK))
+    picture = read_picture(tiff(inks.astype(np.uint16) * 257, iccprofile=profile, **CMYK))
+    assert (expected.kind, picture.kind) == (Kind(3, 8), Kind(3, 16))
+    assert np.abs(picture.pixels / 257 - expected.pixels).max() <= 1.5
+    assert picture.profile is None
+    assert (
+        np.abs(read_picture(tiff(inks.astype(np.uint16) * 257, **CMYK)).pixels / 257 - expected.pixels).max()
+        > 20
+    )
+
+
 def test_lab_is_rgb() -> None:
     lab = np.array([[[0, 0, 0], [65535, 0, 0]]], np.uint16)
     picture = read_picture(tiff(lab, photometric="cielab"))

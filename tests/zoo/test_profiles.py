@@ -8,8 +8,9 @@ import pytest
 from PIL import Image, ImageCms
 
 from picture_files import png
+from zoo.errors import ImageError
 from zoo.formats import BY_NAME, WRITABLE
-from zoo.images import read_image, read_picture, rgb_array
+from zoo.images import read_header, read_image, read_picture, rgb_array
 from zoo.metadata import Metadata, into_tiff
 from zoo.profiles import ADOBE_GAMMA, ADOBE_PRIMARIES, SRGB_CURVE, SRGB_PRIMARIES, make_profile
 
@@ -100,6 +101,22 @@ def test_chunks_without_a_profile_are_kept_in_png() -> None:
         again = read_picture(BY_NAME["PNG"].encode(read_picture(png(pixels, [chunk]))))
         assert again.metadata.chunks == (chunk,)
         assert again.profile is None
+
+
+@pytest.mark.parametrize("transfer", [16, 18])
+def test_hdr_is_for_png_alone(transfer: int) -> None:
+    data = png(np.zeros((4, 5, 3), np.uint8), [cicp(9, transfer)])
+    header, picture = read_header(data), read_picture(data)
+    assert header.is_hdr
+    for form in WRITABLE:
+        if form.name == "PNG":
+            assert form.fit_pages(header) is None
+            continue
+        said = f"{form.name} holds no HDR, which the chunk cICP of the PNG says; choose .png"
+        with pytest.raises(ImageError, match=said):
+            form.fit_pages(header)
+        with pytest.raises(ImageError, match=said):
+            form.encode(picture)
 
 
 def test_an_embedded_profile_goes_first() -> None:
