@@ -34,7 +34,15 @@ _GAP = rb"(?:\s|#[^\n]*\n)+"
 _PPM = re.compile(rb"P([36])" + (_GAP + rb"(\d+)") * 3 + rb"\s")
 _PLAIN = (0, 1, 2)
 """Photometric interpretations of a TIFF that are grey and RGB."""
-_SPACES = {3: "a palette", 5: "CMYK", 6: "YCbCr", 8: "Lab", 9: "Lab", 32803: "a sensor's pattern"}
+_SPACES = {
+    0: "negative",
+    3: "a palette",
+    5: "CMYK",
+    6: "YCbCr",
+    8: "Lab",
+    9: "Lab",
+    32803: "a sensor's pattern",
+}
 _SAMPLES = {1: "integer", 2: "signed integer", 3: "float", 5: "complex integer", 6: "complex"}
 _ALPHA = (1, 2)
 """ExtraSamples of a TIFF that are transparency."""
@@ -216,9 +224,10 @@ def _open_tiff(content: Path | bytes, head: bytes, page: int) -> Deep | None:
     bits, channels = max(tiff.numbers(tags, 258, 1)), tiff.numbers(tags, 277, 1)[0]
     space, sample = tiff.numbers(tags, 262, 1)[0], tiff.numbers(tags, 339, 1)[0]
     planar = channels > 1 and tiff.numbers(tags, 284, 1)[0] == 2
+    plain = space in _PLAIN and (space, sample) != (0, 3)  # libvips leaves negatives of floats as they are
     label = (
         f"a {'planar ' * planar}TIFF of {channels} x {bits}-bit {_SAMPLES.get(sample, 'data')}"
-        f"{'' if space in _PLAIN else f' in {_SPACES.get(space, space)}'}"
+        f"{'' if plain else f' in {_SPACES.get(space, space)}'}"
     )
     if planar and space in (0, 1, 8):  # grey with alpha, and Lab: rows come out mixed up, of Pillow as well
         raise unsupported(label)
@@ -228,14 +237,14 @@ def _open_tiff(content: Path | bytes, head: bytes, page: int) -> Deep | None:
         deep = _opened(content, label, page, extra=tags is None or tiff.numbers(tags, 338, 0)[0] in _ALPHA)
     except ImageError:
         # Old-style JPEG or 12-bit grey; but what Pillow would round is not for it.
-        if bits in (16, 32) and sample in (1, 3) and space in _PLAIN:
+        if bits in (16, 32) and sample in (1, 3) and plain:
             raise
         if tags and ((bits > 8 and (bits, channels) != (12, 1)) or not _pillow_opens(content, page)):
             raise unsupported(label) from None
         return None
     if deep.source.format == "uchar" and tags and _pillow_opens(content, page):
         return None
-    if space not in _PLAIN and (space not in (5, 8) or (bits, sample) != (16, 1)):
+    if not plain and (space not in (5, 8) or (bits, sample) != (16, 1)):
         raise unsupported(label)
     return deep
 

@@ -193,6 +193,7 @@ def test_a_transparent_colour() -> None:
         (tiff(values(1), photometric=32803), "a TIFF of 1 x 16-bit integer in a sensor's pattern"),
         (tiff(values(3), photometric="ycbcr"), "a TIFF of 3 x 16-bit integer in YCbCr"),
         (tiff(values(3, "float32"), photometric="cielab"), "a TIFF of 3 x 32-bit float in Lab"),
+        (tiff(values(1, "float32"), photometric="miniswhite"), "a TIFF of 1 x 32-bit float in negative"),
         (tiff(values(4, "float32"), **CMYK), "a TIFF of 4 x 32-bit float in CMYK"),
         (tiff(values(9), photometric="rgb", planarconfig="contig"), "a TIFF of 9 x 16-bit integer"),
     ],
