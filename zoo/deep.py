@@ -4,7 +4,6 @@ Pillow decodes all others, so that ordinary files stay what they are to the bit,
 formats: the wheel of libvips has neither BMP nor PPM, and knows fewer compressions of TIFF.
 """
 
-import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,19 +12,15 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
 import pyvips
 from PIL import Image, UnidentifiedImageError
 
 from zoo import tiff
 from zoo.errors import ImageError
+from zoo.libvips import field, rgb_of_cmyk, vips_errors
 from zoo.metadata import PNG
 from zoo.picture import FLOAT, Kind, Picture
-from zoo.planes import Array, sixteen_bit
-
-logging.getLogger("pyvips").addHandler(logging.NullHandler())  # what matters is raised as well
-pyvips.block_untrusted_set(True)  # loaders that were never tested with hostile files
-pyvips.cache_set_max(0)  # it would answer for a path with what the file held before
+from zoo.planes import sixteen_bit
 
 HEAD_BYTES = 1024
 """What tells a deep file from others."""
@@ -97,10 +92,10 @@ class Deep:
             ImageError: it is damaged, or no picture.
         """
         kind = self.kind
-        with _vips_errors(self.label):
+        with vips_errors(self.label):
             image = self.source.autorot()
             if image.interpretation == "cmyk":
-                return Picture(_rgb_of_cmyk(image.extract_band(0, n=4)))
+                return Picture(rgb_of_cmyk(image.extract_band(0, n=4)))
             image = image.extract_band(0, n=kind.channels)
             if self._is_lab:
                 return Picture(image.icc_export(output_profile="srgb", depth=16).numpy())
@@ -109,7 +104,7 @@ class Deep:
             pixels = image.numpy()
         if kind.bits == 16:
             pixels = sixteen_bit(pixels)
-        return Picture(pixels, _field(image, "icc-profile-data"))
+        return Picture(pixels, field(image, "icc-profile-data"))
 
     @property
     def is_converted(self) -> bool:
@@ -118,12 +113,12 @@ class Deep:
 
     def block(self, name: str) -> bytes:
         """The EXIF or the XMP of the file; empty without one."""
-        return _field(self.source, f"{name}-data") or b""
+        return field(self.source, f"{name}-data") or b""
 
     @property
     def frames(self) -> int:
         """How many an animation has; of a TIFF, directories."""
-        return int(_field(self.source, "n-pages") or 1)
+        return int(field(self.source, "n-pages") or 1)
 
     @property
     def _is_lab(self) -> bool:
@@ -162,44 +157,6 @@ def open_deep(content: Path | bytes, page: int = 0) -> Deep | None:
     if (match := _PPM.match(head)) and int(match[4]) > 255:
         return _open_ppm(content, match)
     return None
-
-
-def encode(picture: Picture, name: str, level: int = 6) -> bytes:
-    """A deep picture as a file.
-
-    Args:
-        picture: of 16 bits, or for TIFF of floats.
-        name: PNG or TIFF.
-        level: of compression, from 1 to 9.
-    """
-    kind = picture.kind
-    grey = kind.channels < 3
-    space = ("b-w" if grey else "scrgb") if kind.bits == FLOAT else "grey16" if grey else "rgb16"
-    image = pyvips.Image.new_from_array(np.ascontiguousarray(picture.pixels)).copy(interpretation=space)
-    if picture.profile:
-        image.set_type(pyvips.GValue.blob_type, "icc-profile-data", picture.profile)
-    with _vips_errors(f"{kind} as {name}"):
-        if name == "PNG":
-            return bytes(image.pngsave_buffer(bitdepth=16, compression=level, filter="paeth", keep="icc"))
-        predictor = "none" if kind.bits == FLOAT else "horizontal"
-        return bytes(
-            image.tiffsave_buffer(compression="deflate", level=level, predictor=predictor, keep="icc")
-        )
-
-
-def srgb_of(picture: Picture) -> Array:
-    """The pixels in sRGB, 16 bits; as they are without a profile that can be used."""
-    if not picture.profile:
-        return picture.pixels
-    image = pyvips.Image.new_from_array(np.ascontiguousarray(picture.pixels))
-    if picture.kind.bits == FLOAT:
-        image = image.linear(65535, 0).rint().cast("ushort")
-    image = image.copy(interpretation="grey16" if picture.kind.channels < 3 else "rgb16")
-    image.set_type(pyvips.GValue.blob_type, "icc-profile-data", picture.profile)
-    try:
-        return np.asarray(image.icc_transform("srgb", embedded=True, depth=16, intent="perceptual").numpy())
-    except pyvips.Error:
-        return picture.pixels
 
 
 def unsupported(label: str) -> ImageError:
@@ -254,7 +211,7 @@ def _open_avif(content: Path | bytes, page: int) -> Deep | None:
         deep = _opened(content, "an AVIF", page)
     except ImageError:
         return None
-    bits = _field(deep.source, "bits-per-sample") or 8
+    bits = field(deep.source, "bits-per-sample") or 8
     if bits == 8:
         return None
     # Its integers stand in the upper bits of 16.
@@ -276,7 +233,7 @@ def _open_ppm(content: Path | bytes, header: re.Match[bytes]) -> Deep:
 
 
 def _opened(content: Path | bytes, label: str, page: int = 0, *, extra: bool = True) -> Deep:
-    with _vips_errors(label):
+    with vips_errors(label):
         made = pyvips.Source.new_from_memory if isinstance(content, bytes) else pyvips.Source.new_from_file
         # By a source, because libvips takes brackets at the end of a path for options.
         source = made(content if isinstance(content, bytes) else str(content))
@@ -293,30 +250,3 @@ def _pillow_opens(content: Path | bytes, page: int) -> bool:
         except (UnidentifiedImageError, SyntaxError):  # of the first page, of another
             return False
     return True
-
-
-def _field(image: Any, name: str) -> Any:
-    return image.get(name) if name in image.get_fields() else None
-
-
-def _rgb_of_cmyk(image: Any) -> Array:
-    """By its profile; without one by the formula that Pillow has for 8 bits."""
-    if _field(image, "icc-profile-data"):
-        try:
-            return np.asarray(
-                image.icc_transform("srgb", embedded=True, depth=16, intent="perceptual").numpy()
-            )
-        except pyvips.Error:
-            pass  # a hint that is broken
-    inks = image.numpy().astype(np.float32) / 65535
-    rgb: Array = np.rint((1 - inks[..., :3]) * (1 - inks[..., 3:]) * 65535).astype(np.uint16)
-    return rgb
-
-
-@contextmanager
-def _vips_errors(label: str) -> Iterator[None]:
-    try:
-        yield
-    except pyvips.Error as error:
-        reason = " ".join((error.detail or error.message).split())
-        raise ImageError(f"{label}: {reason or 'damaged'}") from error

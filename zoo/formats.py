@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from zoo import deep
+from zoo import libvips
 from zoo.by_pillow import FORMATS as READABLE
 from zoo.errors import ImageError
 from zoo.metadata import Metadata, into_png, into_tiff, jpeg_options, webp_options
@@ -174,7 +174,7 @@ class Format:
 
     def _encoded(self, picture: Picture, metadata: Metadata, level: int, quality: int | None) -> bytes:
         if picture.kind.is_deep:
-            return deep.encode(picture, self.name, level)
+            return libvips.encode(picture, self.name, level)
         written = self._options(metadata, level, quality)
         out = BytesIO()
         try:

@@ -14,8 +14,9 @@ from PIL import Image, ImageFile, ImageOps
 from zoo import tiff
 from zoo.by_pillow import FORMATS, check_decoded, decode, pillow_errors
 from zoo.colour import to_srgb
-from zoo.deep import Deep, open_deep, srgb_of, stream_of
+from zoo.deep import Deep, open_deep, stream_of
 from zoo.errors import ImageError, ImageTooLargeError
+from zoo.libvips import srgb_of
 from zoo.metadata import KEPT_CHUNKS, PNG, Metadata, chunks_of, dpi_of, is_hdr, of_blocks, of_image, of_tiff
 from zoo.picture import Header, Kind, Pages, Picture
 from zoo.planes import Planes, to_array

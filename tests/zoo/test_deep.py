@@ -1,24 +1,16 @@
 """More than 8 bits a channel, in files whose right values are known."""
 
-import io
 import struct
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import pyvips
-import tifffile
-from PIL import ImageCms
 
 from picture_files import png, tiff, twelve_bit_tiff
 from zoo.errors import ImageError, ImageTooLargeError
-from zoo.formats import BY_NAME
 from zoo.images import read_header, read_image, read_picture, rgb_array
 from zoo.picture import FLOAT, Kind, Picture
-
-SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
 
 CMYK = {"photometric": "separated", "planarconfig": "contig"}
 LAB_PLANES = {"photometric": "cielab", "planarconfig": "separate"}
@@ -237,28 +229,6 @@ def test_an_image_of_it_has_8_bits_and_that_is_logged(caplog: pytest.LogCaptureF
     image = read_image(png(values(3)))
     assert np.array_equal(np.asarray(image), np.rint(values(3) / 257).astype(np.uint8))
     assert "16-bit RGB is rounded to 8 bits" in caplog.text
-
-
-@pytest.mark.parametrize("channels", [2, 3, 4])
-def test_what_is_written_is_what_others_read(channels: int) -> None:
-    for dtype in ("uint16", "float32"):
-        picture = Picture(values(channels, dtype), SRGB if channels > 2 else None)
-        with tifffile.TiffFile(io.BytesIO(BY_NAME["TIFF"].encode(picture))) as file:
-            assert np.array_equal(file.asarray(), picture.pixels)
-            assert [*map(int, file.pages[0].extrasamples)] == [2] * (channels in (2, 4))
-    if channels > 2:
-        data = np.frombuffer(BY_NAME["PNG"].encode(Picture(values(channels))), np.uint8)
-        order = [2, 1, 0, 3][:channels]
-        assert np.array_equal(cv2.imdecode(data, cv2.IMREAD_UNCHANGED)[..., order], values(channels))
-
-
-def test_training_sees_srgb_of_8_bits() -> None:
-    assert np.array_equal(rgb_array(Picture(values(3))), np.rint(values(3) / 257).astype(np.uint8))
-    assert np.abs(rgb_array(Picture(values(3), SRGB)) - values(3) / 257).max() <= 1
-    assert rgb_array(Picture(values(3, "float32"), SRGB)).dtype == np.uint8
-    linear = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()
-    assert rgb_array(Picture(values(3), linear)).shape == (6, 8, 3)
-    assert np.array_equal(rgb_array(Picture(values(3), b"none")), rgb_array(Picture(values(3))))
 
 
 def test_floats_are_about_0_to_1() -> None:

@@ -9,7 +9,7 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms
 
-from picture_files import png, tiff
+from picture_files import png
 from zoo.errors import ImageError, ImageTooLargeError
 from zoo.formats import BY_NAME
 from zoo.images import read_header, read_image, read_pages, read_picture
@@ -219,10 +219,3 @@ def test_previews_of_a_jpeg_are_no_pages() -> None:
     first.save(out, "MPO", save_all=True, append_images=[second])
     assert read_header(out.getvalue()) == Header(Kind(3, 8), (8, 6))
     assert len(read_pages(out.getvalue()).pictures) == 1
-
-
-def test_directories_that_go_in_a_circle_end() -> None:
-    data = bytearray(tiff(np.zeros((4, 5), np.uint8)))
-    count = struct.unpack("<H", data[8:10])[0]
-    data[10 + 12 * count : 14 + 12 * count] = struct.pack("<I", 8)
-    assert len(read_pages(bytes(data)).pictures) == 1
