@@ -93,7 +93,7 @@ def _runs(graph: nn.Module, inputs: Inputs, multiple: int) -> bool:
     try:
         for more in (2, 4, 6):
             graph(*_resized(inputs, 1, *((count + more) * multiple for count in blocks)))
-    except RuntimeError:
+    except (RuntimeError, ValueError, AssertionError):  # torch's own, and what a network checks by itself
         return False
     return True
 

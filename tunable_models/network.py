@@ -266,8 +266,8 @@ class TunableNetwork(nn.Module):
 
         It is kept by omega: a call goes on from what calls at the same omega left, the last eight of them, or
         the last one where gradients are recorded. A change of mode, a move, a cast and loading forget it too.
-        Views have states of their own; buffers, and objects of other types than Python's containers, are the
-        network's at all omegas.
+        Views have states of their own. The network's at all omegas are buffers, objects of other types than
+        Python's containers, and what modules keep that a list or a second attribute leads to as well.
         """
         self._states.clear()
 

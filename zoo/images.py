@@ -13,7 +13,7 @@ from PIL import Image, ImageFile, ImageOps
 
 from zoo import tiff
 from zoo.by_pillow import FORMATS, check_decoded, decode, pillow_errors
-from zoo.colour import to_srgb
+from zoo.colour import CONVERTED_MODES, to_srgb
 from zoo.deep import Deep, open_deep, stream_of
 from zoo.errors import ImageError, ImageTooLargeError
 from zoo.libvips import srgb_of
@@ -187,11 +187,13 @@ def _decoded(
         picture = file.picture()
         check_decoded(file.kind, file.size, picture.kind, picture.size)
         metadata, profile = _beside(content, file, number)
-        if picture.profile is None and not file.is_converted:
-            picture = replace(picture, profile=profile)
-        return picture, metadata
+        if file.is_converted:
+            return picture, metadata.of_converted()
+        return (picture if picture.profile else replace(picture, profile=profile)), metadata
     image = decode(file)
     metadata, profile = _beside(content, file, number)
+    if image.mode in CONVERTED_MODES:
+        return image, metadata.of_converted()
     if profile:
         image.info.setdefault("icc_profile", profile)
     return image, metadata

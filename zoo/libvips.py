@@ -1,6 +1,7 @@
 """libvips, as this package uses it: deep pictures written, colours converted, errors named."""
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +16,9 @@ from zoo.planes import Array
 logging.getLogger("pyvips").addHandler(logging.NullHandler())  # what matters is raised as well
 pyvips.block_untrusted_set(True)  # loaders that were never tested with hostile files
 pyvips.cache_set_max(0)  # it would answer for a path with what the file held before
+
+_process: list[int] = []
+"""Which process libvips has its threads in: a fork of it waits for them for ever."""
 
 
 def encode(picture: Picture, name: str, level: int = 6) -> bytes:
@@ -76,7 +80,14 @@ def field(image: Any, name: str) -> Any:
 
 @contextmanager
 def vips_errors(label: str) -> Iterator[None]:
-    """Whatever libvips raises as an ImageError that names what it was about."""
+    """Whatever libvips raises as an ImageError that names what it was about, and forks that it hangs in."""
+    if not _process:
+        _process.append(os.getpid())
+    if _process != [os.getpid()]:
+        raise ImageError(
+            f"{label}: more than 8 bits cannot be read or written in a fork of a process that did; "
+            "start workers by spawn or forkserver"
+        )
     try:
         yield
     except pyvips.Error as error:

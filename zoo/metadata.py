@@ -1,5 +1,6 @@
 """What a file says of its picture beside the pixels, and how that is written: EXIF, XMP, IPTC, resolution."""
 
+import logging
 import re
 import struct
 import zlib
@@ -18,7 +19,7 @@ from zoo.errors import ImageError
 PNG = b"\x89PNG\r\n\x1a\n"
 XMP_TAG, IPTC_TAG, DPI_TAGS = 700, 33723, (282, 283, 296)
 
-_EXIF, _GPS, _INTEROP = 34665, 34853, 40965
+_EXIF, _GPS, _COLOUR_SPACE, _INTEROP = 34665, 34853, 40961, 40965
 _SIDES = (40962, 40963)
 """PixelXDimension and PixelYDimension."""
 _TAGS = (270, 271, 272, *DPI_TAGS, 305, 306, 315, 316, 18246, 18249, 33432, 40091, 40092, 40093, 40094, 40095)
@@ -27,6 +28,9 @@ _SEGMENT_BYTES = 65000
 """What a block of a JPEG may have, with room for its name."""
 _XMP_KEYWORD = b"XML:com.adobe.xmp"
 KEPT_CHUNKS = (b"sRGB", b"cICP")
+_NAMES = {"exif": "EXIF", "xmp": "XMP", "extra": "IPTC"}
+_log = logging.getLogger(__name__)
+
 _HDR = (b"\x10", b"\x12")
 _COLOUR_CHUNKS = (b"cHRM", b"gAMA", b"sRGB", b"cICP")
 
@@ -54,7 +58,7 @@ class Metadata:
         """Whether the EXIF says Adobe RGB, as cameras do that embed no profile."""
         with suppress(Exception):
             tags = _directory(self.exif[6:])
-            uncalibrated = tags[_EXIF].get(40961) == 0xFFFF
+            uncalibrated = tags[_EXIF].get(_COLOUR_SPACE) == 0xFFFF
             return uncalibrated and str(tags[_EXIF][_INTEROP].get(1, "")).startswith("R03")
         return False
 
@@ -66,6 +70,14 @@ class Metadata:
     def stripped(self) -> "Metadata":
         """What the colours need alone."""
         return Metadata(chunks=self.chunks)
+
+    def of_converted(self) -> "Metadata":
+        """The same about a picture in other colours: nothing that it says of them."""
+        with suppress(Exception):
+            tags = _directory(self.exif[6:])
+            inner = {tag: value for tag, value in tags[_EXIF].items() if tag not in (_COLOUR_SPACE, _INTEROP)}
+            return replace(self, exif=_block(tags | {_EXIF: inner}), chunks=())
+        return replace(self, chunks=())
 
     def sized(self, size: tuple[int, int]) -> "Metadata":
         """The same about a picture of other sides, where it states them."""
@@ -89,7 +101,7 @@ def of_blocks(
     tags: dict[int, Any] = {}
     with suppress(Exception):
         tags = _directory(exif.removeprefix(b"Exif\0\0"), page)
-    upright = re.sub(rb'(tiff:Orientation(?:="|>))[2-8]', rb"\g<1>1", xmp)
+    upright = re.sub(rb"""(tiff:Orientation(?:=["']|>))[2-8]""", rb"\g<1>1", xmp)
     return Metadata(_block(tags), upright, iptc, _inches(dpi or _resolution(tags)))
 
 
@@ -196,20 +208,20 @@ def _tagged(data: bytes, metadata: Metadata) -> ImageFileDirectory_v2:
 
 
 def jpeg_options(metadata: Metadata) -> dict[str, Any]:
-    """What Pillow's writer of JPEG takes."""
-    options: dict[str, Any] = {}
+    """What Pillow's writer of JPEG takes; a warning is logged for blocks longer than JPEG's segments."""
+    iptc = b""
     if metadata.iptc:
         block = metadata.iptc + bytes(len(metadata.iptc) % 2)
-        resource = b"8BIM" + struct.pack(">H2xI", 0x0404, len(metadata.iptc)) + block
-        body = b"Photoshop 3.0\0" + resource
-        if len(body) < _SEGMENT_BYTES:
-            options["extra"] = b"\xff\xed" + struct.pack(">H", len(body) + 2) + body
-    if metadata.dpi:
-        options["dpi"] = metadata.dpi
-    for name, block in (("exif", metadata.exif), ("xmp", metadata.xmp)):
-        if 0 < len(block) < _SEGMENT_BYTES:
-            options[name] = block
-    return options
+        iptc = b"Photoshop 3.0\x008BIM" + struct.pack(">H2xI", 0x0404, len(metadata.iptc)) + block
+    options: dict[str, Any] = {"exif": metadata.exif, "xmp": metadata.xmp, "extra": iptc}
+    for name, block in [*options.items()]:
+        if len(block) >= _SEGMENT_BYTES:
+            _log.warning("%s of %d bytes is left out: JPEG holds less", _NAMES[name], len(block))
+        if not 0 < len(block) < _SEGMENT_BYTES:
+            del options[name]
+    if "extra" in options:
+        options["extra"] = b"\xff\xed" + struct.pack(">H", len(iptc) + 2) + iptc
+    return options | ({"dpi": metadata.dpi} if metadata.dpi else {})
 
 
 def webp_options(metadata: Metadata) -> dict[str, Any]:

@@ -195,6 +195,19 @@ def test_the_multiple_that_a_network_needs_is_said(times: int) -> None:
         export_program(make_tunable(Halving(times), 1))
 
 
+def test_a_network_may_check_its_sides_itself() -> None:
+    class Checking(nn.Module):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            assert image.shape[-1] % 8 == 0
+            if image.shape[-2] % 8:
+                raise ValueError("no")
+            return image * 2
+
+    with pytest.raises(ConversionError, match=r"say multiple=8$"):
+        export_program(Checking())
+    assert export_program(Checking(), multiple=8).module()(torch.ones(1, 3, 24, 16)).sum() == 2 * 3 * 24 * 16
+
+
 def test_a_multiple_that_is_not_enough_says_which_is() -> None:
     network = nn.Sequential(nn.PixelUnshuffle(4), nn.Conv2d(48, 48, 1), nn.PixelShuffle(4))
     with pytest.raises(ConversionError, match=r"multiples of 2: it needs .* say multiple=4$"):

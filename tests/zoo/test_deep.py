@@ -1,6 +1,9 @@
 """More than 8 bits a channel, in files whose right values are known."""
 
 import struct
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -236,3 +239,23 @@ def test_floats_are_about_0_to_1() -> None:
     assert picture.kind == Kind(3, FLOAT)
     with pytest.raises(ImageError, match="divide"):
         rgb_array(picture)
+
+
+@pytest.mark.slow
+def test_a_fork_of_a_process_that_read_deep_pictures_is_refused(tmp_path: Path) -> None:
+    """It would wait for the threads of libvips for ever."""
+    (tmp_path / "deep.png").write_bytes(png(values(3)))
+    program = """
+        import os
+        from zoo import ImageError, read_picture
+        read_picture("deep.png")
+        child = os.fork()
+        if not child:
+            try:
+                read_picture("deep.png")
+            except ImageError as error:
+                os._exit(0 if "by spawn" in str(error) else 1)
+            os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], cwd=tmp_path, check=True)

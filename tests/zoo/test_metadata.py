@@ -12,7 +12,7 @@ from PIL import Image
 from picture_files import png, tiff
 from zoo.formats import BY_NAME, WRITABLE, Format
 from zoo.images import read_picture
-from zoo.metadata import Metadata
+from zoo.metadata import Metadata, of_blocks
 from zoo.picture import Picture
 
 EXIF, GPS = 34665, 34853
@@ -161,3 +161,35 @@ def test_stripped_metadata_is_that_of_colours_alone() -> None:
     picture = read_picture(png(np.zeros((6, 8, 3), np.uint8), [chunk, (b"eXIf", exif().tobytes()[6:])]))
     assert picture.metadata.exif
     assert picture.metadata.stripped() == Metadata(chunks=(chunk,))
+
+
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_the_orientation_in_xmp_is_upright(quote: str) -> None:
+    said = f"<rdf:Description tiff:Orientation={quote}6{quote}/>".encode()
+    assert of_blocks(xmp=said).xmp == said.replace(b"6", b"1")
+
+
+def test_what_exif_says_of_cmyk_is_not_said_of_rgb() -> None:
+    exif = Image.Exif()
+    exif[0x013B] = "A. Name"
+    exif[0x8769] = {40961: 0xFFFF, 40965: {1: "R03"}, 0x829A: 0.5}
+    out = io.BytesIO()
+    Image.new("CMYK", (4, 3)).save(out, "JPEG", exif=exif)
+    picture = read_picture(out.getvalue())
+    assert picture.profile is None
+    assert not picture.metadata.is_adobe_rgb
+    kept = Image.Exif()
+    kept.load(picture.metadata.exif)
+    assert kept[0x013B] == "A. Name"
+    assert 40961 not in kept.get_ifd(0x8769)
+    assert kept.get_ifd(0x8769)[0x829A] == 0.5
+
+
+def test_what_a_jpeg_has_no_room_for_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    picture = Picture(
+        np.zeros((4, 3, 3), np.uint8), metadata=Metadata(xmp=bytes(70_000), iptc=b"\x1c\x02\x05\0\1a")
+    )
+    data = BY_NAME["JPEG"].encode(picture)
+    assert "XMP of 70000 bytes is left out" in caplog.text
+    assert "IPTC" not in caplog.text
+    assert read_picture(data).metadata.iptc == picture.metadata.iptc
