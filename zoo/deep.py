@@ -18,7 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from zoo import tiff
 from zoo.errors import ImageError
 from zoo.libvips import field, rgb_of_cmyk, vips_errors
-from zoo.metadata import PNG
+from zoo.metadata import PNG, chunks_of
 from zoo.picture import FLOAT, Kind, Picture
 from zoo.planes import sixteen_bit
 
@@ -143,11 +143,11 @@ def open_deep(content: Path | bytes, page: int = 0) -> Deep | None:
         ImageError: a TIFF that neither Pillow nor libvips reads in full.
     """
     with stream_of(content) as stream:
-        head = stream.read(HEAD_BYTES)
+        head, chunks = stream.read(HEAD_BYTES), chunks_of(stream)
     if head.startswith(PNG):
         if head[24:25] != b"\x10":
             return None
-        if b"acTL" in head:  # libvips reads the first frame alone
+        if b"acTL" in chunks:  # libvips reads the first frame alone
             raise unsupported("an animated PNG of 16 bits")
         return _opened(content, "a PNG of 16 bits")
     if head.startswith(tiff.MAGIC):

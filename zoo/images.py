@@ -17,7 +17,7 @@ from zoo.colour import CONVERTED_MODES, to_srgb
 from zoo.deep import Deep, open_deep, stream_of
 from zoo.errors import ImageError, ImageTooLargeError
 from zoo.libvips import srgb_of
-from zoo.metadata import KEPT_CHUNKS, PNG, Metadata, chunks_of, dpi_of, is_hdr, of_blocks, of_image, of_tiff
+from zoo.metadata import KEPT_CHUNKS, Metadata, chunks_of, dpi_of, is_hdr, of_blocks, of_image, of_tiff
 from zoo.picture import Header, Kind, Pages, Picture
 from zoo.planes import Planes, to_array
 from zoo.profiles import ADOBE_GAMMA, ADOBE_PRIMARIES, make_profile, profile_of
@@ -137,7 +137,7 @@ def read_header(source: Path | bytes, page: int | None = None) -> Header:
     with _opened(source, _label(source), _chosen(numbers, page or 0)) as file:
         kind = file.kind if isinstance(file, Deep) else Kind.of(file)
         with stream_of(source) as stream:
-            hdr = is_hdr(chunks_of(stream) if stream.read(len(PNG)) == PNG else {})
+            hdr = is_hdr(chunks_of(stream))
         count = len(numbers) if page is None else 1
         return Header(kind, file.size, count, moves and page is None, hdr)
 
@@ -227,8 +227,9 @@ def _chosen(numbers: list[int], page: int) -> int:
 def _beside(content: Path | bytes, file: Image.Image | Deep, number: int) -> tuple[Metadata, bytes | None]:
     """What a file says beside its pixels, and the profile this stands for where none is embedded."""
     with stream_of(content) as stream:
-        head = stream.read(8)
-        chunks = chunks_of(stream) if head == PNG else {}
+        chunks = chunks_of(stream)
+        stream.seek(0)
+        head = stream.read(4)
         stream.seek(0)
         if head.startswith(tiff.MAGIC):
             metadata = of_tiff(stream, number)

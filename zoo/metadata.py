@@ -122,14 +122,16 @@ def of_image(info: Mapping[Any, Any]) -> Metadata:
 
 
 def chunks_of(stream: IO[bytes]) -> dict[bytes, bytes]:
-    """The chunks of a PNG about colours and resolution, by name."""
+    """The chunks of a PNG about colours, resolution and animation, by name; none of other files."""
     found: dict[bytes, bytes] = {}
-    stream.seek(len(PNG))
+    stream.seek(0)
+    if stream.read(len(PNG)) != PNG:
+        return found
     while len(head := stream.read(8)) == 8:
         length, name = struct.unpack(">I4s", head)
         if name == b"IDAT":
             break
-        if name in (*_COLOUR_CHUNKS, b"pHYs") and length <= 32:
+        if name in (*_COLOUR_CHUNKS, b"pHYs", b"acTL") and length <= 32:
             found[name] = stream.read(length)
             length = 0
         stream.seek(length + 4, 1)

@@ -1,6 +1,7 @@
 """What a file says beside its pixels is in the file that is written, whatever their formats."""
 
 import io
+import struct
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from PIL import Image
 from picture_files import png, tiff
 from zoo.formats import BY_NAME, WRITABLE, Format
 from zoo.images import read_picture
-from zoo.metadata import Metadata, of_blocks
+from zoo.metadata import Metadata, chunks_of, of_blocks
 from zoo.picture import Picture
 
 EXIF, GPS = 34665, 34853
@@ -193,3 +194,10 @@ def test_what_a_jpeg_has_no_room_for_is_said(caplog: pytest.LogCaptureFixture) -
     assert "XMP of 70000 bytes is left out" in caplog.text
     assert "IPTC" not in caplog.text
     assert read_picture(data).metadata.iptc == picture.metadata.iptc
+
+
+def test_chunks_are_those_of_a_png() -> None:
+    chunk = (b"pHYs", struct.pack(">IIB", 3937, 3937, 1))
+    data = png(np.zeros((4, 5), np.uint8), [chunk])
+    assert chunks_of(io.BytesIO(data)) == dict([chunk])
+    assert chunks_of(io.BytesIO(b"GIF89a.." + data[8:])) == {}

@@ -207,10 +207,17 @@ def test_a_default_picture_is_no_frame() -> None:
     assert shades(read_pages(out.getvalue())) == list(SHADES)
 
 
-def test_an_animated_png_of_16_bits_is_refused() -> None:
-    data = png(np.zeros((4, 5), np.uint16), [(b"acTL", struct.pack(">II", 2, 0))])
+@pytest.mark.parametrize("text_bytes", [0, 2048])
+def test_an_animated_png_of_16_bits_is_refused(text_bytes: int) -> None:
+    chunks = [(b"tEXt", b"Comment\0" + b"a" * text_bytes), (b"acTL", struct.pack(">II", 2, 0))]
     with pytest.raises(ImageError, match="an animated PNG of 16 bits, which is not supported"):
-        read_header(data)
+        read_header(png(np.zeros((4, 5), np.uint16), chunks))
+
+
+def test_a_png_that_names_an_animation_in_a_text_is_still() -> None:
+    pixels = np.full((4, 5), 25701, np.uint16)
+    data = png(pixels, [(b"tEXt", b"Comment\0the chunk acTL")])
+    assert np.array_equal(read_picture(data).pixels, pixels)
 
 
 def test_previews_of_a_jpeg_are_no_pages() -> None:
