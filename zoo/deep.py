@@ -5,10 +5,10 @@ formats: the wheel of libvips has neither BMP nor PPM, and knows fewer compressi
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
+from io import SEEK_END, BytesIO
 from pathlib import Path
 from typing import IO, Any
 
@@ -56,12 +56,14 @@ class Deep:
         label: such as ``a TIFF of 3 x 16-bit integer``.
         white: of its integers.
         extra: whether the channel after the colours is transparency; others are left out.
+        load: what decodes instead, where the source is of the header alone.
     """
 
     source: Any
     label: str
     white: int = 65535
     extra: bool = True
+    load: Callable[[], Any] | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -93,7 +95,7 @@ class Deep:
         """
         kind = self.kind
         with vips_errors(self.label):
-            image = self.source.autorot()
+            image = (self.load() if self.load else self.source).autorot()
             if image.interpretation == "cmyk":
                 return Picture(rgb_of_cmyk(image.extract_band(0, n=4)))
             image = image.extract_band(0, n=kind.channels)
@@ -223,13 +225,22 @@ def _open_ppm(content: Path | bytes, header: re.Match[bytes]) -> Deep:
     label = f"a PPM of values up to {white}"
     if header[1] == b"3" or white > 65535:
         raise ImageError(f"{label} in letters, which is not supported; convert it to PNG or binary PPM")
+    start, expected = header.end(), width * height * 6
     with stream_of(content) as stream:
-        stream.seek(header.end())
-        data = stream.read(width * height * 6)
-    if len(data) < width * height * 6:
-        raise ImageError(f"expected {width * height * 6} bytes of pixels, got {len(data)}; {label} cut short")
-    swapped = pyvips.Image.new_from_memory(data, width, height, 3, "ushort").copy(interpretation="rgb16")
-    return Deep(swapped.byteswap(), label, white)
+        got = stream.seek(0, SEEK_END) - start
+    if got < expected:
+        raise ImageError(f"expected {expected} bytes of pixels, got {got}; {label} cut short")
+
+    def load() -> Any:
+        with stream_of(content) as stream:
+            stream.seek(start)
+            data = stream.read(expected)
+        swapped = pyvips.Image.new_from_memory(data, width, height, 3, "ushort")
+        return swapped.copy(interpretation="rgb16").byteswap()
+
+    with vips_errors(label):
+        blank = pyvips.Image.black(width, height, bands=3).cast("ushort").copy(interpretation="rgb16")
+    return Deep(blank, label, white, load=load)
 
 
 def _opened(content: Path | bytes, label: str, page: int = 0, *, extra: bool = True) -> Deep:

@@ -152,6 +152,17 @@ def test_ppm(white: int) -> None:
             read_picture(data)
 
 
+def test_the_pixels_of_a_ppm_are_not_read_for_its_header(tmp_path: Path) -> None:
+    path = tmp_path / "large.ppm"
+    side = 100_000  # 60 GB, all of them holes
+    with path.open("wb") as file:
+        file.write(f"P6 {side} {side} 65535\n".encode())
+        file.truncate(file.tell() + side * side * 6)
+    assert read_header(path).size == (side, side)
+    with pytest.raises(ImageTooLargeError, match="got 100000 x 100000"):
+        read_picture(path)
+
+
 @pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
 def test_a_transparent_grey(bits: int) -> None:
     white = 2**bits - 1
