@@ -119,7 +119,7 @@ class Deep:
 
     @property
     def frames(self) -> int:
-        """How many an animation has; of a TIFF, directories."""
+        """How many pictures an AVIF holds; of a TIFF, directories."""
         return int(field(self.source, "n-pages") or 1)
 
     @property

@@ -101,13 +101,13 @@ def read_pages(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pages
         numbers, moves = _numbers(content, file)
         if moves:
             _check_pixels((file.size[0] * len(numbers), file.size[1]), max_pixels)
-        if not moves or isinstance(file, Deep):
+        if isinstance(file, Deep) or not moves:
             left, pictures = max_pixels, list[Picture]()
             for number in numbers:
                 with _opened(content, label, number) as page:
                     pictures.append(_picture(*_decoded(content, page, left, number)))
                 left -= pictures[-1].size[0] * pictures[-1].size[1]
-            return Pages(tuple(pictures), (100.0,) * len(numbers) if moves else ())
+            return Pages(tuple(pictures))
         pictures, durations = [], list[float]()
         for number in numbers:
             file.seek(number)
@@ -210,7 +210,7 @@ def _numbers(content: Path | bytes, file: ImageFile.ImageFile | Deep) -> tuple[l
         if head in tiff.MAGIC and head != tiff.UNKNOWN:
             return tiff.pages(stream), False
     if isinstance(file, Deep):
-        return list(range(file.frames)), head != tiff.UNKNOWN
+        return list(range(file.frames)), False  # libvips reads no animation that open_deep passes on
     if file.format not in _MOVING:  # a JPEG may have previews and maps behind it
         return [0], False
     count = int(getattr(file, "n_frames", 1))

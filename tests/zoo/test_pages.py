@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import pyvips
 import tifffile
 from PIL import Image, ImageCms
 
-from picture_files import png
+from picture_files import png, tiff
 from zoo.errors import ImageError, ImageTooLargeError
 from zoo.formats import BY_NAME
 from zoo.images import read_header, read_image, read_pages, read_picture
@@ -205,6 +206,30 @@ def test_a_default_picture_is_no_frame() -> None:
     frames = [Image.new("L", (5, 4), shade) for shade in SHADES]
     Image.new("L", (5, 4), 255).save(out, "PNG", save_all=True, append_images=frames, default_image=True)
     assert shades(read_pages(out.getvalue())) == list(SHADES)
+
+
+def ten_bit_avif(pictures: int) -> bytes:
+    """Pictures of one file, which is no animation."""
+    tall = pyvips.Image.new_from_array(np.zeros((64 * pictures, 64, 3), np.uint16))
+    image = tall.copy(interpretation="rgb16")
+    image.set_type(pyvips.GValue.gint_type, "page-height", 64)
+    return image.heifsave_buffer(compression="av1", bitdepth=10)
+
+
+@pytest.mark.parametrize(
+    ("data", "count"),
+    [
+        (png(np.zeros((4, 5), np.uint16)), 1),
+        (b"P6 1 1 65535\n" + bytes(6), 1),
+        (ten_bit_avif(1), 1),
+        (ten_bit_avif(2), 2),
+        (tiff(np.zeros((4, 5), np.uint16), bigtiff=True, byteorder=">"), 1),
+    ],
+)
+def test_deep_pictures_do_not_move(data: bytes, count: int) -> None:
+    header, pages = read_header(data), read_pages(data)
+    assert (header.pages, header.moves) == (count, False)
+    assert (len(pages.pictures), pages.durations_ms) == (count, ())
 
 
 @pytest.mark.parametrize("text_bytes", [0, 2048])
