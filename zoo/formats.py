@@ -99,7 +99,7 @@ class Format:
             3 pages, and JPEG holds one; choose .tif
         """
         if header.is_hdr and self.name != "PNG":
-            raise ImageError(f"{self.name} holds no HDR, which the chunk cICP of the PNG says; choose .png")
+            raise ImageError(f"{self.name} holds no HDR, which the picture's file says it is; choose .png")
         if header.pages == 1:
             return self.fit(header.kind, header.size)
         if not self.several or (self.several == "frames" and not header.moves):

@@ -32,6 +32,10 @@ _NAMES = {"exif": "EXIF", "xmp": "XMP", "extra": "IPTC"}
 _log = logging.getLogger(__name__)
 
 _HDR = (b"\x10", b"\x12")
+_SRGB, _UNSPECIFIED = struct.pack(">HH", 1, 13), struct.pack(">HH", 2, 2)
+"""Colour primaries and transfer characteristics of an AVIF."""
+_BOX_BYTES = 4096
+"""Behind the start of an AVIF, where its colours are stated."""
 _COLOUR_CHUNKS = (b"cHRM", b"gAMA", b"sRGB", b"cICP")
 
 
@@ -64,7 +68,7 @@ class Metadata:
 
     @property
     def is_hdr(self) -> bool:
-        """Whether cICP of a PNG says PQ or HLG."""
+        """Whether the file says PQ or HLG."""
         return is_hdr(dict(self.chunks))
 
     def stripped(self) -> "Metadata":
@@ -122,10 +126,18 @@ def of_image(info: Mapping[Any, Any]) -> Metadata:
 
 
 def chunks_of(stream: IO[bytes]) -> dict[bytes, bytes]:
-    """The chunks of a PNG about colours, resolution and animation, by name; none of other files."""
+    """The chunks of a PNG about colours, resolution and animation, by name.
+
+    What an AVIF states by code points, if it is not sRGB, is the same as a chunk cICP; other files have none.
+    """
     found: dict[bytes, bytes] = {}
     stream.seek(0)
-    if stream.read(len(PNG)) != PNG:
+    start = stream.read(len(PNG))
+    if start[4:] == b"ftyp":
+        _, box, points = stream.read(_BOX_BYTES).partition(b"colrnclx")
+        says_more = box and points[:4] not in (_UNSPECIFIED, _SRGB)
+        return {b"cICP": points[1:2] + points[3:4] + b"\0\1"} if says_more else {}
+    if start != PNG:
         return found
     while len(head := stream.read(8)) == 8:
         length, name = struct.unpack(">I4s", head)

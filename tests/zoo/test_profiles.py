@@ -5,6 +5,7 @@ import struct
 
 import numpy as np
 import pytest
+import pyvips
 from PIL import Image, ImageCms
 
 from picture_files import png
@@ -112,11 +113,39 @@ def test_hdr_is_for_png_alone(transfer: int) -> None:
         if form.name == "PNG":
             assert form.fit_pages(header) is None
             continue
-        said = f"{form.name} holds no HDR, which the chunk cICP of the PNG says; choose .png"
+        said = f"{form.name} holds no HDR, which the picture's file says it is; choose .png"
         with pytest.raises(ImageError, match=said):
             form.fit_pages(header)
         with pytest.raises(ImageError, match=said):
             form.encode(picture)
+
+
+def avif(primaries: int, transfer: int, bits: int) -> bytes:
+    """An AVIF of one colour that states its colour space by these code points."""
+    pixels = np.full((16, 16, 3), [100, 150, 100], np.uint8)
+    out = io.BytesIO()
+    if bits == 8:
+        Image.fromarray(pixels).save(out, "AVIF", quality=100)
+        data = out.getvalue()
+    else:
+        image = pyvips.Image.new_from_array(pixels.astype(np.uint16) * 257).copy(interpretation="rgb16")
+        data = image.heifsave_buffer(compression="av1", bitdepth=bits, lossless=True)
+    assert data.count(b"colrnclx") == 1
+    start = data.index(b"colrnclx") + 8
+    return data[:start] + struct.pack(">HH", primaries, transfer) + data[start + 4 :]
+
+
+@pytest.mark.parametrize("bits", [8, 10])
+def test_code_points_of_an_avif_are_read(bits: int) -> None:
+    picture = read_picture(avif(12, 13, bits))
+    assert picture.profile is not None
+    assert np.abs(rgb_array(picture)[8, 8] - [81, 152, 95]).max() <= 3
+    assert read_picture(avif(1, 13, bits)).profile is None
+    assert read_picture(avif(2, 2, bits)).metadata.chunks == ()
+    bright = avif(9, 16, bits)
+    assert read_header(bright).is_hdr
+    again = read_picture(BY_NAME["PNG"].encode(read_picture(bright)))
+    assert again.metadata.chunks == (cicp(9, 16),)
 
 
 def test_an_embedded_profile_goes_first() -> None:
