@@ -134,8 +134,7 @@ class Format:
             picture = Picture.of(picture)
         kind = picture.kind
         self.fit_pages(Header(kind, picture.size, is_hdr=picture.metadata.is_hdr))
-        if quality is not None and self.lossy is None:
-            raise ImageError(f"{self.name} is lossless, got quality {quality}; leave it out")
+        self._check_quality(quality)
         if kind.bits not in self.bits:
             picture = replace(picture, pixels=of_depth(picture.pixels, np.dtype(f"uint{max(self.bits)}")))
         metadata = picture.metadata.sized(picture.size)
@@ -148,13 +147,14 @@ class Format:
         """Pages or frames as a file, as :meth:`encode` writes one picture.
 
         Raises:
-            ImageError: the format cannot hold them.
+            ImageError: the format cannot hold them, or has no quality.
         """
         first, *rest = pages.pictures
         if not rest:
             return self.encode(first, quality=quality, level=level)
         moves, is_hdr = bool(pages.durations_ms), first.metadata.is_hdr
         self.fit_pages(Header(first.kind, first.size, len(pages.pictures), moves, is_hdr))
+        self._check_quality(quality)
         if self.several == "pages":
             files = [(self._encoded(page, Metadata(), level, None), page) for page in pages.pictures]
             return into_tiff((data, page.metadata.sized(page.size)) for data, page in files)
@@ -162,26 +162,33 @@ class Format:
         options = self._options(metadata, level, quality)
         start, *frames = _alike(pages.pictures)
         durations = [round(duration) for duration in pages.durations_ms]
-        out = BytesIO()
         if self.name == "PNG":  # each frame replaces the one before, which matters where it is transparent
             options["blend"] = 0
         elif start.mode in ("LA", "RGBA"):  # whole frames: from parts, libwebp may infer that all is opaque
             options |= {"kmin": 0, "kmax": 1}
         options |= {"duration": durations, "loop": pages.loops, "icc_profile": first.profile}
-        start.save(out, self.name, save_all=True, append_images=frames, **options)
-        data = out.getvalue()
+        data = self._saved(start, f"{len(durations)} frames", save_all=True, append_images=frames, **options)
         return into_png(data, metadata, has_profile=bool(first.profile)) if self.name == "PNG" else data
 
     def _encoded(self, picture: Picture, metadata: Metadata, level: int, quality: int | None) -> bytes:
         if picture.kind.is_deep:
             return libvips.encode(picture, self.name, level)
-        written = self._options(metadata, level, quality)
+        options = self._options(metadata, level, quality)
+        label = f"this picture ({picture.kind})"
+        return self._saved(picture.image(), label, icc_profile=picture.profile, **options)
+
+    def _saved(self, image: Image.Image, label: str, **options: Any) -> bytes:
+        """What Pillow writes."""
         out = BytesIO()
         try:
-            picture.image().save(out, self.name, icc_profile=picture.profile, **written)
-        except (OSError, ValueError) as error:
-            raise ImageError(f"{self.name} cannot hold this picture ({picture.kind}): {error}") from error
+            image.save(out, self.name, **options)
+        except (OSError, ValueError, RuntimeError, OverflowError) as error:  # the last of times and loops
+            raise ImageError(f"{self.name} cannot hold {label}: {error}") from error
         return out.getvalue()
+
+    def _check_quality(self, quality: int | None) -> None:
+        if quality is not None and self.lossy is None:
+            raise ImageError(f"{self.name} is lossless, got quality {quality}; leave it out")
 
     def _options(self, metadata: Metadata, level: int, quality: int | None) -> dict[str, Any]:
         """What Pillow writes it by."""

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from zoo.colour import kept_profile
+from zoo.errors import ImageError
 from zoo.metadata import Metadata
 from zoo.planes import SIXTEEN_BIT_MODES, Array, of_depth, to_array, to_image
 
@@ -152,6 +153,9 @@ class Pages:
         durations_ms: how long each frame is shown; none for pages.
         loops: how often an animation runs; 0 is for ever.
 
+    Raises:
+        ImageError: there is no picture, not a time for each frame, or frames are of several sizes.
+
     Example:
         >>> import numpy as np
         >>> dark, light = Picture(np.zeros((32, 48), np.uint8)), Picture(np.ones((32, 48), np.uint8))
@@ -162,3 +166,19 @@ class Pages:
     pictures: tuple[Picture, ...]
     durations_ms: tuple[float, ...] = ()
     loops: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what no file holds."""
+        count, times = len(self.pictures), len(self.durations_ms)
+        if not count:
+            raise ImageError("expected one picture at least, got none")
+        if times not in (0, count):
+            raise ImageError(
+                f"expected {count} durations, one for each frame, got {times}; or give none for pages"
+            )
+        sizes = sorted({picture.size for picture in self.pictures})
+        if times and len(sizes) > 1:
+            several = ", ".join(f"{width} x {height}" for width, height in sizes[:3])
+            raise ImageError(
+                f"expected frames of one size, got {several}; make them alike, or give no durations"
+            )

@@ -12,7 +12,7 @@ from PIL import Image, ImageCms
 from zoo.errors import ImageError
 from zoo.formats import BY_NAME, BY_SUFFIX, WRITABLE, Format, readable_suffixes
 from zoo.images import read_header, read_picture
-from zoo.picture import FLOAT, Header, Kind, Picture
+from zoo.picture import FLOAT, Header, Kind, Pages, Picture
 from zoo.planes import to_array, to_image
 
 SIZE = (6, 4)
@@ -145,6 +145,10 @@ def test_quality_is_for_formats_that_have_one() -> None:
     assert len(BY_NAME["WEBP"].encode(noise, quality=90)) < len(BY_NAME["WEBP"].encode(noise))
     with pytest.raises(ImageError, match="PNG is lossless, got quality 90; leave it out"):
         BY_NAME["PNG"].encode(noise, quality=90)
+    picture = Picture.of(noise)
+    for name, durations in (("PNG", (50, 50)), ("TIFF", ())):
+        with pytest.raises(ImageError, match=f"{name} is lossless, got quality 90; leave it out"):
+            BY_NAME[name].encode_pages(Pages((picture, picture), durations), quality=90)
 
 
 def test_the_profile_is_written() -> None:

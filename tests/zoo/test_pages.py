@@ -86,6 +86,28 @@ def test_frames_of_several_kinds_become_one() -> None:
     assert [page.pixels[0, 0].tolist() for page in back.pictures] == [[7, 7, 7, 255], [9, 9, 9, 9]]
 
 
+@pytest.mark.parametrize(
+    ("sides", "durations", "said"),
+    [
+        ((), (), "expected one picture at least, got none"),
+        ((8, 8), (50,), "expected 2 durations, one for each frame, got 1"),
+        ((8,), (50, 50), "expected 1 durations, one for each frame, got 2"),
+        ((8, 6), (50, 50), "expected frames of one size, got 6 x 6, 8 x 8"),
+    ],
+)
+def test_frames_that_no_file_holds(sides: tuple[int, ...], durations: tuple[int, ...], said: str) -> None:
+    pictures = tuple(Picture(np.zeros((side, side), np.uint8)) for side in sides)
+    with pytest.raises(ImageError, match=said):
+        Pages(pictures, durations)
+
+
+@pytest.mark.parametrize(("name", "time"), [("PNG", 70_001), ("PNG", -50), ("WEBP", -50)])
+def test_times_that_a_format_does_not_hold(name: str, time: int) -> None:
+    frames = tuple(Picture(np.full((4, 5), shade, np.uint8)) for shade in SHADES[:2])
+    with pytest.raises(ImageError, match=f"{name} cannot hold 2 frames"):
+        BY_NAME[name].encode_pages(Pages(frames, (time, time)))
+
+
 @pytest.mark.parametrize("bigtiff", [False, True])
 def test_pages_have_kinds_sizes_and_metadata_of_their_own(bigtiff: bool) -> None:
     generator = np.random.default_rng(0)
