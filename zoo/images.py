@@ -1,7 +1,7 @@
 """Reading pictures that nobody vouched for."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -99,14 +99,13 @@ def read_pages(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pages
     content, label = _content(source), _label(source)
     with _opened(content, label) as file:
         numbers, moves = _numbers(content, file)
-        if moves:
-            _check_pixels((file.size[0] * len(numbers), file.size[1]), max_pixels)
+        _check_pixels(_sizes(content, file, numbers, moves), max_pixels)
         if isinstance(file, Deep) or not moves:
-            left, pictures = max_pixels, list[Picture]()
+            pictures = list[Picture]()
             for number in numbers:
                 with _opened(content, label, number) as page:
-                    pictures.append(_picture(*_decoded(content, page, left, number)))
-                left -= pictures[-1].size[0] * pictures[-1].size[1]
+                    pictures.append(_picture(*_decoded(content, page, max_pixels, number)))
+                _check_pixels([picture.size for picture in pictures], max_pixels)  # where headers differ
             return Pages(tuple(pictures))
         pictures, durations = [], list[float]()
         for number in numbers:
@@ -130,16 +129,17 @@ def read_header(source: Path | bytes, page: int | None = None) -> Header:
         >>> from PIL import Image
         >>> Image.new("L", (48, 32)).save("photo.png")
         >>> read_header(Path("photo.png"))
-        Header(kind=Kind(channels=1, bits=8), size=(48, 32), pages=1, moves=False, is_hdr=False)
+        Header(kind=Kind(channels=1, bits=8), size=(48, 32), pages=1, moves=False, is_hdr=False, later_px=0)
     """
     with _opened(source, _label(source)) as first:
         numbers, moves = _numbers(source, first)
+        sizes = _sizes(source, first, numbers, moves) if page is None else []
+        later_px = sum(width * height for width, height in sizes[1:])
     with _opened(source, _label(source), _chosen(numbers, page or 0)) as file:
         kind = file.kind if isinstance(file, Deep) else Kind.of(file)
         with stream_of(source) as stream:
             hdr = is_hdr(chunks_of(stream))
-        count = len(numbers) if page is None else 1
-        return Header(kind, file.size, count, moves and page is None, hdr)
+        return Header(kind, file.size, len(sizes) or 1, moves and page is None, hdr, later_px)
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -182,7 +182,7 @@ def _read(source: Source, max_pixels: int, page: int | None) -> tuple[Image.Imag
 def _decoded(
     content: Path | bytes, file: ImageFile.ImageFile | Deep, max_pixels: int, number: int
 ) -> tuple[Image.Image | Picture, Metadata]:
-    _check_pixels(file.size, max_pixels)
+    _check_pixels([file.size], max_pixels)
     if isinstance(file, Deep):
         picture = file.picture()
         check_decoded(file.kind, file.size, picture.kind, picture.size)
@@ -208,7 +208,7 @@ def _numbers(content: Path | bytes, file: ImageFile.ImageFile | Deep) -> tuple[l
     with stream_of(content) as stream:
         head = stream.read(4)
         if head in tiff.MAGIC and head != tiff.UNKNOWN:
-            return tiff.pages(stream), False
+            return [*tiff.pages(stream)], False
     if isinstance(file, Deep):
         return list(range(file.frames)), False  # libvips reads no animation that open_deep passes on
     if file.format not in _MOVING:  # a JPEG may have previews and maps behind it
@@ -216,6 +216,23 @@ def _numbers(content: Path | bytes, file: ImageFile.ImageFile | Deep) -> tuple[l
     count = int(getattr(file, "n_frames", 1))
     # What a PNG shows where animations are unknown is no frame of one.
     return list(range(1 if count > 1 and file.info.get("default_image") else 0, count)), count > 1
+
+
+def _sizes(
+    content: Path | bytes, file: ImageFile.ImageFile | Deep, numbers: Sequence[int], moves: bool
+) -> list[tuple[int, int]]:
+    """The sides of each page by its header."""
+    if moves or numbers == [0]:
+        return [file.size] * len(numbers)
+    with stream_of(content) as stream:
+        head = stream.read(4)
+        if head in tiff.MAGIC and head != tiff.UNKNOWN:  # all by one walk
+            return [*tiff.pages(stream).values()]
+    sizes = list[tuple[int, int]]()
+    for number in numbers:
+        with _opened(content, f"page {number + 1}", number) as page:
+            sizes.append(page.size)
+    return sizes
 
 
 def _chosen(numbers: list[int], page: int) -> int:
@@ -267,11 +284,12 @@ def _opened(content: Path | bytes, label: str, number: int = 0) -> Iterator[Imag
             yield image
 
 
-def _check_pixels(size: tuple[int, int], max_pixels: int) -> None:
-    width, height = size
-    if width * height > max_pixels:
+def _check_pixels(sizes: Sequence[tuple[int, int]], max_pixels: int) -> None:
+    total = sum(width * height for width, height in sizes)
+    if total > max_pixels:
+        got = f"{len(sizes)} pictures, together" if len(sizes) > 1 else "{} x {} =".format(*sizes[0])
         raise ImageTooLargeError(
-            f"expected at most {max_pixels:,} pixels, got {width} x {height} = {width * height:,}; "
+            f"expected at most {max_pixels:,} pixels, got {got} {total:,}; "
             "make the picture smaller or raise max_pixels"
         )
 

@@ -130,6 +130,7 @@ class Header:
         pages: how many pages or frames there are.
         moves: whether they are frames of an animation.
         is_hdr: whether its colours are those of PQ or HLG, brighter than any white.
+        later_px: pixels of the pages after the first, together.
     """
 
     kind: Kind
@@ -137,6 +138,12 @@ class Header:
     pages: int = 1
     moves: bool = False
     is_hdr: bool = False
+    later_px: int = 0
+
+    @property
+    def pixels(self) -> int:
+        """Of all pages."""
+        return self.size[0] * self.size[1] + self.later_px
 
     @property
     def count(self) -> str:

@@ -9,7 +9,7 @@ UNKNOWN = b"MM\0+"
 """Big-endian BigTIFF, which Pillow does not know."""
 
 MOST_PAGES = 10_000
-_SUBFILE = 254
+_SUBFILE, _WIDTH, _HEIGHT = 254, 256, 257
 _REDUCED, _MASK = 1, 4
 
 
@@ -32,16 +32,19 @@ def below(stream: IO[bytes], group: int, offset: int) -> ImageFileDirectory_v2:
     return tags
 
 
-def pages(stream: IO[bytes]) -> list[int]:
-    """Which directories are pages, and neither thumbnails or lower resolutions of one nor masks."""
-    tags, found, seen = _empty(stream), list[int](), set[int]()
+def pages(stream: IO[bytes]) -> dict[int, tuple[int, int]]:
+    """The sides of directories that are pages, and neither thumbnails or lower resolutions of one nor masks.
+
+    If there are none, the first directory stands for a page, of no sides.
+    """
+    tags, found, seen = _empty(stream), dict[int, tuple[int, int]](), set[int]()
     while tags.next and tags.next not in seen and len(seen) < MOST_PAGES:
         seen.add(tags.next)
         stream.seek(tags.next)
         tags.load(stream)
         if not numbers(tags, _SUBFILE, 0)[0] & (_REDUCED | _MASK):
-            found.append(len(seen) - 1)
-    return found or [0]
+            found[len(seen) - 1] = (numbers(tags, _WIDTH, 0)[0], numbers(tags, _HEIGHT, 0)[0])
+    return found or {0: (0, 0)}
 
 
 def numbers(tags: ImageFileDirectory_v2 | None, tag: int, default: int) -> tuple[int, ...]:

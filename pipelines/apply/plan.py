@@ -98,11 +98,11 @@ def _task(job: Job, values: dict[str, float], limits: Limits, page: int | None) 
         raise ImageError("expected a picture, found no such file")
     header = read_header(job.source.content, page)
     width, height = header.size
-    pixels = width * height * header.pages
+    pixels = header.pixels
     if pixels > limits.max_pixels:
-        several = f"{header.count} of " if header.pages > 1 else ""
+        got = f"{header.count}, together" if header.pages > 1 else f"{width} x {height} ="
         raise ImageError(
-            f"expected at most {limits.max_pixels:,} pixels, got {several}{width} x {height} = {pixels:,}; "
+            f"expected at most {limits.max_pixels:,} pixels, got {got} {pixels:,}; "
             f"say --max-pixels {pixels} if there is memory for it, or make the picture smaller"
         )
     try:

@@ -37,12 +37,10 @@ def shades(pages: Pages) -> list[int]:
 
 def scan(*pages: np.ndarray, **options: Any) -> bytes:
     out = io.BytesIO()
-    with tifffile.TiffWriter(out) as writer:
+    with tifffile.TiffWriter(out, **options) as writer:
         for number, page in enumerate(pages):
             photometric = "rgb" if page.ndim == 3 else "minisblack"
-            writer.write(
-                page, photometric=photometric, metadata=None, description=f"page {number}", **options
-            )
+            writer.write(page, photometric=photometric, metadata=None, description=f"page {number}")
     return out.getvalue()
 
 
@@ -146,7 +144,7 @@ def test_thumbnails_and_masks_of_a_tiff_are_no_pages() -> None:
         writer.write(np.ones((16, 16), np.bool_), subfiletype=4, metadata=None)
     pages = read_pages(out.getvalue())
     assert [page.size for page in pages.pictures] == [(16, 16), (12, 12)]
-    assert read_header(out.getvalue()) == Header(Kind(1, 8), (16, 16), 2)
+    assert read_header(out.getvalue()) == Header(Kind(1, 8), (16, 16), 2, later_px=144)
     assert read_picture(out.getvalue(), page=0).size == (16, 16)
 
 
@@ -207,8 +205,20 @@ def test_the_limit_is_of_all_together() -> None:
         scan(*[np.zeros((4, 5), np.uint16)] * 3),
     ):
         assert len(read_pages(data, max_pixels=60).pictures) == 3
-        with pytest.raises(ImageTooLargeError, match="pixels"):
+        with pytest.raises(ImageTooLargeError, match="at most 59 pixels, got 3 pictures, together 60;"):
             read_pages(data, max_pixels=59)
+        assert read_header(data).pixels == 60
+
+
+def test_pages_of_several_sizes_are_added_up() -> None:
+    big = {"bigtiff": True, "byteorder": ">"}
+    for dtype, options in ((np.uint8, {}), (np.uint16, {}), (np.uint16, big)):
+        data = scan(*(np.zeros((side, side), dtype) for side in (10, 2, 20)), **options)
+        assert read_header(data).pixels == 504
+        assert read_header(data, page=1).pixels == 4
+        assert len(read_pages(data, max_pixels=504).pictures) == 3
+        with pytest.raises(ImageTooLargeError, match="at most 100 pixels, got 3 pictures, together 504;"):
+            read_pages(data, max_pixels=100)
 
 
 def test_metadata_of_an_animation_is_kept() -> None:

@@ -79,6 +79,18 @@ def test_too_many_pixels_name_the_option(planned: Planned) -> None:
     )
 
 
+def test_pixels_are_those_of_all_pages(tmp_path: Path) -> None:
+    first, second = Image.new("L", (40, 30)), Image.new("L", (2, 3))
+    first.save(tmp_path / "scan.tif", save_all=True, append_images=[second])
+    jobs = place(collect([str(tmp_path / "scan.tif")], str(tmp_path / "out")), str(tmp_path / "out"))
+    [task] = plan(jobs, Settings({}, {}), Limits(1206))
+    assert isinstance(task, Task)
+    assert task.pixels == 1206
+    [outcome] = plan(jobs, Settings({}, {}), Limits(1205))
+    assert isinstance(outcome, Outcome)
+    assert "at most 1,205 pixels, got 2 pages, together 1,206; say --max-pixels 1206" in str(outcome.error)
+
+
 def test_what_cannot_be_read_has_failed(planned: Planned) -> None:
     Path("in").mkdir()
     Path("in/broken.png").write_bytes(b"noise")
