@@ -32,7 +32,7 @@ def encode(picture: Picture, name: str, level: int = 6) -> bytes:
     kind = picture.kind
     grey = kind.channels < 3
     space = ("b-w" if grey else "scrgb") if kind.bits == FLOAT else "grey16" if grey else "rgb16"
-    image = pyvips.Image.new_from_array(np.ascontiguousarray(picture.pixels)).copy(interpretation=space)
+    image = _image(picture).copy(interpretation=space)
     if picture.profile:
         image.set_type(pyvips.GValue.blob_type, "icc-profile-data", picture.profile)
     with vips_errors(f"{kind} as {name}"):
@@ -48,7 +48,7 @@ def srgb_of(picture: Picture) -> Array:
     """The pixels in sRGB, 16 bits; as they are without a profile that can be used."""
     if not picture.profile:
         return picture.pixels
-    image = pyvips.Image.new_from_array(np.ascontiguousarray(picture.pixels))
+    image = _image(picture)
     if picture.kind.bits == FLOAT:
         image = image.linear(65535, 0).rint().cast("ushort")
     image = image.copy(interpretation="grey16" if picture.kind.channels < 3 else "rgb16")
@@ -93,3 +93,9 @@ def vips_errors(label: str) -> Iterator[None]:
     except pyvips.Error as error:
         reason = " ".join((error.detail or error.message).split())
         raise ImageError(f"{label}: {reason or 'damaged'}") from error
+
+
+def _image(picture: Picture) -> Any:
+    # libvips has no floats of 16 bits, and writes those of 64, which read_picture refuses.
+    dtype = np.float32 if picture.kind.bits == FLOAT else picture.pixels.dtype
+    return pyvips.Image.new_from_array(np.ascontiguousarray(picture.pixels, dtype))

@@ -116,7 +116,7 @@ def to_array(image: Image.Image) -> Array:
 
 def to_image(array: Array) -> Image.Image:
     """The PIL image of an array that :func:`to_array` or :meth:`Planes.restore` made."""
-    return Image.fromarray(array)
+    return Image.fromarray(array.astype(np.float32) if array.dtype.kind == "f" else array)
 
 
 def of_depth(array: Array, dtype: np.dtype[Any]) -> Array:

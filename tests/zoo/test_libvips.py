@@ -1,6 +1,7 @@
 """What libvips writes and converts."""
 
 import io
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -9,7 +10,7 @@ import tifffile
 from PIL import ImageCms
 
 from zoo.formats import BY_NAME
-from zoo.images import rgb_array
+from zoo.images import read_picture, rgb_array
 from zoo.picture import Picture
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -35,6 +36,19 @@ def test_what_is_written_is_what_others_read(channels: int) -> None:
         data = np.frombuffer(BY_NAME["PNG"].encode(Picture(values(channels))), np.uint8)
         order = [2, 1, 0, 3][:channels]
         assert np.array_equal(cv2.imdecode(data, cv2.IMREAD_UNCHANGED)[..., order], values(channels))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+def test_other_floats_are_written_as_those_of_32_bits(channels: int, dtype: str) -> None:
+    picture = Picture(values(channels, "float32").astype(dtype))
+    data = BY_NAME["TIFF"].encode(picture)
+    back = read_picture(data)
+    assert back.pixels.dtype == np.float32
+    assert np.array_equal(back.pixels, picture.pixels.astype(np.float32))
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        assert file.asarray().dtype == np.float32
+    assert rgb_array(replace(picture, profile=SRGB)).shape == (6, 8, 3)
 
 
 def test_training_sees_srgb_of_8_bits() -> None:
