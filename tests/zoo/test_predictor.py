@@ -66,7 +66,7 @@ def test_tensors(predictor: Predictor, dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64"])
 @pytest.mark.parametrize("shape", [(5, 7), (5, 7, 3), (5, 7, 4)])
 def test_arrays(predictor: Predictor, dtype: str, shape: tuple[int, ...]) -> None:
-    values = np.random.default_rng(0).random(shape)
+    values = np.random.default_rng(0).uniform(0.05, 1, shape)  # no alpha of 0, which hides colours
     scale = 1 if dtype[0] == "f" else np.iinfo(dtype).max
     array = (values * scale).astype(dtype)
     output = predictor(array)
