@@ -12,6 +12,15 @@ import tifffile
 Chunk = tuple[bytes, bytes]
 
 
+def noise(channels: int, dtype: str = "uint16") -> np.ndarray:
+    """Random pixels whose steps are finer than 8 bits; 6 high, 8 wide."""
+    shape = (6, 8) if channels == 1 else (6, 8, channels)
+    generator = np.random.default_rng(channels)
+    if dtype[0] == "f":
+        return generator.random(shape).astype(dtype)
+    return generator.integers(0, 65536, shape, dtype=np.uint16).astype(dtype)
+
+
 def tiff(pixels: np.ndarray, **options: Any) -> bytes:
     """A TIFF as tifffile writes it."""
     out = io.BytesIO()

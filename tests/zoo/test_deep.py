@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import pyvips
 
-from picture_files import png, tiff, twelve_bit_tiff
+from picture_files import noise, png, tiff, twelve_bit_tiff
 from zoo.errors import ImageError, ImageTooLargeError
 from zoo.images import read_header, read_image, read_picture, rgb_array
 from zoo.picture import FLOAT, Kind, Picture
@@ -19,15 +19,6 @@ from zoo.picture import FLOAT, Kind, Picture
 CMYK = {"photometric": "separated", "planarconfig": "contig"}
 LAB_PLANES = {"photometric": "cielab", "planarconfig": "separate"}
 PLANES = {"photometric": "minisblack", "planarconfig": "separate", "extrasamples": ["unassalpha"]}
-
-
-def values(channels: int, dtype: str = "uint16") -> np.ndarray:
-    """A picture whose steps are finer than 8 bits; 6 high, 8 wide."""
-    shape = (6, 8) if channels == 1 else (6, 8, channels)
-    generator = np.random.default_rng(channels)
-    if dtype[0] == "f":
-        return generator.random(shape).astype(dtype)
-    return generator.integers(0, 65536, shape, dtype=np.uint16).astype(dtype)
 
 
 def check(data: bytes, expected: np.ndarray) -> Picture:
@@ -42,7 +33,7 @@ def check(data: bytes, expected: np.ndarray) -> Picture:
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_png(channels: int) -> None:
-    check(png(values(channels)), values(channels))
+    check(png(noise(channels)), noise(channels))
 
 
 @pytest.mark.parametrize("byteorder", ["<", ">"])
@@ -55,7 +46,7 @@ def test_png(channels: int) -> None:
 def test_tiff(
     channels: int, dtype: str, planar: str, compression: str | None, bigtiff: bool, byteorder: str
 ) -> None:
-    expected = values(channels, dtype)
+    expected = noise(channels, dtype)
     written = np.moveaxis(expected, -1, 0) if channels > 1 and planar == "separate" else expected
     data = tiff(
         written,
@@ -71,17 +62,17 @@ def test_tiff(
 
 def test_half_floats() -> None:
     for channels, photometric in ((1, "minisblack"), (3, "rgb")):
-        half = values(channels, "float16")
+        half = noise(channels, "float16")
         check(tiff(half, photometric=photometric), half.astype(np.float32))
 
 
 def test_black_may_be_white() -> None:
-    check(tiff(values(1), photometric="miniswhite"), 65535 - values(1))
+    check(tiff(noise(1), photometric="miniswhite"), 65535 - noise(1))
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 def test_channels_that_are_no_picture_are_left_out(dtype: str) -> None:
-    four, five = values(4, dtype), values(5, dtype)
+    four, five = noise(4, dtype), noise(5, dtype)
     check(tiff(four, photometric="rgb", extrasamples=["unspecified"]), four[..., :3])
     check(tiff(five, photometric="rgb", planarconfig="contig"), five[..., :3])
     check(
@@ -97,7 +88,7 @@ def test_alpha_that_was_multiplied_is_divided() -> None:
 
 
 def test_eight_bits_that_pillow_does_not_know() -> None:
-    expected = values(3).astype(np.uint8)
+    expected = noise(3).astype(np.uint8)
     check(tiff(expected, photometric="rgb", bigtiff=True, byteorder=">"), expected)
 
 
@@ -145,11 +136,11 @@ def test_avif_has_its_own_white(bits: int) -> None:
 
 @pytest.mark.parametrize("white", [65535, 1023])
 def test_ppm(white: int) -> None:
-    pixels = (values(3) & white).astype(">u2")
+    pixels = (noise(3) & white).astype(">u2")
     head = f"P6 # a comment\n8 6\n{white}\n".encode()
     check(head + pixels.tobytes(), np.rint(pixels * np.float32(65535 / white)).astype(np.uint16))
     for data, said in ((head + bytes(90), "cut short"), (head.replace(b"P6", b"P3"), "in letters")):
-        with pytest.raises(ImageError, match=f"a PPM of values up to {white}.*|{said}"):
+        with pytest.raises(ImageError, match=f"a PPM of values up to {white}.*{said}"):
             read_picture(data)
 
 
@@ -183,7 +174,7 @@ def test_a_transparent_grey(bits: int) -> None:
 
 
 def test_a_transparent_colour() -> None:
-    colours = values(3)
+    colours = noise(3)
     data = png(colours, [(b"tRNS", colours[2, 3].astype(">u2").tobytes())])
     expected = np.concatenate([colours, np.full((6, 8, 1), 65535, np.uint16)], axis=2)
     expected[2, 3, 3] = 0
@@ -193,20 +184,26 @@ def test_a_transparent_colour() -> None:
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (tiff(values(1, "int16")), "a TIFF of 1 x 16-bit signed integer"),
-        (tiff(values(1, "int8")), "a TIFF of 1 x 8-bit signed integer"),
-        (tiff(values(3, "uint32"), photometric="rgb"), "a TIFF of 3 x 32-bit integer"),
-        (tiff(values(1, "float64")), "a TIFF of 1 x 64-bit float"),
-        (tiff(values(1, "complex64")), "a TIFF of 1 x 64-bit complex"),
-        (tiff(np.moveaxis(values(2), -1, 0), **PLANES), "a planar TIFF of 2 x 16-bit integer"),
-        (tiff(np.moveaxis(values(2, "uint8"), -1, 0), **PLANES), "a planar TIFF of 2 x 8-bit integer"),
-        (tiff(np.moveaxis(values(3), -1, 0), **LAB_PLANES), "a planar TIFF of 3 x 16-bit integer in Lab"),
-        (tiff(values(1), photometric=32803), "a TIFF of 1 x 16-bit integer in a sensor's pattern"),
-        (tiff(values(3), photometric="ycbcr"), "a TIFF of 3 x 16-bit integer in YCbCr"),
-        (tiff(values(3, "float32"), photometric="cielab"), "a TIFF of 3 x 32-bit float in Lab"),
-        (tiff(values(1, "float32"), photometric="miniswhite"), "a TIFF of 1 x 32-bit float in negative"),
-        (tiff(values(4, "float32"), **CMYK), "a TIFF of 4 x 32-bit float in CMYK"),
-        (tiff(values(9), photometric="rgb", planarconfig="contig"), "a TIFF of 9 x 16-bit integer"),
+        (tiff(noise(1, "int16")), "a TIFF of 1 x 16-bit signed integer"),
+        (tiff(noise(1, "int8")), "a TIFF of 1 x 8-bit signed integer"),
+        (tiff(noise(3, "uint32"), photometric="rgb"), "a TIFF of 3 x 32-bit integer"),
+        (tiff(noise(1, "float64")), "a TIFF of 1 x 64-bit float"),
+        (tiff(noise(1, "complex64")), "a TIFF of 1 x 64-bit complex"),
+        (tiff(np.moveaxis(noise(2), -1, 0), **PLANES), "a planar TIFF of 2 x 16-bit integer"),
+        (tiff(np.moveaxis(noise(2, "uint8"), -1, 0), **PLANES), "a planar TIFF of 2 x 8-bit integer"),
+        (
+            tiff(np.moveaxis(noise(3), -1, 0), **LAB_PLANES),
+            "a planar TIFF of 3 x 16-bit integer in Lab",
+        ),
+        (tiff(noise(1), photometric=32803), "a TIFF of 1 x 16-bit integer in a sensor's pattern"),
+        (tiff(noise(3), photometric="ycbcr"), "a TIFF of 3 x 16-bit integer in YCbCr"),
+        (tiff(noise(3, "float32"), photometric="cielab"), "a TIFF of 3 x 32-bit float in Lab"),
+        (
+            tiff(noise(1, "float32"), photometric="miniswhite"),
+            "a TIFF of 1 x 32-bit float in negative",
+        ),
+        (tiff(noise(4, "float32"), **CMYK), "a TIFF of 4 x 32-bit float in CMYK"),
+        (tiff(noise(9), photometric="rgb", planarconfig="contig"), "a TIFF of 9 x 16-bit integer"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -217,12 +214,12 @@ def test_what_is_not_supported_is_named(data: bytes, said: str) -> None:
 
 
 def test_integers_of_32_bits_are_read_where_they_fit_into_16() -> None:
-    check(tiff(values(1, "uint32")), values(1))
+    check(tiff(noise(1, "uint32")), noise(1))
     with pytest.raises(ImageError, match="expected 16-bit values 0 to 65535, got 0 to 70000"):
         read_picture(tiff(np.array([[0, 70000]], np.uint32)))
 
 
-@pytest.mark.parametrize("data", [png(values(3)), tiff(values(3), photometric="rgb", compression="deflate")])
+@pytest.mark.parametrize("data", [png(noise(3)), tiff(noise(3), photometric="rgb", compression="deflate")])
 def test_what_is_cut_short_or_too_large_is_refused(data: bytes) -> None:
     for end in (len(data) // 2, len(data) - 30):
         with pytest.raises(ImageError, match="cannot read the image"):
@@ -232,26 +229,26 @@ def test_what_is_cut_short_or_too_large_is_refused(data: bytes) -> None:
 
 
 def test_a_picture_is_turned_upright() -> None:
-    turned = np.rot90(values(3), -1)  # clockwise, as orientation 6 says
-    picture = read_picture(tiff(values(3), photometric="rgb", extratags=[(274, 3, 1, 6, True)]))
+    turned = np.rot90(noise(3), -1)  # clockwise, as orientation 6 says
+    picture = read_picture(tiff(noise(3), photometric="rgb", extratags=[(274, 3, 1, 6, True)]))
     assert np.array_equal(picture.pixels, turned)
 
 
 def test_a_path_is_read_again_and_has_no_options(tmp_path: Path) -> None:
     path = tmp_path / "page[n=1].tif"
     for seed in (3, 4):
-        path.write_bytes(tiff(values(seed), photometric="rgb"))
-        assert np.array_equal(read_picture(path).pixels, values(seed)[..., : 3 if seed == 3 else 4])
+        path.write_bytes(tiff(noise(seed), photometric="rgb"))
+        assert np.array_equal(read_picture(path).pixels, noise(seed)[..., : 3 if seed == 3 else 4])
 
 
 def test_an_image_of_it_has_8_bits_and_that_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    image = read_image(png(values(3)))
-    assert np.array_equal(np.asarray(image), np.rint(values(3) / 257).astype(np.uint8))
+    image = read_image(png(noise(3)))
+    assert np.array_equal(np.asarray(image), np.rint(noise(3) / 257).astype(np.uint8))
     assert "16-bit RGB is rounded to 8 bits" in caplog.text
 
 
 def test_floats_are_about_0_to_1() -> None:
-    picture = read_picture(tiff(values(3, "float32") * 255, photometric="rgb"))
+    picture = read_picture(tiff(noise(3, "float32") * 255, photometric="rgb"))
     assert picture.kind == Kind(3, FLOAT)
     with pytest.raises(ImageError, match="divide"):
         rgb_array(picture)
@@ -260,7 +257,7 @@ def test_floats_are_about_0_to_1() -> None:
 @pytest.mark.slow
 def test_a_fork_of_a_process_that_read_deep_pictures_is_refused(tmp_path: Path) -> None:
     """It would wait for the threads of libvips for ever."""
-    (tmp_path / "deep.png").write_bytes(png(values(3)))
+    (tmp_path / "deep.png").write_bytes(png(noise(3)))
     program = """
         import os
         from zoo import ImageError, read_picture
