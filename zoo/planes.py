@@ -16,6 +16,7 @@ An array is (H, W), (H, W, 1), (H, W, 2) with alpha, (H, W, 3) or (H, W, 4) with
 or floating point with 1 for white. The ICC profile stays on the output where its colour space does.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -141,8 +142,16 @@ def sixteen_bit(array: Array) -> Array:
 
 def _checked(array: Array) -> Array:
     """The array as (H, W, C)."""
+    if not isinstance(array, np.ndarray):
+        raise ImageError(
+            f"expected an array as pixels, got {type(array).__name__}; Picture.of takes a PIL image, and "
+            "read_picture a path"
+        )
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 2, 3, 4)):
-        raise ImageError(f"expected an array (H, W) or (H, W, 1 to 4), got shape {array.shape}")
+        raise ImageError(
+            f"expected an array (H, W) or (H, W, 1 to 4), got shape {array.shape}; transpose it if channels "
+            "come first"
+        )
     if array.size == 0:
         raise ImageError(f"expected at least one pixel, got shape {array.shape}")
     if array.dtype.kind != "f" and array.dtype not in (np.uint8, np.uint16):
@@ -158,8 +167,9 @@ def check_range(low: float, high: float) -> None:
     Raises:
         ImageError: NaN, an infinity, or far outside [0, 1].
     """
-    # Written so that NaN, for which every comparison is false, is refused too.
-    if not (low >= FLOAT_RANGE[0] and high <= FLOAT_RANGE[1]):
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ImageError(f"expected floats in [0, 1], got {low:g} to {high:g}; replace what is not finite")
+    if low < FLOAT_RANGE[0] or high > FLOAT_RANGE[1]:
         raise ImageError(f"expected floats in [0, 1], got {low:g} to {high:g}; divide 0..255 by 255")
 
 

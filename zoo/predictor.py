@@ -36,6 +36,7 @@ memory together, some kilobytes a pixel."""
 
 TILE_PX = 512
 
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _log = logging.getLogger(__name__)
 
 
@@ -201,19 +202,20 @@ class Predictor:
             return self._tensor(image, view)
         if isinstance(image, np.ndarray):
             return self._array(image, view)
-        if isinstance(image, Image.Image):
-            return self._picture(Picture.of(upright(image)), view).image()
-        if isinstance(image, Picture):
-            return self._picture(image, view)
-        if isinstance(image, str | Path):
-            return self._picture(read_picture(image, max_pixels=self.max_pixels), view).image()
-        raise ImageError(f"expected a path, Picture, PIL image, array or tensor, got {type(image).__name__}")
+        restored = self._picture(self._read(image), view)
+        return restored if isinstance(image, Picture) else restored.image()
 
-    def restore(self, picture: Picture, values: Settings = None, *, on_tile: OnTile | None = None) -> Picture:
-        """Restore a picture, and be told how far it is.
+    def restore(
+        self,
+        picture: Picture | Image.Image | str | Path,
+        values: Settings = None,
+        *,
+        on_tile: OnTile | None = None,
+    ) -> Picture:
+        """Restore a picture, at the depth of its file, and be told how far it is.
 
         Args:
-            picture: as :func:`zoo.read_picture` gives it.
+            picture: a :class:`zoo.Picture`, a PIL image or a path, read as for a call.
             values: the same.
             on_tile: called with the tiles done and their number behind each; an image that is computed in
                 one piece is one tile. What it raises ends the work.
@@ -227,10 +229,22 @@ class Predictor:
             >>> restored = model.restore(Picture(np.zeros((32, 48, 3), np.uint16)), on_tile=print)
             1 1
         """
-        return self._picture(picture, self._view(values), on_tile)
+        return self._picture(self._read(picture), self._view(values), on_tile)
 
     def _view(self, values: Settings, **controls: float) -> Network:
         return self._engine.at(tuple(self.space.omega(values, **controls).tolist()))
+
+    def _read(self, image: object) -> Picture:
+        if isinstance(image, Picture):
+            return image
+        if isinstance(image, Image.Image):
+            return Picture.of(upright(image))
+        if isinstance(image, str | Path):
+            return read_picture(image, max_pixels=self.max_pixels)
+        raise ImageError(
+            f"expected a path, Picture or PIL image, got {type(image).__name__}; a call of the predictor "
+            "takes arrays and tensors too, and read_picture a file's bytes"
+        )
 
     def _picture(self, picture: Picture, view: Network, on_tile: OnTile | None = None) -> Picture:
         return replace(picture, pixels=self._array(picture.pixels, view, on_tile))
@@ -241,10 +255,11 @@ class Predictor:
         return planes.restore(self._tensor(batch, view, on_tile).permute(1, 2, 0).numpy())
 
     def _tensor(self, tensor: Tensor, view: Network, on_tile: OnTile | None = None) -> Tensor:
-        if not tensor.is_floating_point() or tensor.dim() not in (3, 4) or tensor.shape[-3] != 3:
+        if tensor.dtype not in _FLOATS or tensor.dim() not in (3, 4) or tensor.shape[-3] != 3:
             raise ImageError(
                 "expected a floating point tensor (3, H, W) or (B, 3, H, W) in [0, 1], "
-                f"got {tensor.dtype} {tuple(tensor.shape)}"
+                f"got {tensor.dtype} {tuple(tensor.shape)}; divide 0..255 by 255, permute channels to the "
+                "front, and give grey or alpha as an array"
             )
         if tensor.numel() == 0:
             raise ImageError(f"expected at least one pixel, got shape {tuple(tensor.shape)}")

@@ -17,8 +17,9 @@ from tunable_models import Control, ControlSpace, OmegaError, TunableNetwork, Vi
 from zoo.engine.choice import CACHED_VIEWS
 from zoo.entry import Entry
 from zoo.errors import ImageError, ImageTooLargeError, IntegrityError, ManifestError
+from zoo.formats import BY_NAME
 from zoo.manifest import WEIGHTS, content_version
-from zoo.picture import Picture
+from zoo.picture import Kind, Picture
 from zoo.predictor import UNTILED_MAX_PIXELS, Predictor
 
 
@@ -115,6 +116,26 @@ def test_a_path_gives_a_picture_turned_upright_with_its_profile(predictor: Predi
     assert predictor(Image.open(path).convert("RGB")).size == (6, 4)
 
 
+def test_restore_takes_pictures_of_all_kinds_at_their_depth(predictor: Predictor, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "photo.png"
+    Image.new("RGBA", (6, 4), (9, 99, 199, 128)).save(path, exif=exif)
+    wanted = predictor(zoo.read_picture(path)).pixels
+    assert wanted.shape == (6, 4, 4)
+    for picture in (path, str(path), Image.open(path), zoo.read_picture(path)):
+        assert np.array_equal(predictor.restore(picture).pixels, wanted)
+    deep = tmp_path / "deep.tif"
+    deep.write_bytes(BY_NAME["TIFF"].encode(Picture(np.full((4, 6, 3), 300, np.uint16))))
+    assert predictor.restore(deep).kind == Kind(3, 16)
+
+
+@pytest.mark.parametrize("image", [None, [[0.0]], b"bytes", np.zeros((4, 4), np.uint8), torch.zeros(3, 4, 4)])
+def test_restore_refuses_what_is_no_picture(predictor: Predictor, image: Any) -> None:
+    with pytest.raises(ImageError, match=f"got {type(image).__name__}; a call of the predictor"):
+        predictor.restore(image)
+
+
 def test_a_large_file_is_refused(entry: Entry, network: TunableNetwork, tmp_path: Path) -> None:
     Image.new("L", (6, 4)).save(tmp_path / "photo.png")
     small = Predictor(network, entry.manifest, max_pixels=20)
@@ -130,11 +151,15 @@ def test_a_large_file_is_refused(entry: Entry, network: TunableNetwork, tmp_path
         (torch.zeros(4, 4), "floating point tensor"),
         (torch.zeros(0, 3, 4, 4), "at least one pixel"),
         (torch.full((3, 4, 4), 255.0), "divide 0..255"),
-        (torch.full((3, 4, 4), float("nan")), "nan"),
+        (torch.full((3, 4, 4), float("nan")), "nan to nan; replace what is not finite"),
+        (torch.zeros(3, 4, 4).to(torch.float8_e5m2), "floating point tensor"),
+        (np.full((4, 4), np.inf), "inf to inf; replace what is not finite"),
         (np.zeros((4, 4, 5), np.uint8), "shape"),
         ([[0.0]], "got list"),
         (b"bytes", "got bytes"),
         (None, "got NoneType"),
+        (Picture(Image.new("L", (4, 4))), "array as pixels, got Image; Picture.of takes a PIL image"),  # type: ignore[arg-type]
+        (Picture([[0]]), "array as pixels, got list"),  # type: ignore[arg-type]
     ],
 )
 def test_other_things_are_refused(predictor: Predictor, image: Any, message: str) -> None:
