@@ -19,7 +19,12 @@ T = TypeVar("T")
 
 @contextmanager
 def ray_cluster(
-    address: str | None, *, num_cpus: int, num_gpus: int | None = None, dashboard: bool = False
+    address: str | None,
+    *,
+    num_cpus: int,
+    num_gpus: int | None = None,
+    dashboard: bool = False,
+    workers_speak: bool = False,
 ) -> Iterator[bool]:
     """Connect to Ray, and leave nothing running that was not running before.
 
@@ -31,6 +36,7 @@ def ray_cluster(
         num_gpus: of a private cluster; those of the machine by default.
         dashboard: of a private cluster. Ray Train asks it whether the driver of a training lives; without
             one, the CPUs of a training whose driver was killed stay taken as long as the cluster lives.
+        workers_speak: whether what the cluster's processes write appears on this process's streams.
 
     Yields:
         Whether the cluster is private.
@@ -53,7 +59,7 @@ def ray_cluster(
         with _own_sigterm():
             ray.init(
                 address=address or "local",
-                log_to_driver=False,
+                log_to_driver=workers_speak,
                 logging_level=logging.ERROR,
                 **(own if private else {}),
             )

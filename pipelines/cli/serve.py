@@ -29,11 +29,12 @@ def serve(
     require("serve")
     entries = _entries(refs)
     config = _config(host, port)
-    from pipelines.serve.server import running, wait_for_signal
+    from pipelines.serve.server import log_folder, running, wait_for_signal
 
     typer.echo(f"Starting {', '.join(entries)} ...")
     with running(entries, config) as url:
         typer.echo(f"Serving at {url}  (page: {url}/docs/, stop: Ctrl-C)")
+        typer.echo(f"What fails is told here; the log is in {log_folder()}")
         if not _is_loopback(config.host):
             typer.echo("Anyone who can reach this machine can use it: there is no authentication.", err=True)
         wait_for_signal()

@@ -1,5 +1,6 @@
 """What a client is told when something is wrong: ``{"error": {"code", "message"}}``, never a traceback."""
 
+import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 
@@ -10,6 +11,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from pipelines.errors import PipelineError
+
+_log = logging.getLogger(__name__)
 
 
 class RequestError(PipelineError):
@@ -72,6 +75,7 @@ def _gone(_: Request, __: ClientDisconnect) -> JSONResponse:
     return answer(400, "incomplete_body", "the connection ended before the whole request had come")
 
 
-def _unforeseen(_: Request, __: Exception) -> JSONResponse:
-    # Starlette raises the error again after this answer, and the server logs it with its traceback.
+def _unforeseen(request: Request, error: Exception) -> JSONResponse:
+    # Starlette raises the error again after this answer, and Ray Serve logs it with its traceback.
+    _log.error("%s %s: %s: %s", request.method, request.url.path, type(error).__name__, error)
     return answer(500, "internal_error", "something went wrong on our side; the server's log says what")

@@ -12,6 +12,7 @@ from types import FrameType
 import torch
 from fastapi import FastAPI
 from ray import serve
+from ray.serve._private.logging_utils import get_serve_logs_dir
 from ray.serve.config import BackpressureConfig, HTTPOptions
 from ray.serve.schema import LoggingConfig
 
@@ -62,7 +63,8 @@ def running(entries: Mapping[str, Path], config: ServeConfig) -> Iterator[str]:
     """
     config = config.model_copy(update={"port": _free_port(config.host, config.port)})
     gpus = math.ceil(config.replicas * config.num_gpus)
-    with ray_cluster(config.address, num_cpus=config.replicas * config.threads, num_gpus=gpus) as private:
+    cpus = config.replicas * config.threads
+    with ray_cluster(config.address, num_cpus=cpus, num_gpus=gpus, workers_speak=True) as private:
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
         serve.start(proxy_location="HeadOnly", http_options=_http_options(config), logging_config=_QUIET)
         try:
@@ -75,6 +77,11 @@ def running(entries: Mapping[str, Path], config: ServeConfig) -> Iterator[str]:
                 serve.shutdown()  # type: ignore[no-untyped-call]
             else:
                 serve.delete(APPLICATION)
+
+
+def log_folder() -> Path:
+    """Where Ray Serve keeps the log while a block of :func:`running` runs; on a cluster, of each node."""
+    return Path(get_serve_logs_dir())  # it has no public name
 
 
 def wait_for_signal() -> None:
@@ -114,7 +121,15 @@ def _deploy(entries: Mapping[str, Path], config: ServeConfig) -> None:
             logging_config=_QUIET,
         )
     except RuntimeError as error:
-        raise PipelineError(f"the replicas did not start: {error}") from error
+        raise PipelineError(
+            f"the replicas did not start: {_cause() or error}; the log is in {log_folder()}"
+        ) from error
+
+
+def _cause() -> str:
+    """The last line of what a replica raised, which the error of ``serve.run`` leaves out."""
+    deployments = serve.status().applications[APPLICATION].deployments.values()
+    return "; ".join(deployment.message.splitlines()[-1] for deployment in deployments if deployment.message)
 
 
 def _http_options(config: ServeConfig) -> HTTPOptions:

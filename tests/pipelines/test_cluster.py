@@ -30,6 +30,7 @@ def test_a_private_cluster_by_default_and_it_ends(calls: list[dict[str, Any]]) -
     assert calls[0]["address"] == "local"
     assert calls[0]["num_cpus"] == 3
     assert calls[0]["include_dashboard"] is False
+    assert calls[0]["log_to_driver"] is False
     assert calls[1] == {"shutdown": True}
 
 

@@ -376,7 +376,7 @@ def test_slow_request_times_out(
 
 
 def test_unforeseen_faults_leave_no_traceback(
-    client: Any, photo: bytes, monkeypatch: pytest.MonkeyPatch
+    client: Any, photo: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*_: object) -> bytes:
         raise RuntimeError("secret detail")
@@ -385,3 +385,4 @@ def test_unforeseen_faults_leave_no_traceback(
     message = fault(client.post(APPLY, **upload(photo)), 500, "internal_error")
     assert "secret" not in message
     assert "log" in message
+    assert f"POST {APPLY}: RuntimeError: secret detail" in caplog.messages

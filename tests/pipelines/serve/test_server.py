@@ -1,6 +1,7 @@
 """The whole endpoint, once: ``tunable serve`` in a process of its own, with Ray Serve, over a socket."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -20,32 +21,52 @@ from pipelines.serve.config import ServeConfig
 from waiting import wait_until
 
 ROOT = Path(pipelines.__file__).parents[1]
-MAIN = "from pipelines.cli import main; main()"
+BREAKING = """
+from pipelines.cli import main
+from pipelines.serve import server
+
+
+class Breaking(server.Endpoint):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        for model in self._models.values():
+            engine, at = model._engine, model._engine.at
+            engine.at = lambda omega: at(omega) if omega[0] < 1 else engine.is_broken
+
+
+server.Endpoint = Breaking
+main()
+"""
+"""``tunable serve``, where denoise=1 is an error of the kind that nobody foresaw."""
+
+UNABLE = BREAKING.replace("engine, at = ", "raise RuntimeError('no such model')\n            engine, at = ")
+"""The same, with models that do not load."""
 
 
 @contextmanager
-def serving(entry: Path, cwd: Path, mark: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The process and its URL; ``mark`` is in the environment of every process it starts."""
+def started(main: str, entry: Path, cwd: Path, mark: str) -> Iterator[subprocess.Popen[str]]:
+    """The process; ``mark`` is in the environment of every process it starts."""
     environment = {**os.environ, "HOME": str(cwd), "PYTHONPATH": str(ROOT), "MARK": mark}
-    command = [sys.executable, "-c", MAIN, "serve", str(entry), "--port", "0"]
+    command = [sys.executable, "-c", main, "serve", str(entry), "--port", "0"]
     with subprocess.Popen(
         command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         try:
-            yield process, url_of(process)
+            yield process
         finally:
             for pid in alive(mark):
                 with suppress(ProcessLookupError):
                     os.kill(int(pid), signal.SIGKILL)
 
 
-def url_of(process: subprocess.Popen[str]) -> str:
+def awaited(process: subprocess.Popen[str], pattern: str) -> str:
+    """What a group of the pattern matched in a line that the process writes."""
     said = []
     for line in process.stdout or ():
         said.append(line)
-        if line.startswith("Serving at "):
-            return line.split()[2]
-    return pytest.fail("the server ended before it served:\n" + "".join(said))
+        if match := re.search(pattern, line):
+            return match[1]
+    return pytest.fail(f"the server ended before it wrote {pattern}:\n" + "".join(said))
 
 
 def alive(mark: str) -> list[str]:
@@ -63,9 +84,13 @@ def holds(path: Path, mark: str) -> bool:
 @pytest.mark.cluster
 @pytest.mark.server
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for left processes in /proc")
-def test_serves_and_leaves_no_process(entry: zoo.Entry, photo: bytes, tmp_path: Path) -> None:
+def test_serves_tells_of_faults_and_leaves_no_process(entry: zoo.Entry, photo: bytes, tmp_path: Path) -> None:
     mark = uuid.uuid4().hex
-    with serving(entry.folder, tmp_path, mark) as (process, url), httpx.Client(base_url=url) as client:
+    with (
+        started(BREAKING, entry.folder, tmp_path, mark) as process,
+        httpx.Client(base_url=awaited(process, "^Serving at ([^ ]+)")) as client,
+    ):
+        log = Path(awaited(process, "the log is in (.+)"))
         assert len(alive(mark)) > 3
         assert client.get("/livez").status_code == 200
         assert client.get("/readyz").status_code == 200
@@ -80,10 +105,24 @@ def test_serves_and_leaves_no_process(entry: zoo.Entry, photo: bytes, tmp_path: 
         large = client.post(apply, files={"image": bytes(40 * 2**20)})
         assert large.status_code == 413
         assert large.json()["error"]["code"] == "body_too_large"
+        assert client.post(apply, files={"image": photo}, data={"denoise": "1"}).status_code == 500
+        assert awaited(process, f"POST {apply}: AttributeError: .*'(is_broken)'")
+        wait_until(lambda: any("is_broken" in path.read_text() for path in log.glob("replica_*")))
         process.send_signal(signal.SIGTERM)
-        assert process.wait() == 0
+        process.communicate()
+        assert process.returncode == 0
         wait_until(lambda: alive(mark) == [])
     assert not (tmp_path / ".ray").exists()
+
+
+@pytest.mark.cluster
+@pytest.mark.server
+def test_a_replica_that_cannot_start_says_why(entry: zoo.Entry, tmp_path: Path) -> None:
+    with started(UNABLE, entry.folder, tmp_path, uuid.uuid4().hex) as process:
+        said, _ = process.communicate()
+    assert process.returncode == 1
+    told = "tunable: the replicas did not start: RuntimeError: no such model; the log is in "
+    assert [line for line in said.splitlines() if line.startswith(told)]
 
 
 @pytest.mark.server
