@@ -64,6 +64,13 @@ class Kernels(NamedTuple):
         assert own is not None
         return own
 
+    def mix_to(self, shape: torch.Size) -> bool:
+        """Whether all that is mixed is there, and becomes a tensor of that shape."""
+        if self.stack is not None:
+            return self.stack.shape[1:] == shape
+        has_deltas = self.deltas is not None or (self.out is not None and self.inner is not None)
+        return self.base is not None and self.base.shape == shape and has_deltas
+
     @property
     def form(self) -> Tensor:
         """Shape, type and device of the mixed tensor."""
@@ -171,12 +178,12 @@ def share(module: nn.Module, name: str, other: nn.Module, other_name: str) -> No
 
 
 def find(module: nn.Module, name: str, *, has_base: bool) -> Kernels:
-    """The kernels that :func:`install` put there."""
+    """The kernels that :func:`install` put there, or what is left of them."""
     tensors = module._parameters
     if not has_base:
-        return Kernels(stack=tensors[name])
+        return Kernels(stack=tensors.get(name))
     return Kernels(
-        base=tensors[name],
+        base=tensors.get(name),
         deltas=tensors.get(name + DELTAS),
         out=tensors.get(name + OUT),
         inner=tensors.get(name + IN),

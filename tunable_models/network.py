@@ -107,7 +107,8 @@ class TunableNetwork(nn.Module):
         space: the control space of omega.
         basis: name of the basis.
         rank: of the deltas, None for full rank.
-        network: the source's modules, with kernels where it had tensors. Not to be called.
+        network: the source's modules, with kernels where it had tensors. Not to be called; where a layer
+            that is tunable was replaced or removed, calls are refused.
 
     Example:
         >>> net = make_tunable(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 3, 3)), controls=2)
@@ -141,9 +142,10 @@ class TunableNetwork(nn.Module):
         refuse_computing_modes(self.network, slots)
         self._shared = aliased_paths(self.network)
         self._states = States()
-        self._names: dict[str, list[str]] = {}
+        self._names: dict[str, dict[str, torch.Size]] = {}  # with the shapes of the source
         for slot in slots:
-            self._names.setdefault(slot.path, []).append(slot.name)
+            shape = self.network.get_submodule(slot.path)._parameters[slot.name].shape  # type: ignore[union-attr]
+            self._names.setdefault(slot.path, {})[slot.name] = shape
         if train == "deltas":
             self.network.requires_grad_(False)
         first = self._install(slots, start, rank, freeze=train == "deltas")
@@ -179,10 +181,8 @@ class TunableNetwork(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the kernels are, and omega must be."""
-        path, names = next(iter(self._names.items()))
-        parameter = self.network.get_submodule(path)._parameters[names[0]]
-        assert parameter is not None
-        return parameter.device
+        first = next(iter(self._names))
+        return next(iter(self.kernels(first).values())).identity.device
 
     @property
     def tunable_names(self) -> list[str]:
@@ -295,9 +295,23 @@ class TunableNetwork(nn.Module):
         return result
 
     def kernels(self, path: str) -> dict[str, Kernels]:
-        """The kernels of one of the source's modules, by tensor name."""
+        """The kernels of one of the source's modules, by tensor name.
+
+        Raises:
+            ConversionError: they are not there any more.
+        """
         module, has_base = descend(self.network, path), BASES[self.basis].has_base
-        return {name: kernels.find(module, name, has_base=has_base) for name in self._names[path]}
+        found: dict[str, Kernels] = {}
+        for name, shape in self._names[path].items():
+            if module is not None:
+                found[name] = kernels.find(module, name, has_base=has_base)
+            if module is None or not found[name].mix_to(shape):
+                got = "nothing" if module is None else f"{type(module).__name__} without them"
+                raise ConversionError(
+                    f"expected the kernels that make_tunable put at {Slot(path, name).full_name}, got {got}; "
+                    "change the source instead, and make that tunable"
+                )
+        return found
 
     def omega(self, omega: Tensor | Mapping[str, float] | None = None, /, **values: float) -> Tensor:
         """One omega (P,) on the network's device.
@@ -337,8 +351,8 @@ class TunableNetwork(nn.Module):
     def _layerwise(self) -> bool:
         return self.batch_dim == 0 and all(
             runs_per_sample(self.network.get_submodule(path), name)
-            for path, names in self._names.items()
-            for name in names
+            for path in self._names
+            for name in self.kernels(path)
         )
 
     def _bind_samples(self, omega: Tensor) -> Shells:
@@ -353,12 +367,10 @@ class TunableNetwork(nn.Module):
         # What a network pads inside only itself can say; all architectures of this package do.
         alignments = [int(getattr(module, "alignment", 1)) for module in self.network.modules()]
         painted = OmegaMap(omega, math.lcm(*alignments))
-        bases = dict(self._bases())
+        held = {path: (self.kernels(path), basis) for path, basis in self._bases()}
 
         def binder(module: nn.Module, path: str) -> Bound | None:
-            if path not in bases:
-                return None
-            return bind_per_pixel(module, path, self.kernels(path), bases[path], painted)
+            return bind_per_pixel(module, path, *held[path], painted) if path in held else None
 
         return bind(self.network, binder, self._shared)
 

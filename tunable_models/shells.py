@@ -29,11 +29,12 @@ Binder = Callable[[nn.Module, str], Bound | None]
 """Says how a module (and its path) is bound; None leaves it as it is."""
 
 
-def descend(root: nn.Module, path: str) -> nn.Module:
-    """The module at a path that is known to exist; a tenth of the time of ``get_submodule``."""
+def descend(root: nn.Module, path: str) -> nn.Module | None:
+    """The module at a path, None where there is none; a tenth of the time of ``get_submodule``."""
+    found: nn.Module | None = root
     for name in path.split(".") if path else ():
-        root = root._modules[name]  # type: ignore[assignment]
-    return root
+        found = None if found is None else found._modules.get(name)
+    return found
 
 
 def is_container(value: Any) -> bool:

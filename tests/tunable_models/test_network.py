@@ -2,7 +2,7 @@ import copy
 import pickle
 import threading
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import pytest
 import torch
@@ -17,6 +17,7 @@ from tunable_models import (
     TunableNetwork,
     View,
     build,
+    fold,
     make_tunable,
 )
 from tunable_models.bases import BasisName
@@ -233,6 +234,47 @@ def test_bad_omega_is_refused(omega: Tensor, words: str) -> None:
 def test_simplex_omega_must_sum_to_one() -> None:
     with pytest.raises(OmegaError, match="sum to 1"):
         tunable("linear")(X_EVEN, omega=torch.tensor([0.5, 0.4]))
+
+
+USES: list[Callable[[TunableNetwork], object]] = [
+    lambda net: net(torch.rand(2, 3, 8, 8), omega=torch.rand(2)),
+    lambda net: net(torch.rand(2, 3, 8, 8), omega=torch.rand(2, 2)),
+    lambda net: net(torch.rand(2, 3, 8, 8), omega=torch.rand(2, 2, 8, 8)),
+    lambda net: net.at(torch.rand(2)),
+    lambda net: fold(net, torch.rand(2)),
+    lambda net: net.to(torch.float64),
+    lambda net: net.device,
+]
+
+
+@pytest.mark.parametrize("basis", ["delta", "affine"])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda net: net.__setitem__(0, nn.Conv2d(3, 3, 1)), r"0\.weight, got Conv2d without them"),
+        (lambda net: net.__setitem__(0, nn.Identity()), r"0\.weight, got Identity without them"),
+        (lambda net: net.__setitem__(0, None), r"0\.weight, got nothing"),
+        (lambda net: net.__delitem__(0), r"0\.weight, got ReLU without them"),
+        (lambda net: setattr(net[0], "bias", None), r"0\.bias, got Conv2d without them"),
+    ],
+)
+def test_a_tunable_layer_that_was_replaced_is_refused_by_name(
+    change: Callable[[nn.Sequential], object], message: str, basis: BasisName
+) -> None:
+    net = make_tunable(nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU()), 2, basis)
+    change(cast(nn.Sequential, net.network))
+    for use in USES:
+        with pytest.raises(ConversionError, match=f"expected the kernels .* at {message}; change the source"):
+            use(net)
+
+
+def test_layers_that_are_not_tunable_may_be_replaced() -> None:
+    net = make_tunable(nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU(), nn.Conv2d(3, 3, 1)), 2, exclude=["2.*"])
+    layers = cast(nn.Sequential, net.network)
+    layers[1], layers[2] = nn.Identity(), nn.Conv2d(3, 5, 1)
+    x, omega = torch.rand(2, 3, 8, 8), torch.rand(2, 2)
+    assert net(x, omega=omega).shape == (2, 5, 8, 8)
+    assert torch.allclose(net(x[:1], omega=omega[0]), fold(net, omega[0])(x[:1]), atol=1e-6)
 
 
 def test_a_module_that_cannot_be_copied_is_named_with_the_reason() -> None:
