@@ -256,8 +256,8 @@ def _opened(content: Path | bytes, label: str, page: int = 0, *, extra: bool = T
 def _pillow_opens(content: Path | bytes, page: int) -> bool:
     with stream_of(content) as stream:
         try:
-            with Image.open(stream, formats=("TIFF",)) as image:
-                image.seek(page)
-        except (UnidentifiedImageError, SyntaxError):  # of the first page, of another
+            with Image.open(tiff.beginning_at(stream, page), formats=("TIFF",)):
+                pass
+        except UnidentifiedImageError:
             return False
     return True

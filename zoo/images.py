@@ -278,10 +278,12 @@ def _opened(content: Path | bytes, label: str, number: int = 0) -> Iterator[Imag
         if deep is not None:
             yield deep
             return
-        with stream_of(content) as stream, Image.open(stream, formats=FORMATS) as image:
-            if number:
+        with stream_of(content) as stream:
+            if number and stream.read(4) in tiff.MAGIC:
+                stream, number = tiff.beginning_at(stream, number), 0
+            with Image.open(stream, formats=FORMATS) as image:
                 image.seek(number)
-            yield image
+                yield image
 
 
 def _check_pixels(sizes: Sequence[tuple[int, int]], max_pixels: int) -> None:

@@ -99,22 +99,30 @@ def of_blocks(
     xmp: bytes = b"",
     iptc: bytes = b"",
     dpi: tuple[float, float] | None = None,
-    page: int = 0,
 ) -> Metadata:
-    """Metadata from the blocks of a file, or of the page of a TIFF; what cannot be read is left out."""
+    """Metadata from the blocks of a file; what cannot be read is left out."""
     tags: dict[int, Any] = {}
     with suppress(Exception):
-        tags = _directory(exif.removeprefix(b"Exif\0\0"), page)
+        tags = _directory(exif.removeprefix(b"Exif\0\0"))
+    return _of_tags(tags, xmp, iptc, dpi)
+
+
+def _of_tags(
+    tags: dict[int, Any], xmp: bytes, iptc: bytes, dpi: tuple[float, float] | None = None
+) -> Metadata:
     upright = re.sub(rb"""(tiff:Orientation(?:=["']|>))[2-8]""", rb"\g<1>1", xmp)
     return Metadata(_block(tags), upright, iptc, _inches(dpi or _resolution(tags)))
 
 
 def of_tiff(stream: IO[bytes], page: int = 0) -> Metadata:
     """Metadata of a page of a TIFF."""
-    data = stream.read()
     with suppress(Exception):
-        tags = tiff.directory(BytesIO(data), page)
-        return of_blocks(data, _bytes(tags.get(XMP_TAG)), _bytes(tags.get(IPTC_TAG)), page=page)
+        tags = tiff.directory(stream, page)
+        xmp, iptc = _bytes(tags.get(XMP_TAG)), _bytes(tags.get(IPTC_TAG))
+        described: dict[int, Any] = {}
+        with suppress(Exception):
+            described = _described(stream, tags)
+        return _of_tags(described, xmp, iptc)
     return Metadata()
 
 
@@ -247,10 +255,13 @@ def webp_options(metadata: Metadata) -> dict[str, Any]:
     return {name: block for name, block in {"exif": exif, "xmp": metadata.xmp}.items() if block}
 
 
-def _directory(data: bytes, page: int = 0) -> dict[int, Any]:
-    """Tags that describe the picture, directories below them as dicts."""
+def _directory(data: bytes) -> dict[int, Any]:
     stream = BytesIO(data)
-    first = tiff.directory(stream, page)
+    return _described(stream, tiff.directory(stream))
+
+
+def _described(stream: IO[bytes], first: ImageFileDirectory_v2) -> dict[int, Any]:
+    """Tags that describe the picture, directories below them as dicts."""
     tags: dict[int, Any] = {tag: first[tag] for tag in _TAGS if tag in first}
     for tag in (_EXIF, _GPS):
         if isinstance(first.get(tag), int):

@@ -1,5 +1,7 @@
 """Directories of TIFF files, of which EXIF is one too, as Pillow parses them."""
 
+import struct
+from io import SEEK_CUR, SEEK_SET, BufferedReader, RawIOBase
 from typing import IO, Any
 
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
@@ -9,19 +11,25 @@ UNKNOWN = b"MM\0+"
 """Big-endian BigTIFF, which Pillow does not know."""
 
 MOST_PAGES = 10_000
+_LINK_AT = {"<I": 4, ">I": 4, "<Q": 8, ">Q": 8}
 _SUBFILE, _WIDTH, _HEIGHT = 254, 256, 257
 _REDUCED, _MASK = 1, 4
 
 
 def directory(stream: IO[bytes], page: int = 0) -> ImageFileDirectory_v2:
     """The tags of a page; read when they are asked for."""
-    tags = _empty(stream)
-    for _ in range(page + 1):
-        if tags.next == 0:
-            raise EOFError(f"no page {page + 1}")
-        stream.seek(tags.next)
-        tags.load(stream)
+    tags, (start, _) = _empty(stream), _link(stream, page)
+    stream.seek(start)
+    tags.load(stream)
     return tags
+
+
+def beginning_at(stream: IO[bytes], page: int) -> IO[bytes]:
+    """The same file with a page as its first, because Pillow parses all pages on the way to one."""
+    start, form = _link(stream, page)
+    stream.seek(0)
+    head = stream.read(_LINK_AT[form])
+    return BufferedReader(_Headed(stream, head + struct.pack(form, start)))
 
 
 def below(stream: IO[bytes], group: int, offset: int) -> ImageFileDirectory_v2:
@@ -51,6 +59,51 @@ def numbers(tags: ImageFileDirectory_v2 | None, tag: int, default: int) -> tuple
     """The values of a tag; the default where there is none."""
     value: Any = default if tags is None else tags.get(tag, default)
     return value if isinstance(value, tuple) else (value,)
+
+
+class _Headed(RawIOBase):
+    """A file with other bytes at its start."""
+
+    def __init__(self, stream: IO[bytes], head: bytes) -> None:
+        self._stream, self._head = stream, head
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        """For libtiff, which goes by the offset of a directory."""
+        return self._stream.fileno()
+
+    def seek(self, offset: int, whence: int = SEEK_SET) -> int:
+        return self._stream.seek(offset, whence)
+
+    def readinto(self, buffer: Any) -> int:
+        start = self._stream.tell()
+        data = self._stream.read(len(buffer))
+        own = self._head[start : start + len(data)]
+        buffer[: len(data)] = own + data[len(own) :]
+        return len(data)
+
+
+def _link(stream: IO[bytes], page: int) -> tuple[int, str]:
+    """Where the directory of a page begins, and how the file writes that; nothing is parsed on the way."""
+    stream.seek(0)
+    head = stream.read(4)
+    order = "<" if head.startswith(b"II") else ">"
+    count, entry_bytes, link = ("Q", 20, "Q") if b"+" in head else ("H", 12, "I")
+    stream.seek(_LINK_AT[order + link])
+    for number in range(page + 1):
+        (start,) = struct.unpack(order + link, stream.read(struct.calcsize(link)))
+        if start == 0:
+            raise EOFError(f"no page {page + 1}")
+        if number < page:
+            stream.seek(start)
+            (entries,) = struct.unpack(order + count, stream.read(struct.calcsize(count)))
+            stream.seek(entry_bytes * entries, SEEK_CUR)
+    return start, order + link
 
 
 def _empty(stream: IO[bytes], group: int | None = None) -> ImageFileDirectory_v2:

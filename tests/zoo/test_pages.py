@@ -2,13 +2,15 @@
 
 import io
 import struct
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import pytest
 import pyvips
 import tifffile
 from PIL import Image, ImageCms
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from picture_files import png, tiff
 from zoo.errors import ImageError, ImageTooLargeError
@@ -134,6 +136,27 @@ def test_pages_have_kinds_sizes_and_metadata_of_their_own(bigtiff: bool) -> None
             assert written.description == f"page {number}"
     with Image.open(io.BytesIO(out.getvalue() if not bigtiff else data)) as image:
         assert image.n_frames == 4
+
+
+@pytest.mark.parametrize("compression", [None, "deflate"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_page_is_parsed_a_few_times_wherever_it_stands(
+    dtype: type, compression: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = [np.full((4, 5), number, dtype) for number in range(40)]
+    with tifffile.TiffWriter(tmp_path / "scan.tif") as writer:
+        for page in pages:
+            writer.write(page, photometric="minisblack", metadata=None, compression=compression)
+    loaded, load = list[ImageFileDirectory_v2](), ImageFileDirectory_v2.load
+
+    def counted(tags: ImageFileDirectory_v2, stream: IO[bytes]) -> None:
+        loaded.append(tags)
+        load(tags, stream)
+
+    monkeypatch.setattr(ImageFileDirectory_v2, "load", counted)
+    read = read_pages(tmp_path / "scan.tif").pictures
+    assert all(np.array_equal(picture.pixels, page) for picture, page in zip(read, pages, strict=True))
+    assert len(loaded) < 15 * len(pages)
 
 
 def test_thumbnails_and_masks_of_a_tiff_are_no_pages() -> None:
