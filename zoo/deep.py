@@ -22,7 +22,7 @@ from zoo.metadata import PNG, chunks_of
 from zoo.picture import FLOAT, Kind, Picture
 from zoo.planes import sixteen_bit
 
-HEAD_BYTES = 1024
+HEAD_BYTES = 4096
 """What tells a deep file from others."""
 
 _GAP = rb"(?:\s|#[^\n]*\n)+"
@@ -154,8 +154,8 @@ def open_deep(content: Path | bytes, page: int = 0) -> Deep | None:
         return _opened(content, "a PNG of 16 bits")
     if head.startswith(tiff.MAGIC):
         return _open_tiff(content, head, page)
-    if head[4:8] == b"ftyp" and (b"avif" in head[8:40] or b"avis" in head[8:40]):
-        return _open_avif(content, page)
+    if _brands(head) & {b"avif", b"avis"}:
+        return _open_avif(content, head, page)
     if (match := _PPM.match(head)) and int(match[4]) > 255:
         return _open_ppm(content, match)
     return None
@@ -208,10 +208,29 @@ def _open_tiff(content: Path | bytes, head: bytes, page: int) -> Deep | None:
     return deep
 
 
-def _open_avif(content: Path | bytes, page: int) -> Deep | None:
+def _brands(head: bytes) -> set[bytes]:
+    """What a file of boxes says that it is; the first four bytes are the length of that box."""
+    if head[4:8] != b"ftyp":
+        return set()
+    end = int.from_bytes(head[:4], "big")
+    return {head[start : start + 4] for start in (8, *range(16, min(end, len(head)), 4))}
+
+
+def _av1_bits(head: bytes) -> int:
+    """Of a channel, by the first configuration of AV1 in these bytes."""
+    flags = head.partition(b"av1C")[2][2:3] or b"\0"
+    return 8 if not flags[0] & 0x40 else 12 if flags[0] & 0x20 else 10
+
+
+def _open_avif(content: Path | bytes, head: bytes, page: int) -> Deep | None:
+    stated = _av1_bits(head)
+    if stated > 8 and b"avis" in _brands(head):  # libvips reads no sequences
+        raise unsupported(f"an animated AVIF of {stated} bits")
     try:
         deep = _opened(content, "an AVIF", page)
     except ImageError:
+        if stated > 8:  # which Pillow would round
+            raise
         return None
     bits = field(deep.source, "bits-per-sample") or 8
     if bits == 8:

@@ -294,6 +294,23 @@ def test_an_animated_png_of_16_bits_is_refused(text_bytes: int) -> None:
         read_header(png(np.zeros((4, 5), np.uint16), chunks))
 
 
+@pytest.mark.parametrize(("flags", "bits"), [(0x4C, 10), (0x6C, 12)])
+def test_an_animated_avif_of_more_than_8_bits_is_refused(flags: int, bits: int) -> None:
+    """Nothing here writes one, so it is one of 8 bits that says otherwise."""
+    data = animation("AVIF")
+    assert b"av1C\x81\x00\x0c" in data
+    deep = data.replace(b"av1C\x81\x00\x0c", b"av1C\x81\x00" + bytes([flags]))
+    for read in (read_header, read_picture, read_pages):
+        with pytest.raises(ImageError, match=f"an animated AVIF of {bits} bits, which is not supported"):
+            read(deep)
+
+
+def test_an_avif_of_10_bits_that_libvips_does_not_read_is_not_rounded() -> None:
+    data = ten_bit_avif(1)
+    with pytest.raises(ImageError, match="an AVIF: "):
+        read_picture(data[: data.index(b"mdat")])
+
+
 def test_a_png_that_names_an_animation_in_a_text_is_still() -> None:
     pixels = np.full((4, 5), 25701, np.uint16)
     data = png(pixels, [(b"tEXt", b"Comment\0the chunk acTL")])
