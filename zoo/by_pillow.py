@@ -46,6 +46,14 @@ def check_decoded(stated: Kind, sides: tuple[int, int], kind: Kind, size: tuple[
         )
 
 
+def foreign(name: str, tool: str) -> ImageError:
+    """The error of a format that is known and not read."""
+    return ImageError(
+        f"expected one of {', '.join(FORMATS)}, got {name}; convert it to PNG, TIFF or JPEG first, by {tool} "
+        "for instance"
+    )
+
+
 @contextmanager
 def pillow_errors(label: str) -> Iterator[None]:
     """Whatever Pillow raises about a picture as an ImageError that names it."""

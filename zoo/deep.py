@@ -16,6 +16,7 @@ import pyvips
 from PIL import Image, UnidentifiedImageError
 
 from zoo import tiff
+from zoo.by_pillow import foreign
 from zoo.errors import ImageError
 from zoo.libvips import field, rgb_of_cmyk, vips_errors
 from zoo.metadata import PNG, chunks_of
@@ -43,6 +44,10 @@ _ALPHA = (1, 2)
 """ExtraSamples of a TIFF that are transparency."""
 _LZMA = 34925
 """A compression that Pillow's wheel knows, and that of libvips does not."""
+_HEIF = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+"""What files of HEIC say that they are, with HEVC inside; the last two are any HEIF."""
+_JPEG_XL = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
+"""How a bare codestream begins, and one in a container."""
 _MOST_EXTRA = 4
 """Channels after the colours; a file of thousands would need memory by no limit of pixels."""
 
@@ -142,7 +147,7 @@ def open_deep(content: Path | bytes, page: int = 0) -> Deep | None:
         page: of a TIFF, or frame of an animation.
 
     Raises:
-        ImageError: a TIFF that neither Pillow nor libvips reads in full.
+        ImageError: a file that neither Pillow nor libvips reads in full, or of a format that is not read.
     """
     with stream_of(content) as stream:
         head, chunks = stream.read(HEAD_BYTES), chunks_of(stream)
@@ -156,6 +161,10 @@ def open_deep(content: Path | bytes, page: int = 0) -> Deep | None:
         return _open_tiff(content, head, page)
     if _brands(head) & {b"avif", b"avis"}:
         return _open_avif(content, head, page)
+    if _brands(head) & _HEIF:
+        raise foreign("HEIC", "heif-convert of libheif")
+    if head.startswith(_JPEG_XL):
+        raise foreign("JPEG XL", "djxl of libjxl")
     if (match := _PPM.match(head)) and int(match[4]) > 255:
         return _open_ppm(content, match)
     return None

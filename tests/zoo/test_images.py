@@ -11,8 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 
+from picture_files import HEIC, HEIF, JPEG_XL, JPEG_XL_BOXES
 from zoo.errors import ImageError, ImageTooLargeError
-from zoo.images import DEFAULT_MAX_PIXELS, read_image, rgb_array, upright
+from zoo.images import (
+    DEFAULT_MAX_PIXELS,
+    read_header,
+    read_image,
+    read_pages,
+    read_picture,
+    rgb_array,
+    upright,
+)
 from zoo.picture import Picture
 
 ROTATED_90_CW = 6
@@ -68,6 +77,22 @@ def test_other_formats_are_refused() -> None:
     for data in (encode(gradient(), "PDF"), encode(gradient(), "ICO"), b"%!PS-Adobe-3.0 EPSF-3.0\n"):
         with pytest.raises(ImageError, match="expected one of AVIF, BMP"):
             read_image(data)
+
+
+@pytest.mark.parametrize(
+    ("name", "tool", "data"),
+    [
+        ("HEIC", "heif-convert", HEIC),
+        ("HEIC", "heif-convert", HEIF),
+        ("JPEG XL", "djxl", JPEG_XL),
+        ("JPEG XL", "djxl", JPEG_XL_BOXES),
+    ],
+)
+def test_formats_that_are_known_are_refused_by_name(name: str, tool: str, data: bytes) -> None:
+    told = f"expected one of AVIF, .* got {name}; convert it to PNG, TIFF or JPEG first, by {tool}"
+    for read in (read_image, read_picture, read_pages, read_header):
+        with pytest.raises(ImageError, match=f"cannot read the image: {told}"):
+            read(data)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])

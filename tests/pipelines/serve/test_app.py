@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageCms
 
 import zoo
-from picture_files import png, tiff
+from picture_files import HEIC, png, tiff
 from pipelines.serve import app as app_module
 from pipelines.serve.config import ServeConfig
 from waiting import UNREACHED_S
@@ -165,6 +165,10 @@ def test_several_pages_are_refused(client: Any) -> None:
 def test_a_kind_that_is_not_supported_is_named(client: Any) -> None:
     response = client.post(APPLY, **upload(tiff(np.zeros((8, 8), np.int16))))
     assert "a TIFF of 1 x 16-bit signed integer" in fault(response, 422, "bad_image")
+
+
+def test_a_format_that_is_not_read_is_named(client: Any) -> None:
+    assert "got HEIC; convert it to PNG" in fault(client.post(APPLY, **upload(HEIC)), 422, "bad_image")
 
 
 def test_content_decides_not_name_or_declared_type(client: Any, photo: bytes) -> None:
