@@ -93,19 +93,28 @@ def _written(module: nn.Module, shell: nn.Module) -> dict[str, Any]:
         for name, value in own.items()
         if value is not source.get(name, _ABSENT)
         and name not in TORCHS_OWN
-        and not _same(value, source.get(name, getattr(type(module), name, _ABSENT)))
+        and not _same(value, source.get(name, getattr(type(module), name, _ABSENT)), set())
     }
     if not source.keys() <= own.keys():
         found |= dict.fromkeys(source.keys() - own.keys(), _ABSENT)
     return found
 
 
-def _same(value: Any, other: Any) -> bool:
-    """Whether they are one thing, or containers of the same things."""
-    if value is other:
+def _same(value: Any, other: Any, met: set[tuple[int, int]]) -> bool:
+    """Whether they are one thing, or containers of the same things.
+
+    Args:
+        value: anything.
+        other: to compare it with.
+        met: pairs on the way here and before, by their ids: one that holds itself is met again.
+    """
+    if value is other or (id(value), id(other)) in met:
         return True
     if not is_container(value) or type(value) is not type(other) or len(value) != len(other):
         return False
+    met.add((id(value), id(other)))
     if isinstance(value, dict):
-        return all(key in other and _same(item, other[key]) for key, item in value.items())
-    return value == other if isinstance(value, set) else all(map(_same, value, other))
+        return all(key in other and _same(item, other[key], met) for key, item in value.items())
+    if isinstance(value, set):
+        return bool(value == other)
+    return all(_same(item, its, met) for item, its in zip(value, other, strict=True))

@@ -322,6 +322,44 @@ def test_gradients_go_through_a_state() -> None:
     copy.deepcopy(net)  # what a call computed is not on it
 
 
+def _dict_in_itself() -> Any:
+    ring: dict[str, Any] = {"bias": []}
+    ring["ring"] = ring
+    return ring
+
+
+def _list_in_a_tuple_in_itself() -> Any:
+    ring: list[Any] = [[]]
+    ring.append((ring, 1))
+    return ring
+
+
+class Ring(nn.Module):
+    """Keeps a container that holds itself."""
+
+    def __init__(self, ring: Any, place: Any, fills: bool) -> None:
+        super().__init__()
+        self.bias, self.ring, self.place, self.fills = nn.Parameter(torch.rand(3, 1, 1)), ring, place, fills
+
+    def forward(self, x: Tensor) -> Tensor:
+        kept = self.ring[self.place]
+        if self.fills and not kept:
+            kept.append(self.bias * 1)
+        return x + (kept[0] if kept else self.bias)
+
+
+@pytest.mark.parametrize("fills", [True, False])
+@pytest.mark.parametrize(("make", "place"), [(_dict_in_itself, "bias"), (_list_in_a_tuple_in_itself, 0)])
+@torch.no_grad()
+def test_a_container_may_hold_itself(make: Callable[[], Any], place: Any, fills: bool) -> None:
+    net = _tunable(Ring(make(), place, fills))
+    for _ in range(2):
+        for omega in (A, B):
+            wanted = _by_hand(net, Ring(make(), place, fills), omega)(X)
+            assert torch.equal(net(X, omega=omega), wanted)
+    assert len(net._states._kept) == (2 if fills else 0)
+
+
 def test_few_states_are_kept() -> None:
     net = _tunable(Recurrent())
     omegas = torch.rand(KEPT + 2, 2)
