@@ -266,6 +266,11 @@ def _content(source: Source) -> Path | bytes:
         return Path(source)
     if isinstance(source, bytes):
         return source
+    if not hasattr(source, "read"):
+        raise ImageError(
+            f"expected a path, bytes or a binary file, got {type(source).__name__}; Picture.of takes a PIL "
+            "image, and a predictor arrays and tensors too"
+        )
     source.seek(0)
     return source.read()
 

@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,6 +67,13 @@ def test_every_source_gives_the_same_picture(tmp_path: Path) -> None:
         for source in (path, str(path), path.read_bytes(), file):
             assert np.array_equal(np.asarray(read_image(source)), np.asarray(gradient()))
         assert not file.closed
+
+
+@pytest.mark.parametrize("source", [None, gradient(), np.asarray(gradient()), ["photo.png"]])
+def test_what_is_no_file_is_refused(source: Any) -> None:
+    for read in (read_image, read_picture, read_pages):
+        with pytest.raises(ImageError, match=f"or a binary file, got {type(source).__name__}; Picture.of"):
+            read(source)
 
 
 @pytest.mark.parametrize("kind", ["AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP"])
