@@ -280,17 +280,16 @@ class TunableNetwork(nn.Module):
 
     def mixed(self, omega: Tensor) -> Mixed:
         """The effective tensors at omega (P,), or with a leading B at (B, P); differentiable."""
-        bases = self._bases()
+        coefficients = self._coefficients(omega)
         done: dict[Tensor, Tensor] = {}  # tied kernels are mixed once and stay tied
         result: Mixed = {}
-        with torch.autocast(omega.device.type, enabled=False):  # it would round omega and coefficients
-            coefficients = {basis: Coefficients(basis.weights(omega)) for basis in {b for _, b in bases}}
-            for path, basis in bases:
+        with torch.autocast(omega.device.type, enabled=False):  # it would round the coefficients
+            for path, own in coefficients.items():
                 result[path] = {}
                 for name, kernel in self.kernels(path).items():
                     key = kernel.identity
                     if key not in done:
-                        done[key] = kernel.at(coefficients[basis])
+                        done[key] = kernel.at(own)
                     result[path][name] = done[key]
         return result
 
@@ -344,6 +343,13 @@ class TunableNetwork(nn.Module):
         """
         return View(self, self.omega(omega, **values))
 
+    def _coefficients(self, omega: Tensor) -> dict[str, Coefficients]:
+        """Of the kernels of every module, by its path."""
+        bases = self._bases()
+        with torch.autocast(omega.device.type, enabled=False):  # it would round omega
+            of = {basis: Coefficients(basis.weights(omega)) for basis in {b for _, b in bases}}
+        return {path: of[basis] for path, basis in bases}
+
     def _bases(self) -> list[tuple[str, Basis]]:
         return list(zip(self._names, self._mixers.values(), strict=True))  # type: ignore[arg-type]
 
@@ -356,10 +362,12 @@ class TunableNetwork(nn.Module):
         )
 
     def _bind_samples(self, omega: Tensor) -> Shells:
-        mixed = self.mixed(omega)
+        coefficients = self._coefficients(omega)
 
         def binder(module: nn.Module, path: str) -> Bound | None:
-            return bind_per_sample(module, mixed[path]) if path in mixed else None
+            if path not in coefficients:
+                return None
+            return bind_per_sample(module, self.kernels(path), coefficients[path])
 
         return bind(self.network, binder, self._shared)
 

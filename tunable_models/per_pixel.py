@@ -19,7 +19,7 @@ from tunable_models.bases import Basis
 from tunable_models.errors import ConversionError, OmegaError
 from tunable_models.kernels import Kernels
 from tunable_models.shells import Bound
-from tunable_models.stand_in import StandIn, convolve, has_hooks, pad
+from tunable_models.stand_in import StandIn, blend, convolve, has_hooks, pad
 from tunable_models.varied import Varied, is_channel_scale
 
 FIT_PX = 16
@@ -184,10 +184,4 @@ class PerPixelConv(StandIn):
 
 def _blend(parts: list[Tensor], coefficients: Tensor) -> Tensor:
     """The sum of (B, O, h, w) parts, weighed by coefficients (B, K, h, w); a single one as it is."""
-    if len(parts) == 1:
-        return parts[0]
-    c = coefficients.to(torch.promote_types(parts[0].dtype, torch.float32))
-    total = parts[0] * c[:, :1]
-    for k, part in enumerate(parts[1:], 1):
-        total = total + part * c[:, k : k + 1]
-    return total.to(parts[0].dtype)
+    return parts[0] if len(parts) == 1 else blend(parts, coefficients)

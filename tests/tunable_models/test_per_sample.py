@@ -8,28 +8,58 @@ from torch.nn import functional as F
 from networks import omegas, tunable
 from tunable_models import TunableNetwork, build, fold
 from tunable_models.bases import BasisName
+from tunable_models.stand_in import convolve_and_blend
 from tunable_models.varied import is_channel_scale
 
 X = torch.rand(5, 3, 9, 7, generator=torch.Generator().manual_seed(3))
 
 
-@pytest.mark.parametrize(
-    "layer",
-    [
-        nn.Conv1d(3, 6, 3, groups=3, dilation=2),
-        nn.Conv2d(3, 4, 3, padding="same", padding_mode="circular"),
-        nn.Conv2d(3, 4, (3, 1), stride=(2, 1), padding=1, bias=False),
-        nn.Conv3d(3, 2, 2),
-        nn.ConvTranspose1d(3, 4, 3, stride=2, output_padding=1),
-        nn.ConvTranspose2d(3, 6, 3, stride=2, padding=1, groups=3),
-        nn.ConvTranspose3d(3, 2, 2, stride=2),
-    ],
-    ids=repr,
-)
-def test_per_sample_convolutions_equal_a_loop_with_gradients(layer: nn.Module) -> None:
-    network = tunable("delta", layer).double()
-    dimensions = layer.weight.dim() - 2
-    x = torch.rand(4, 3, *[6] * dimensions, dtype=torch.float64)
+LAYERS = [
+    nn.Conv1d(6, 12, 3, groups=3, dilation=2),
+    nn.Conv2d(6, 4, 3, padding="same", padding_mode="circular"),
+    nn.Conv2d(6, 4, (3, 1), stride=(2, 1), padding=1, bias=False),
+    nn.Conv2d(6, 5, 1),
+    nn.Conv2d(6, 5, 1, padding=1, padding_mode="reflect", bias=False),
+    nn.Conv2d(6, 5, 1, padding=1),
+    nn.Conv3d(6, 2, 2),
+    nn.ConvTranspose1d(6, 4, 3, stride=2, output_padding=1),
+    nn.ConvTranspose2d(6, 6, 3, stride=2, padding=1, groups=3),
+    nn.ConvTranspose3d(6, 2, 2, stride=2),
+]
+WAYS: list[tuple[BasisName, dict[str, object]]] = [
+    ("delta", {}),
+    ("delta", {"exclude": ["bias"]}),
+    ("delta", {"rank": 1}),
+    ("multilinear", {"rank": 2}),
+    ("affine", {}),
+]
+
+
+CASES = [
+    (layer, *way) for layer in LAYERS for way in WAYS if layer.bias is not None or "exclude" not in way[1]
+]
+
+
+def _layer_of(
+    layer: nn.Module, basis: BasisName, options: dict[str, object]
+) -> tuple[TunableNetwork, Tensor]:
+    torch.manual_seed(0)
+    return tunable(basis, layer, **options).double(), torch.rand(
+        4, 6, *[6] * (layer.weight.dim() - 2)
+    ).double()
+
+
+@pytest.mark.parametrize("blends", [False, True])
+@pytest.mark.parametrize(("layer", "basis", "options"), CASES, ids=str)
+def test_per_sample_convolutions_equal_a_loop_with_gradients(
+    layer: nn.Module,
+    basis: BasisName,
+    options: dict[str, object],
+    blends: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tunable_models.per_sample._blending_is_cheaper", lambda *_: blends)
+    network, x = _layer_of(layer, basis, options)
     omega = omegas(network, 4).double().requires_grad_()
     whole = network(x, omega=omega)
     loop = torch.cat([network(x[i : i + 1], omega=omega[i]) for i in range(4)])
@@ -41,6 +71,58 @@ def test_per_sample_convolutions_equal_a_loop_with_gradients(layer: nn.Module) -
         strict=True,
     ):
         torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=repr)
+def test_large_kernels_without_gradients_equal_a_loop(
+    layer: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tunable_models.per_sample._LARGE", 0)
+    monkeypatch.setattr("tunable_models.per_sample._blending_is_cheaper", lambda *_: False)
+    network, x = _layer_of(layer, "delta", {})
+    omega = omegas(network, 4).double()
+    with torch.no_grad():
+        whole = network(x, omega=omega)
+        loop = torch.cat([network(x[i : i + 1], omega=omega[i]) for i in range(4)])
+    torch.testing.assert_close(whole, loop)
+
+
+@pytest.mark.parametrize(
+    ("layer", "side", "options", "blends"),
+    [
+        (nn.Conv2d(64, 64, 1), 2, {}, True),
+        (nn.Conv2d(64, 64, 1), 32, {}, False),
+        (nn.Conv2d(64, 64, 1), 8, {"rank": 2}, True),
+        (nn.Conv2d(64, 64, 3, padding=1, groups=64), 2, {}, False),
+        (nn.Conv2d(64, 64, 4, stride=4), 16, {}, True),
+        (nn.ConvTranspose2d(64, 64, 4, stride=4), 16, {}, False),
+    ],
+)
+def test_small_pictures_are_blended_and_large_ones_meet_mixed_kernels(
+    layer: nn.Module, side: int, options: dict[str, object], blends: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[object] = []
+
+    def blend(*arguments: object) -> Tensor:
+        seen.append(arguments)
+        return convolve_and_blend(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("tunable_models.per_sample.convolve_and_blend", blend)
+    network = tunable("delta", layer, **options)
+    network(torch.rand(3, 64, side, side), omega=omegas(network, 3))
+    assert bool(seen) == blends
+
+
+def test_coefficients_of_blended_outputs_are_not_rounded_under_autocast() -> None:
+    network = tunable("delta", nn.Conv2d(64, 64, 1))
+    x, omega = torch.rand(2, 64, 1, 1), torch.tensor([[0.501, 0.0], [0.499, 0.0]])
+    deltas = network.network.weight_deltas
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        network.network.weight.zero_(), network.network.bias_deltas.zero_(), network.network.bias.zero_()
+        deltas.fill_(2.0**-6)
+        output = network(x.fill_(1.0), omega=omega)
+    assert output.dtype == torch.bfloat16
+    assert torch.equal(output[:, 0, 0, 0], omega[:, 0].bfloat16())
 
 
 @pytest.mark.parametrize("rows", [[0, 1, 2, 3, 4], [0, 1, 0, 1, 0], [2, 2, 2, 2, 2]])
