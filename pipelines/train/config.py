@@ -192,5 +192,6 @@ class TrainConfig(Section):
         return self
 
     def identity(self) -> dict[str, Any]:
-        """What defines the numbers of the run: everything but where it happens and who watches."""
-        return self.model_dump(mode="json", exclude={"compute", "validation", "tracking"})
+        """What defines the numbers of the run: all but where it runs, and what is watched and saved."""
+        apart = {"compute", "validation", "tracking", "log_every", "checkpoint_every"}
+        return self.model_dump(mode="json", exclude=apart)

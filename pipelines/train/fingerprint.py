@@ -60,7 +60,7 @@ def code_digest(root: Path = REPOSITORY, items: tuple[str, ...] = TRAINING_CODE)
 
 
 def code_digests(root: Path = REPOSITORY, items: tuple[str, ...] = TRAINING_CODE) -> dict[str, str]:
-    """SHA-256 of the syntax tree of each file of the code: comments and layout do not count.
+    """SHA-256 of the syntax tree of each file; comments, docstrings and layout do not count.
 
     A process reads a file once, as it runs the code that it started with. Trees differ between minor versions
     of Python.
@@ -73,7 +73,16 @@ def code_digests(root: Path = REPOSITORY, items: tuple[str, ...] = TRAINING_CODE
 
 @cache
 def _tree_sha256(path: Path) -> str:
-    return _sha256(ast.dump(ast.parse(path.read_text(encoding="utf-8"))))
+    tree = _StringsDropped().visit(ast.parse(path.read_text(encoding="utf-8")))
+    return _sha256(ast.dump(tree))
+
+
+class _StringsDropped(ast.NodeTransformer):
+    """Drops statements that are a string alone, which is what docstrings are; nothing computes with them."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        docstring = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if docstring else node
 
 
 def _sources(root: Path, items: tuple[str, ...]) -> list[Path]:

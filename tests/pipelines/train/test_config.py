@@ -69,7 +69,7 @@ def test_patches_that_the_critic_can_judge_are_fine(values: dict[str, Any]) -> N
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_where_a_run_happens_is_no_part_of_its_identity() -> None:
+def test_where_a_run_happens_and_what_is_saved_is_no_part_of_its_identity() -> None:
     one = parse_section({"compute": {"workers": 1}}, "train", TrainConfig)
     two = parse_section({"compute": {"workers": 2, "threads": 3}}, "train", TrainConfig)
     assert one.identity() == two.identity()
@@ -79,6 +79,8 @@ def test_where_a_run_happens_is_no_part_of_its_identity() -> None:
         TrainConfig,
     )
     assert watched.identity() == one.identity()
+    saved = parse_section({"log_every": 5, "checkpoint_every": 10}, "train", TrainConfig)
+    assert saved.identity() == one.identity()
     for numbers in ({"seed": 1}, {"precision": "bfloat16"}, {"ema_decay": 0.9}, {"window": 2}):
         assert one.identity() != parse_section(numbers, "train", TrainConfig).identity()
 

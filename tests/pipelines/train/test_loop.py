@@ -104,6 +104,16 @@ def test_a_run_that_was_stopped_goes_on_bit_for_bit_from_that_very_step(job: Job
     assert curve(halves) == curve(whole)
 
 
+def test_a_run_goes_on_bit_for_bit_with_another_log_and_other_checkpoints(job: Job) -> None:
+    expected = train(job, Hooks())
+    points: list[Progress] = []
+    with pytest.raises(Stopped):
+        train(other(job, log_every=4, checkpoint_every=4), stop_at(3, points))
+    seldom = other(job, log_every=1, checkpoint_every=5)
+    assert torch.equal(weights(train(seldom, Hooks(report=points.append))), weights(expected))
+    assert [point.step for point in points] == [4, 5, 6]
+
+
 def test_a_wish_to_stop_at_the_end_is_granted_by_the_end(job: Job) -> None:
     points: list[Progress] = []
     train(job, stop_at(6, points))
