@@ -3,7 +3,7 @@
     python -m benchmarks.choices models/denoise                 # hours on two cores; go on where it stopped
     python -m benchmarks.choices models/denoise --only base "group 16"
 
-Takes the options and the prepared photographs of a folder (``python -m pipelines prepare --root FOLDER``)
+Takes the options and the prepared photographs of a folder (``tunable run prepare --root FOLDER``)
 whose task is ``noise-level``, and trains every variant on as many pixels, with the same seeds, one thread
 each. Measured is PSNR on the validation photographs, none of which is trained or tested on, of what would
 be published, with the slider at the truth. Runs stand beside the recipe's own of the same seed: what all runs

@@ -14,6 +14,9 @@ Every constructor takes one message, so the errors survive pickling across proce
 import errno
 import sys
 
+DEBUG = "TUNABLE_DEBUG"
+"""Environment variable: 1 shows the traceback of known errors too."""
+
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """What the system says where a disk is full, or what one may have of it."""
 

@@ -43,7 +43,7 @@ class Layout:
                 return cls(folder)
         raise ConfigError(
             f"expected this project's dvc.yaml and params.yaml in {start} or above, or params.yaml alone in "
-            f"{start}; run in the work tree, or write one: python -m pipelines recipe denoise-deblur "
+            f"{start}; run in the work tree, or write one: tunable recipe denoise-deblur "
             "--out params.yaml"
         )
 
@@ -56,7 +56,7 @@ class Layout:
         """
         if not (folder / "params.yaml").is_file():
             raise ConfigError(
-                f"expected params.yaml in {folder}, found none; write one: python -m pipelines recipe TASK "
+                f"expected params.yaml in {folder}, found none; write one: tunable recipe TASK "
                 f"--out {folder / 'params.yaml'}"
             )
         return cls(folder.resolve())
@@ -64,7 +64,7 @@ class Layout:
     @property
     def again(self) -> str:
         """The command that goes on with a run that was interrupted."""
-        return "dvc repro" if (self.root / "dvc.yaml").exists() else "python -m pipelines all"
+        return "dvc repro" if (self.root / "dvc.yaml").exists() else "tunable run all"
 
     @property
     def params(self) -> Path:
@@ -125,5 +125,6 @@ class Layout:
 def _is_ours(folder: Path) -> bool:
     # Every DVC project has files of these names; ours call this package.
     stages = folder / "dvc.yaml"
-    calls = stages.is_file() and "python -m pipelines" in stages.read_text(encoding="utf-8", errors="replace")
+    text = stages.read_text(encoding="utf-8", errors="replace") if stages.is_file() else ""
+    calls = any(command in text for command in ("tunable run", "python -m pipelines"))
     return calls and (folder / "params.yaml").is_file()

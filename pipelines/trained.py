@@ -17,7 +17,7 @@ from tunable_models import (
     make_tunable,
 )
 
-AGAIN = "train again: python -m pipelines train"
+AGAIN = "train again: tunable run train"
 
 SELECTION = ("rank", "include", "exclude")
 """What of a network is tunable and how, beside its basis; a record without them means all of it."""

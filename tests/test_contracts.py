@@ -13,7 +13,7 @@ import yaml
 
 import tunable_models
 import zoo
-from pipelines.__main__ import STAGES
+from pipelines.cli.stages import STAGES
 from pipelines.train.fingerprint import TRAINING_CODE
 
 ROOT = Path(__file__).parents[1]

@@ -16,8 +16,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import tunable_models
-from pipelines import __main__ as stages
-from pipelines.cli.app import app
+from pipelines.cli import app, stages
 from pipelines.config import parse_section
 from pipelines.data.config import PrepareConfig
 from pipelines.paths import Layout
@@ -99,20 +98,16 @@ def make(arguments: list[str]) -> None:
 
 
 def tunable(arguments: list[str]) -> None:
-    # A server would not end, and the doctor wants a work tree; their tests give them what they want.
-    asked = [arguments[0], "--help"] if arguments[0] in ("serve", "doctor") else arguments
-    result = CliRunner().invoke(app, asked)
-    assert result.exit_code == 0, result.output
-
-
-def python(arguments: list[str]) -> None:
-    assert arguments[:2] == ["-m", "pipelines"]
+    if arguments[0] in ("serve", "doctor"):
+        # A server would not end, and the doctor wants a work tree; their tests give them what they want.
+        arguments = [arguments[0], "--help"]
     dry = "--dry-run" in arguments
-    if dry or "search" in arguments:
+    if dry or arguments[0] == "search":
         Path("params.yaml").unlink(missing_ok=True)
-        assert stages.main(["recipe", "noise-level", "--out", "params.yaml"]) == 0
+        tunable(["recipe", "noise-level", "--out", "params.yaml"])
+    result = CliRunner().invoke(app, arguments)
     # A dry run finds that nothing is prepared here, and says so.
-    assert stages.main(arguments[2:]) == (1 if dry else 0)
+    assert result.exit_code == (1 if dry else 0), result.output
 
 
 def mkdir(arguments: list[str]) -> None:
@@ -126,7 +121,6 @@ def of_others(arguments: list[str]) -> None:
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "make": make,
     "tunable": tunable,
-    "python": python,
     "mkdir": mkdir,
     ".": of_others,
     "dvc": of_others,
@@ -149,8 +143,8 @@ def test_commands_run(block: str, folder: Path, monkeypatch: pytest.MonkeyPatch)
         for command in line.partition("#")[0].split(";"):
             program, *arguments = shlex.split(command.partition(">")[0])
             COMMANDS[program](arguments)
-    road = list(stages.ROAD) if "pipelines all" in block else []
-    searches = ["search", "search", *stages.ROAD[1:]] if "pipelines search" in block else []
+    road = list(stages.ROAD) if "run all" in block else []
+    searches = ["search", "search", *stages.ROAD[1:]] if "tunable search" in block else []
     assert ran == road + searches
 
 

@@ -12,11 +12,9 @@ from pipelines.cli.assignments import AssignmentCommand
 from pipelines.cli.doctor import doctor
 from pipelines.cli.export import export
 from pipelines.cli.serve import serve
+from pipelines.cli.stages import recipe, run, search, track
 from pipelines.cli.zoo import zoo
-from pipelines.errors import sentence
-
-DEBUG = "TUNABLE_DEBUG"
-"""Environment variable: 1 shows the traceback of known errors too."""
+from pipelines.errors import DEBUG, sentence
 
 
 class _Shell(TyperGroup):
@@ -36,7 +34,7 @@ class _Shell(TyperGroup):
 app = typer.Typer(
     name="tunable",
     cls=_Shell,
-    help="Image-restoration networks with sliders.",
+    help="Train, search, publish, use and serve image-restoration networks with sliders.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -59,6 +57,10 @@ def _options(
     pass
 
 
+app.command()(run)
+app.command()(search)
+app.command()(recipe)
+app.command()(track)
 app.add_typer(zoo, name="zoo")
 app.command(cls=AssignmentCommand)(apply)
 app.command(cls=AssignmentCommand)(export)

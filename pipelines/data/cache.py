@@ -88,7 +88,7 @@ class ShardCache:
             if (got := sha256_file(partial)) != shard.sha256:
                 raise DataError(
                     f"expected SHA-256 {shard.sha256} of {remote.url}/{shard.file}, got {got}; write the "
-                    "photographs again: python -m pipelines prepare"
+                    "photographs again: tunable run prepare"
                 )
             with partial.open("rb") as file:
                 os.fsync(file.fileno())

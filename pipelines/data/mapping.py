@@ -35,6 +35,6 @@ def mapped(path: Path, nbytes: int, shared: bool = False) -> Bytes:
         if got != nbytes:
             raise DataError(
                 f"expected {nbytes} bytes in {path.name} in {path.parent}, got {got}; "
-                "write the photographs again: python -m pipelines prepare"
+                "write the photographs again: tunable run prepare"
             )
         return np.frombuffer(mmap.mmap(file.fileno(), nbytes, access=mmap.ACCESS_READ), np.uint8)

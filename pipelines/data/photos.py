@@ -227,6 +227,5 @@ def _check_sizes(folder: Path, index: Index) -> None:
 
 def _damaged(folder: Path, expected: str, got: str) -> DataError:
     return DataError(
-        f"expected {expected} in {folder}, got {got}; "
-        "write the photographs again: python -m pipelines prepare"
+        f"expected {expected} in {folder}, got {got}; write the photographs again: tunable run prepare"
     )

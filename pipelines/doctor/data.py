@@ -18,7 +18,7 @@ from pipelines.train.config import TrainConfig
 ABOUT = About("data")
 
 SIDES = ("train", "validation", "test")
-PREPARE = "run: python -m pipelines prepare"
+PREPARE = "run: tunable run prepare"
 
 INPUTS: Mapping[str, tuple[str, ...]] = {
     "train": ("artifacts/prepare/train",),

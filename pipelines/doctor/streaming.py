@@ -47,7 +47,7 @@ def _answers(index: Index, base: str) -> Finding:
         return ABOUT.fault(str(error), "")
     if found != shard.nbytes:
         got = "no such file" if found is None else f"{found} bytes"
-        remedy = "put it back, or run: python -m pipelines prepare"
+        remedy = "put it back, or run: tunable run prepare"
         return ABOUT.fault(f"{base}: expected {shard.nbytes} bytes in {shard.file}, got {got}", remedy)
     total = sum(shard.nbytes for shard in index.shards)
     return ABOUT.ok(f"{base} answers; {len(index.shards)} shards, {size(total)}")

@@ -34,7 +34,7 @@ def versions() -> list[Finding]:
 def dvc(layout: Layout) -> list[Finding]:
     """Whether DVC can run the stages of this work tree."""
     if not (layout.root / "dvc.yaml").exists():
-        return [ABOUT.ok("no dvc.yaml here: stages run as python -m pipelines all")]
+        return [ABOUT.ok("no dvc.yaml here: stages run as tunable run all")]
     if shutil.which("dvc") is None:
         return [
             ABOUT.warning("dvc.yaml is here, and no command dvc on PATH", "activate the environment of dvc")

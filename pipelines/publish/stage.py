@@ -88,7 +88,7 @@ def _track(entry: Entry, layout: Layout, step: int, run_id: str) -> None:
         f"publish-{entry.version[:8]}",
         run_id or None,
         {"stage": "publish"},
-        again="python -m pipelines publish",
+        again="tunable run publish",
     )
     tracker.summary(read_json(layout.metrics), step)
     tracker.artifact(layout.evaluate / "sliders.png", "evaluation")

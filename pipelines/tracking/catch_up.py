@@ -1,4 +1,4 @@
-"""``python -m pipelines track``: sends what the tracking server missed, of every run of a work tree."""
+"""``tunable track``: sends what the tracking server missed, of every run of a work tree."""
 
 from pathlib import Path
 

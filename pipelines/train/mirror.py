@@ -1,7 +1,7 @@
 """A training run's copy on the tracking server, kept while the run goes on, by a thread that can fail.
 
 The run's folder is the record. A server that is down, slow or faulty costs the copy some time, never the
-run: what it missed is sent when it answers, or later by ``python -m pipelines track``.
+run: what it missed is sent when it answers, or later by ``tunable track``.
 """
 
 import sys
@@ -16,7 +16,7 @@ from pipelines.tracking.courier import Courier
 from pipelines.tracking.folder import Behind, RunFolder, Status
 from pipelines.tracking.server import Server
 
-LATER = "python -m pipelines track"
+LATER = "tunable track"
 EVERY_S = 1.0
 LONGEST_PAUSE_S = 30.0
 LAST_TRIES = 2

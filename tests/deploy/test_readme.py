@@ -30,7 +30,7 @@ def merged(options: dict[str, Any], shown: dict[str, Any]) -> dict[str, Any]:
 
 def walk_through(heading: str) -> TrainConfig:
     """Section ``train`` of somebody who takes the recipe and sets what the section shows."""
-    [(task, budget)] = re.findall(r"pipelines recipe (\S+) --budget (\S+)", TEXT)
+    [(task, budget)] = re.findall(r"tunable recipe (\S+) --budget (\S+)", TEXT)
     [block] = re.findall(r"```yaml\n(.*?)```", section(heading), re.DOTALL)
     options = merged(yaml.safe_load(make_recipe(task, budget)), yaml.safe_load(block))
     return parse_section(options["train"], "train", TrainConfig)

@@ -81,7 +81,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_the_repositorys_own_parameters_are_valid() -> None:
     from importlib import import_module
 
-    from pipelines.__main__ import STAGES
+    from pipelines.cli.stages import STAGES
 
     sections: dict[str, Any] = {name: stage[1:] for name, stage in STAGES.items()}
     sections["serve"] = ("pipelines.serve.config", "ServeConfig")

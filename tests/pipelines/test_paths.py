@@ -6,7 +6,7 @@ from pipelines.errors import ConfigError
 from pipelines.paths import Layout
 
 
-def work_tree(folder: Path, command: str = "python -m pipelines train") -> Path:
+def work_tree(folder: Path, command: str = "tunable run train") -> Path:
     (folder / "dvc.yaml").write_text(f"stages: {{train: {{cmd: {command}}}}}")
     (folder / "params.yaml").touch()
     return folder
@@ -25,7 +25,7 @@ def test_a_folder_with_parameters_alone_is_a_work_tree_of_its_own(tmp_path: Path
     folder.mkdir(parents=True)
     (folder / "params.yaml").touch()
     assert Layout.find(folder) == Layout(folder)
-    assert Layout(folder).again == "python -m pipelines all"
+    assert Layout(folder).again == "tunable run all"
     below = folder / "artifacts"
     below.mkdir()
     assert Layout.find(below) == Layout(tmp_path)  # only where it is asked for

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
+import command_line
 import zoo
-from pipelines.cli import app
 from published import EDSR, publish_small
 from tunable_models import Control, ControlSpace
 
@@ -41,7 +41,7 @@ def tunable(store: zoo.Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("TUNABLE_ZOO_STORE", os.fspath(store.root))
     monkeypatch.delenv("TUNABLE_DEBUG", raising=False)
     monkeypatch.chdir(tmp_path)
-    return lambda *args: CliRunner().invoke(app, [str(arg) for arg in args])
+    return command_line.tunable
 
 
 @pytest.fixture

@@ -33,7 +33,9 @@ def call(*args: str) -> str:
     return f"from pipelines.cli import app\ntry: {run}\nexcept SystemExit as e: assert not e.code"
 
 
-@pytest.mark.parametrize("command", [[], ["zoo"], ["apply"], ["serve"], ["doctor"]])
+@pytest.mark.parametrize(
+    "command", [[], ["run"], ["search"], ["recipe"], ["track"], ["zoo"], ["apply"], ["serve"], ["doctor"]]
+)
 @pytest.mark.server
 def test_help_loads_nothing_heavy(command: list[str], tmp_path: Path) -> None:
     assert modules_after(call(*command, "--help"), tmp_path).isdisjoint((*HEAVY, "numpy", "yaml"))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from pipelines.__main__ import main
+import command_line
 from pipelines.cli import extras
 from pipelines.doctor import bounded, examine
 from pipelines.doctor.finding import Finding
@@ -27,7 +27,7 @@ def _no_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def work_tree(tmp_path: Path) -> Path:
-    assert main(["recipe", "noise-level", "--out", str(tmp_path / "params.yaml")]) == 0
+    assert command_line.tunable("recipe", "noise-level", "--out", tmp_path / "params.yaml").exit_code == 0
     return tmp_path
 
 

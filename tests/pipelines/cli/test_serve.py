@@ -35,7 +35,7 @@ def test_one_name_twice(tunable: Callable[..., Result], store: zoo.Store) -> Non
 
 
 def test_options_come_before_params(tunable: Callable[..., Result], tmp_path: Path) -> None:
-    (tmp_path / "dvc.yaml").write_text("stages: {train: {cmd: python -m pipelines train}}")
+    (tmp_path / "dvc.yaml").write_text("stages: {train: {cmd: tunable run train}}")
     (tmp_path / "params.yaml").write_text("serve: {port: 9000, replicas: 3}\n")
     config = command._config(host=None, port=9001)
     assert (config.host, config.port, config.replicas) == ("127.0.0.1", 9001, 3)

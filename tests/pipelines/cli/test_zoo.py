@@ -94,6 +94,6 @@ def test_the_work_trees_store_comes_first(
     tunable: Callable[..., Result], store: zoo.Store, tmp_path: Path
 ) -> None:
     (tmp_path / "params.yaml").touch()
-    (tmp_path / "dvc.yaml").write_text("stages: {train: {cmd: python -m pipelines train}}")
+    (tmp_path / "dvc.yaml").write_text("stages: {train: {cmd: tunable run train}}")
     shutil.copytree(store.root, tmp_path / "zoo-store")
     assert str(tmp_path / "zoo-store") in tunable("zoo", "show", "tiny").stdout

@@ -57,7 +57,7 @@ def test_a_file_of_another_size_is_a_fault(prepared_layout: Layout, config: Trai
     pixels.write_bytes(pixels.read_bytes()[:-1])
     [found] = prepared(prepared_layout, options(), config)
     assert found.level == "fault"
-    assert found.remedy == "run: python -m pipelines prepare"
+    assert found.remedy == "run: tunable run prepare"
 
 
 def test_photographs_of_another_source_are_told(prepared_layout: Layout, config: TrainConfig) -> None:
@@ -83,7 +83,7 @@ def test_a_stage_needs_what_earlier_ones_leave(layout: Layout, stage: str) -> No
     [found] = inputs(stage, layout)
     assert found.level == "fault"
     assert found.message.startswith(f"{stage} needs ")
-    assert "python -m pipelines all" in found.remedy
+    assert "tunable run all" in found.remedy
 
 
 def test_nothing_is_missing_once_it_is_there(prepared_layout: Layout) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.__main__ import main
+from command_line import tunable
 from pipelines.data.photos import PhotoSet, write_photos
 from pipelines.paths import Layout
 from pipelines.train.config import TrainConfig
@@ -21,12 +21,13 @@ def hold_out(layout: Layout) -> None:
 
 
 @pytest.mark.parametrize("stage", ["prepare", "train", "search", "evaluate", "publish", "all"])
-def test_nothing_is_done(prepared_layout: Layout, capsys: pytest.CaptureFixture[str], stage: str) -> None:
+def test_nothing_is_done(prepared_layout: Layout, stage: str) -> None:
     hold_out(prepared_layout)
     before = files(prepared_layout.root)
-    code = main([stage, "--dry-run", "--root", str(prepared_layout.root)])
-    out = capsys.readouterr().out
-    assert code == (1 if stage in ("evaluate", "publish") else 0)  # nothing is trained yet
+    command = ["search"] if stage == "search" else ["run", stage]
+    result = tunable(*command, "--dry-run", "--root", prepared_layout.root)
+    out = result.stdout
+    assert result.exit_code == (1 if stage in ("evaluate", "publish") else 0)  # nothing is trained yet
     assert ("begins      at the start" in out) == (stage in ("train", "all"))
     assert ("at a time " in out) == (stage == "search")
     assert "params" in out
@@ -34,31 +35,34 @@ def test_nothing_is_done(prepared_layout: Layout, capsys: pytest.CaptureFixture[
 
 
 def test_a_search_joins_the_cluster_of_the_environment(
-    prepared_layout: Layout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    prepared_layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hold_out(prepared_layout)
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
-    assert main(["search", "--dry-run", "--root", str(prepared_layout.root)]) == 0
-    assert "in 10.0.0.1:6379, whose room is checked when the search starts" in capsys.readouterr().out
+    result = tunable("search", "--dry-run", "--root", prepared_layout.root)
+    assert result.exit_code == 0
+    assert "in 10.0.0.1:6379, whose room is checked when the search starts" in result.stdout
 
 
 def test_damaged_checkpoints_are_a_fault_among_the_findings(
-    prepared_layout: Layout, config: TrainConfig, capsys: pytest.CaptureFixture[str]
+    prepared_layout: Layout, config: TrainConfig
 ) -> None:
     run = Run.of(config, PhotoSet.open(prepared_layout.prepare / "train"), prepared_layout)
     (run.folder / "checkpoints" / "step-00000002").mkdir(parents=True)
-    assert main(["train", "--dry-run", "--root", str(prepared_layout.root)]) == 1
-    out = capsys.readouterr().out
-    assert "fault    plan        expected a whole checkpoint" in out
-    assert "ok       disk" in out
+    result = tunable("run", "train", "--dry-run", "--root", prepared_layout.root)
+    assert result.exit_code == 1
+    assert "fault    plan        expected a whole checkpoint" in result.stdout
+    assert "ok       disk" in result.stdout
 
 
-def test_options_that_do_not_parse_are_told(layout: Layout, capsys: pytest.CaptureFixture[str]) -> None:
+def test_options_that_do_not_parse_are_told(layout: Layout) -> None:
     layout.params.write_text("train: {stesp: 3}\n")
-    assert main(["train", "--dry-run", "--root", str(layout.root)]) == 1
-    assert "did you mean 'steps'" in capsys.readouterr().out
+    result = tunable("run", "train", "--dry-run", "--root", layout.root)
+    assert result.exit_code == 1
+    assert "did you mean 'steps'" in result.stdout
 
 
-def test_an_unknown_stage_is_one_line(layout: Layout, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["tarin", "--dry-run", "--root", str(layout.root)]) == 1
-    assert capsys.readouterr().err.startswith("tarin: unknown stage 'tarin'")
+def test_an_unknown_stage_is_one_line(layout: Layout) -> None:
+    result = tunable("run", "tarin", "--dry-run", "--root", layout.root)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("tarin: unknown stage 'tarin'")

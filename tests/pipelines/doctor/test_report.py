@@ -9,7 +9,7 @@ from pipelines.doctor.report import report, report_json
 
 FINDINGS = [
     Finding("params", "ok", "every [option] is understood"),
-    Finding("data", "warning", "prepared from elsewhere", "run: python -m pipelines prepare"),
+    Finding("data", "warning", "prepared from elsewhere", "run: tunable run prepare"),
     Finding("disk", "fault", "1 GB free in /data, " + "much " * 30 + "to come", "make room"),
 ]
 
@@ -26,7 +26,7 @@ def test_lines_are_aligned_and_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = stream.getvalue().splitlines()
     assert lines[0] == "ok       params      every [option] is understood"
     assert lines[1] == "warning  data        prepared from elsewhere"
-    assert lines[2] == "                     -> run: python -m pipelines prepare"
+    assert lines[2] == "                     -> run: tunable run prepare"
     assert lines[3].startswith("fault    disk        1 GB free")
     assert lines[3].endswith("to come")
     assert lines[-1] == "1 ok, 1 warning, 1 fault"
@@ -63,5 +63,5 @@ def test_json_for_programs() -> None:
         "check": "data",
         "level": "warning",
         "message": "prepared from elsewhere",
-        "remedy": "run: python -m pipelines prepare",
+        "remedy": "run: tunable run prepare",
     }

@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 
-from pipelines.__main__ import STAGES
+from pipelines.cli.stages import STAGES
 from pipelines.config import SECTIONS, load_section, parse_section
 from pipelines.data.photos import write_photos
 from pipelines.errors import ConfigError

@@ -50,7 +50,7 @@ def test_ctrl_c_and_sigterm_checkpoint_and_say_so_to_the_shell(config: TrainConf
         assert newest is not None
         assert newest > at
         assert f"stopped behind a checkpoint of step {newest}" in said
-        assert "go on with: python -m pipelines all" in said
+        assert "go on with: tunable run all" in said
         at = newest
     said = ended(start(layout), 0)
     assert f"going on from step {at}" in said
@@ -64,7 +64,7 @@ REPRO = ("-m", "dvc", "repro")
 def stage_of_dvc(layout: Layout) -> Layout:
     """A work tree where ``dvc repro`` trains."""
     outs = [f"artifacts/train/{name}" for name in ("model.safetensors", "record.json")]
-    stage = {"cmd": "python -m pipelines train", "deps": ["artifacts/prepare/train"], "outs": outs}
+    stage = {"cmd": "tunable run train", "deps": ["artifacts/prepare/train"], "outs": outs}
     (layout.root / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"train": stage}}))
     subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"], cwd=layout.root, check=True)
     return layout

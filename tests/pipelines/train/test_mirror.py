@@ -227,7 +227,7 @@ def test_what_is_still_missing_after_the_end_is_sent_later_though_artefacts_were
         finish(mirror, "FAILED", [run.artefact("this run's")])
     told = capsys.readouterr().err.splitlines()
     assert told[-1].startswith("tracking: 3 points, 2 files and its end not sent; ")
-    assert told[-1].endswith("python -m pipelines track")
+    assert told[-1].endswith("tunable track")
     run.artefact("another run's")
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
