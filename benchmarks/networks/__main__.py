@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these networks alone")
     parser.add_argument("--norms", action="store_true", help="the affine of norms tunable too")
     parser.add_argument("--export", action="store_true", help="ONNX as well: minutes a network")
-    parser.add_argument("--max-millions", type=float, default=60.0, help="of parameters; larger are not run")
+    parser.add_argument("--max-millions", type=float, default=100.0, help="of parameters; larger are not run")
     parser.add_argument("--resume", action="store_true", help="go on where an earlier run stopped")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/networks"))

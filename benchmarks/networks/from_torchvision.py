@@ -35,9 +35,7 @@ NETWORKS: dict[str, tuple[tuple[tuple[int, ...], ...], Mapping[str, Any]]] = {
     "lraspp_mobilenet_v3_large": (_PICTURE, _NO_BACKBONE),
     "raft_small": (((3, 128, 128), (3, 128, 128)), {}),
     "r2plus1d_18": (_CLIP, {}),
-    "s3d": (((3, 16, 32, 32),), {}),
     "swin3d_t": (_CLIP, {}),
-    "mvit_v2_s": (((3, 16, 224, 224),), {}),
 }
 """Shapes of one sample of each input, and arguments of the constructor, by name."""
 
