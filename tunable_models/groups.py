@@ -15,7 +15,8 @@ class Call:
     """What a network is called with, sample by sample.
 
     Attributes:
-        inputs: positional; every tensor has the batch along ``axis``.
+        inputs: positional; every tensor has the batch along ``axis``. What holds tensors, such as a list of
+            pictures, cannot be split.
         options: by keyword; a tensor that is as long as the batch along ``axis`` has the batch there,
             everything else all samples share.
         axis: of the batch, in inputs and outputs.
@@ -48,8 +49,27 @@ class Call:
 
         return network(*map(some, self.inputs), **{name: some(v) for name, v in self.options.items()})
 
+    def refuse_held_tensors(self) -> None:
+        """Refuse inputs of which every group would see all samples.
+
+        Raises:
+            ConversionError: an input that is no tensor and holds some.
+        """
+        for value in self.inputs:
+            if not isinstance(value, Tensor) and _holds_tensors(value):
+                raise ConversionError(
+                    "one omega a sample needs inputs that are tensors with the batch in them, got tensors in "
+                    f"a {type(value).__name__}; use one omega for the batch"
+                )
+
     def _length(self, value: Tensor) -> int:
         return value.shape[self.axis] if value.dim() > self.axis else -1
+
+
+def _holds_tensors(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_holds_tensors, value.values()))
+    return isinstance(value, Tensor) or (isinstance(value, (list, tuple)) and any(map(_holds_tensors, value)))
 
 
 def groups_of(omega: Tensor) -> list[Tensor]:
@@ -69,8 +89,10 @@ def run_by_groups(at: Callable[[int], Callable[..., Any]], call: Call, groups: l
         groups: indices of the samples of each.
 
     Raises:
-        ConversionError: an output whose size along the axis is not its group's samples.
+        ConversionError: an output whose size along the axis is not its group's samples, or an input that
+            holds tensors.
     """
+    call.refuse_held_tensors()
     batch = sum(len(group) for group in groups)
     outputs = [call.of(at(int(group[0])), group, batch) for group in groups]
     return _join(outputs, groups, call.axis)

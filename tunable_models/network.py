@@ -237,7 +237,8 @@ class TunableNetwork(nn.Module):
 
         Raises:
             OmegaError: omega is not of this space, or its batch or size differs from the inputs'.
-            ConversionError: a map of omega, and a tunable layer that is no 2-D convolution.
+            ConversionError: a map of omega, and a tunable layer that is no 2-D convolution; or one omega a
+                sample, and tensors in a list where samples do not run together.
         """
         call = Call(inputs, options, self.batch_dim)
         if torch.compiler.is_compiling():

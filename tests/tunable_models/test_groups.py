@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from tunable_models import OmegaError
+from tunable_models import ConversionError, OmegaError, make_tunable
 from tunable_models.groups import Call, groups_of, run_by_groups
 
 
@@ -35,3 +35,24 @@ def test_keyword_tensors_as_long_as_the_batch_are_split(axis: int) -> None:
     groups = [torch.tensor([2, 0]), torch.tensor([1])]
     output = run_by_groups(lambda sample: Adder(), call, groups)
     torch.testing.assert_close(output, {"sum": (x + shift) * 2, "nothing": None})
+
+
+class Detector(nn.Module):
+    """Pictures come as a list, and of each the rows that were found, here always one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 2)
+
+    def forward(self, pictures: list[torch.Tensor]) -> list[dict[str, torch.Tensor]]:
+        return [{"found": self.linear(picture).mean(0, keepdim=True)} for picture in pictures]
+
+
+@torch.no_grad()
+def test_a_list_of_samples_is_refused_not_joined() -> None:
+    net = make_tunable(Detector(), 2)
+    pictures = [torch.rand(3, 4), torch.rand(5, 4)]
+    assert len(net(pictures, omega=torch.ones(2))) == 2
+    for held in (pictures, tuple(pictures), {"pictures": [pictures]}):
+        with pytest.raises(ConversionError, match=f"got tensors in a {type(held).__name__}; use one omega"):
+            net(held, omega=torch.eye(2))

@@ -190,9 +190,11 @@ def test_named_outputs_and_layers_named_like_methods() -> None:
 
 
 def test_a_batch_that_cannot_be_split_is_refused_not_mixed_up() -> None:
-    network = tunable("delta", Wrapped())
+    omega = omegas(tunable("delta"), 4)[[0, 1, 1, 0]]
+    with pytest.raises(ConversionError, match="got tensors in a list; use one omega"):
+        tunable("delta", Wrapped())([torch.rand(4, 2)], omega=omega)
     with pytest.raises(ConversionError, match="where the inputs have it"):
-        network([torch.rand(4, 2)], omega=omegas(network, 4)[[0, 1, 1, 0]])
+        tunable("delta", nn.Sequential(nn.Linear(2, 2), nn.Flatten(0)))(torch.rand(4, 2), omega=omega)
 
 
 def test_state_dict_round_trip(network: TunableNetwork) -> None:
