@@ -50,7 +50,7 @@ def test_ctrl_c_and_sigterm_checkpoint_and_say_so_to_the_shell(config: TrainConf
         assert newest is not None
         assert newest > at
         assert f"stopped behind a checkpoint of step {newest}" in said
-        assert "go on with: tunable run all" in said
+        assert "resume with: tunable run all" in said
         at = newest
     said = ended(start(layout), 0)
     assert f"going on from step {at}" in said
@@ -58,6 +58,10 @@ def test_ctrl_c_and_sigterm_checkpoint_and_say_so_to_the_shell(config: TrainConf
 
 
 REPRO = ("-m", "dvc", "repro")
+
+
+def _is_tunable(process: psutil.Process) -> bool:
+    return any(argument.endswith("/tunable") for argument in process.cmdline())
 
 
 @pytest.fixture
@@ -76,7 +80,7 @@ def test_a_killed_dvc_leaves_no_orphan_and_the_next_one_carries_on(
     run = undisturbed(config, stage_of_dvc)
     first = start_python(stage_of_dvc, *REPRO, hold_after=45)
     reach(run, 40, first)
-    [stage] = [p for p in psutil.Process(first.pid).children(recursive=True) if "pipelines" in p.cmdline()]
+    [stage] = [p for p in psutil.Process(first.pid).children(recursive=True) if _is_tunable(p)]
     first.kill()
     first.wait()
     said = ended(start_python(stage_of_dvc, *REPRO), 0)  # at once, while the stage of the first is ending
