@@ -34,11 +34,11 @@ def versions() -> list[Finding]:
 def dvc(layout: Layout) -> list[Finding]:
     """Whether DVC can run the stages of this work tree."""
     if not (layout.root / "dvc.yaml").exists():
-        return [ABOUT.ok("no dvc.yaml here: stages run as tunable run all")]
-    if shutil.which("dvc") is None:
-        return [
-            ABOUT.warning("dvc.yaml is here, and no command dvc on PATH", "activate the environment of dvc")
-        ]
+        return [ABOUT.ok("no dvc.yaml here; all stages: tunable run all")]
+    for command in ("dvc", "tunable"):  # which the stages of dvc.yaml call
+        if shutil.which(command) is None:
+            found = f"dvc.yaml is here, and no command {command} on PATH"
+            return [ABOUT.warning(found, f"activate the environment of {command}")]
     if not (layout.root / ".dvc").is_dir():
         return [ABOUT.warning("dvc.yaml is here, and no .dvc beside it", "run: dvc init")]
     return []

@@ -55,8 +55,10 @@ def test_dvc_is_asked_for_where_stages_are_versioned(layout: Layout, monkeypatch
     (layout.root / "dvc.yaml").touch()
     monkeypatch.setenv("PATH", str(layout.root))
     assert [finding.level for finding in dvc(layout)] == ["warning"]
-    (layout.root / "dvc").write_text("#!/bin/sh\n")
-    (layout.root / "dvc").chmod(0o755)
+    for command in ("dvc", "tunable"):
+        assert command in dvc(layout)[0].message
+        (layout.root / command).write_text("#!/bin/sh\n")
+        (layout.root / command).chmod(0o755)
     assert dvc(layout)[0].remedy == "run: dvc init"
     (layout.root / ".dvc").mkdir()
     assert dvc(layout) == []
