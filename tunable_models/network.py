@@ -342,7 +342,9 @@ class TunableNetwork(nn.Module):
         Raises:
             OmegaError: the setting is not of this space.
         """
-        return View(self, self.omega(omega, **values))
+        setting = self.omega(omega, **values)
+        with torch.no_grad():
+            return View(self.space.values(setting), self.bound(setting).network)
 
     def _coefficients(self, omega: Tensor) -> dict[str, Coefficients]:
         """Of the kernels of every module, by its path."""

@@ -1,12 +1,9 @@
 """A network at one setting."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
-import torch
-from torch import Tensor
-
-if TYPE_CHECKING:
-    from tunable_models.network import TunableNetwork
+from torch import nn
 
 
 class View:
@@ -20,10 +17,9 @@ class View:
         (View(denoise=0.25), torch.Size([1, 3, 4, 4]))
     """
 
-    def __init__(self, net: "TunableNetwork", omega: Tensor) -> None:
-        self.values = net.space.values(omega)
-        with torch.no_grad():
-            self._module = net.bound(omega).network
+    def __init__(self, values: Mapping[str, float], module: nn.Module) -> None:
+        self.values = values
+        self._module = module
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """The source's forward."""
