@@ -9,12 +9,10 @@ from torch import Tensor
 
 from pipelines.data.photos import PhotoSet
 from pipelines.tasks import Example, Task
+from pipelines.tasks.decibels import nearness
 from pipelines.train.batches import Share
 from pipelines.train.reduction import total
-from tunable_models import ControlSpace, TunableNetwork, psnr
-
-MAX_DB = 100.0
-"""PSNR of equal pictures."""
+from tunable_models import ControlSpace, TunableNetwork
 
 
 class Validation:
@@ -77,8 +75,8 @@ class Validation:
     def _measured(self, output: Tensor, example: Example, omega: Tensor) -> Tensor:
         loss = self._task.loss(output, example, omega)
         aim = self._task.aim(example, omega)
-        likeness = torch.full_like(loss, torch.nan) if aim is None else psnr(output.clamp(0, 1), aim)
-        return torch.stack([loss, likeness.clamp(max=MAX_DB)], dim=1)[0].double()
+        likeness = torch.full_like(loss, torch.nan) if aim is None else nearness(output, aim)
+        return torch.stack([loss, likeness], dim=1)[0].double()
 
 
 @contextmanager

@@ -63,6 +63,17 @@ def test_numbers_are_those_of_the_setting(photos: PhotoSet) -> None:
         assert at[light]["loss"] == pytest.approx(missing, rel=0.5, abs=0.002)
 
 
+def test_pictures_are_compared_as_they_are_shown(tmp_path: Path) -> None:
+    """Noise leaves [0, 1], and with both sliders down the network hands its input through."""
+    black = write_photos(tmp_path / "black", [("black.png", np.zeros((20, 20, 3), np.uint8))])
+    task = tiny_task("denoise-deblur")
+    look = Validation(black, task, crop_px=16, unit=1, seed=0, share=Share(0, 1), device=DEVICE)
+    network = network_of(task.space)
+    for parameter in network.parameters():
+        torch.nn.init.zeros_(parameter)
+    assert look(network)["at"]["denoise 0 deblur 0"]["psnr"] == 100.0
+
+
 def test_a_task_without_a_picture_to_aim_at_has_no_psnr(photos: PhotoSet) -> None:
     task = Tinting()
     look = Validation(photos, task, crop_px=16, unit=1, seed=0, share=Share(0, 1), device=DEVICE)
