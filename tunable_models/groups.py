@@ -49,27 +49,34 @@ class Call:
 
         return network(*map(some, self.inputs), **{name: some(v) for name, v in self.options.items()})
 
-    def refuse_held_tensors(self) -> None:
+    def refuse_held_tensors(self, batch: int) -> None:
         """Refuse inputs of which every group would see all samples.
 
         Raises:
-            ConversionError: an input that is no tensor and holds some.
+            ConversionError: an input that holds tensors, or an option that holds tensors of the samples.
         """
-        for value in self.inputs:
-            if not isinstance(value, Tensor) and _holds_tensors(value):
-                raise ConversionError(
-                    "one omega a sample needs inputs that are tensors with the batch in them, got tensors in "
-                    f"a {type(value).__name__}; use one omega for the batch"
-                )
+        held = [v for v in self.inputs if not isinstance(v, Tensor) and _tensors_in(v)]
+        held += [v for v in self.options.values() if self._holds_samples(v, batch)]
+        if held:
+            raise ConversionError(
+                "one omega a sample needs inputs that are tensors with the batch in them, got tensors in "
+                f"a {type(held[0]).__name__}; use one omega for the batch"
+            )
+
+    def _holds_samples(self, value: Any, batch: int) -> bool:
+        if isinstance(value, Tensor) or not (tensors := _tensors_in(value)):
+            return False
+        return len(value) == batch or any(self._length(tensor) == batch for tensor in tensors)
 
     def _length(self, value: Tensor) -> int:
         return value.shape[self.axis] if value.dim() > self.axis else -1
 
 
-def _holds_tensors(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(map(_holds_tensors, value.values()))
-    return isinstance(value, Tensor) or (isinstance(value, (list, tuple)) and any(map(_holds_tensors, value)))
+def _tensors_in(value: Any) -> list[Tensor]:
+    if isinstance(value, Tensor):
+        return [value]
+    values = value.values() if isinstance(value, Mapping) else value
+    return [t for v in values for t in _tensors_in(v)] if isinstance(value, (Mapping, list, tuple)) else []
 
 
 def groups_of(omega: Tensor) -> list[Tensor]:
@@ -92,8 +99,8 @@ def run_by_groups(at: Callable[[int], Callable[..., Any]], call: Call, groups: l
         ConversionError: an output whose size along the axis is not its group's samples, or an input that
             holds tensors.
     """
-    call.refuse_held_tensors()
     batch = sum(len(group) for group in groups)
+    call.refuse_held_tensors(batch)
     outputs = [call.of(at(int(group[0])), group, batch) for group in groups]
     return _join(outputs, groups, call.axis)
 

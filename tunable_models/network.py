@@ -306,7 +306,11 @@ class TunableNetwork(nn.Module):
             if module is not None:
                 found[name] = kernels.find(module, name, has_base=has_base)
             if module is None or not found[name].mix_to(shape):
-                got = "nothing" if module is None else f"{type(module).__name__} without them"
+                got = (
+                    "nothing"
+                    if module is None
+                    else f"{type(module).__name__} without kernels of shape {tuple(shape)}"
+                )
                 raise ConversionError(
                     f"expected the kernels that make_tunable put at {Slot(path, name).full_name}, got {got}; "
                     "change the source instead, and make that tunable"

@@ -1,6 +1,6 @@
 """One omega a sample: layers whose kernels differ between the samples of a batch.
 
-A convolution takes the cheapest of three ways:
+A convolution whose weight is tunable takes the cheapest of three ways:
 
 * every sample's kernel is mixed first; then a 1x1 convolution is a batched matrix product, and any other one
   grouped convolution, (B, I, ...) seen as (1, B*I, ...) (the published layer's form,
@@ -34,8 +34,8 @@ from tunable_models.stand_in import (
 from tunable_models.varied import Varied, is_channel_scale
 
 _MIXED_VALUE, _CACHED_VALUE = 48, 16
-"""Multiplications that take as long as mixing a value and reading it, from memory and from cache; by NAFNet's
-layers on two CPU cores."""
+"""Multiplications that take as long as mixing a value of a kernel and reading it, from memory and from cache.
+Measured with NAFNet's layers on two CPU cores, and used on GPUs too, where they were not measured."""
 
 _LARGE = 2**16
 """Values of a kernel from which a batch of them leaves the cache."""
@@ -105,7 +105,8 @@ class PerSampleConv(StandIn):
     def forward(self, *inputs: Tensor, **options: object) -> Tensor:
         """Convolve sample b of x (B, I, ...) with kernel b."""
         conv, batch = self.source, len(self.coefficients.values)
-        if len(inputs) != 1 or options or inputs[0].dim() != conv.weight.dim() or len(inputs[0]) != batch:
+        dimensions = 2 + len(conv.kernel_size)
+        if len(inputs) != 1 or options or inputs[0].dim() != dimensions or len(inputs[0]) != batch:
             raise BatchMovedError
         x = pad(conv, inputs[0])
         if "weight" not in self.kernels:
@@ -161,7 +162,9 @@ def _blending_is_cheaper(conv: Any, x: Tensor, kernels: Kernels, mixed_value: in
     else:
         stack = kernels.stacked
         assert stack is not None
-        deltas, terms = stack.numel(), len(stack)
+        terms = len(stack)
+        plain = int(kernels.base is None)  # one of the kernels is what the plain layer computes
+        deltas = (terms - plain) * kernels.form.numel()
     return places * deltas < kernels.form.numel() * (terms + mixed_value)
 
 

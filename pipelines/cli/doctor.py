@@ -13,7 +13,7 @@ from pipelines.paths import Layout
 
 def doctor(
     root: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="A work tree. [default: the one around here]")
+        Path | None, typer.Option(metavar="FOLDER", help="A work tree.", show_default="the one around here")
     ] = None,
     stage: Annotated[
         str | None, typer.Option(help="Only what this stage needs: prepare, train, evaluate, publish, serve.")

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
 def serve(
     refs: Annotated[list[str], typer.Argument(metavar="REF...", help="Name, name@version, or folder.")],
-    host: Annotated[str | None, typer.Option(help="Interface to listen on. [default: 127.0.0.1]")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Interface to listen on.", show_default="127.0.0.1")
+    ] = None,
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="0 takes a free one. [default: 8000]")
+        int | None, typer.Option(min=0, max=65535, help="0 takes a free one.", show_default="8000")
     ] = None,
 ) -> None:
     """Serve models over HTTP until Ctrl-C, with a page to try them.
@@ -34,7 +36,7 @@ def serve(
     typer.echo(f"Starting {', '.join(entries)} ...")
     with running(entries, config) as url:
         typer.echo(f"Serving at {url}  (page: {url}/docs/, stop: Ctrl-C)")
-        typer.echo(f"What fails is told here; the log is in {log_folder()}")
+        typer.echo(f"The log is in {log_folder()}")
         if not _is_loopback(config.host):
             typer.echo("Anyone who can reach this machine can use it: there is no authentication.", err=True)
         wait_for_signal()

@@ -7,6 +7,7 @@ change to the server.
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,7 +36,8 @@ PATIENCE_S = 90.0
 """For the same stage, which may be ending: what a killed ``dvc repro`` leaves behind writes a checkpoint."""
 
 Root = Annotated[
-    Path | None, typer.Option(metavar="FOLDER", help="A work tree. [default: the one around here]")
+    Path | None,
+    typer.Option(metavar="FOLDER", help="A work tree.", show_default="the one around here"),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would run, check it, and change nothing.")]
 
@@ -50,9 +52,15 @@ def run(
     ] = False,
 ) -> None:
     """Run a stage of the pipeline by its section of params.yaml; a run that was interrupted is resumed."""
+    if stage not in (*ROAD, "all"):
+        raise ConfigError(
+            f"unknown stage {stage!r}; expected one of {', '.join(ROAD)}, all; a search is tunable search"
+        )
+    if accept_code_change and stage not in ("train", "all"):
+        raise typer.BadParameter(f"expected stage train or all with --accept-code-change, got {stage}")
     names = ROAD if stage == "all" else (stage,)
     flags = {"train": {"accept_code_change": True}} if accept_code_change else {}
-    _start(stage, names, root, dry_run=dry_run, flags=flags)
+    _start(stage, names, root, f"tunable run {stage}", dry_run=dry_run, flags=flags)
 
 
 def search(
@@ -66,7 +74,7 @@ def search(
     names = ("search", *ROAD[1:]) if publish else ("search",)
     flags = {"search": {"adopt": True}} if publish else {}
     again = "tunable search --publish" if publish else "tunable search"
-    _start("search", names, root, dry_run=dry_run, flags=flags, search_again=again)
+    _start("search", names, root, again, dry_run=dry_run, flags=flags)
 
 
 def track(root: Root = None) -> None:
@@ -82,7 +90,7 @@ def recipe(
     task: Annotated[str, typer.Argument(metavar="TASK", help="Such as noise-level.")] = "",
     budget: Annotated[str, typer.Option(help="minutes, cpu-hours, gpu-half-hour or gpu-days.")] = "minutes",
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A new file. [default: standard output]")
+        Path | None, typer.Option(metavar="FILE", help="A new file.", show_default="standard output")
     ] = None,
 ) -> None:
     """Write a params.yaml for a task and a budget."""
@@ -101,17 +109,15 @@ def run_stage(name: str, layout: Layout, **flags: bool) -> None:
     """Run one stage with its section of ``params.yaml``.
 
     Args:
-        name: of the stage.
+        name: a key of ``STAGES``.
         layout: of the work tree.
         flags: what else the stage's ``run`` takes.
 
     Raises:
-        PipelineError: an unknown stage, or whatever the stage refuses.
+        PipelineError: whatever the stage refuses.
     """
     from pipelines.config import load_section
 
-    if name not in STAGES:
-        raise ConfigError(f"unknown stage {name!r}; expected one of {', '.join(STAGES)}, all")
     module, options, kind = STAGES[name]
     config = load_section(layout.params, name, getattr(import_module(options), kind))
     run: Callable[..., None] = import_module(module).run
@@ -123,12 +129,21 @@ def _start(
     command: str,
     names: tuple[str, ...],
     root: Path | None,
+    again: str,
     *,
     dry_run: bool,
     flags: dict[str, dict[str, bool]],
-    search_again: str = "",
 ) -> None:
-    """Run stages one after the other, or say what they would do."""
+    """Run stages one after the other, or say what they would do.
+
+    Args:
+        command: what was asked for.
+        names: of the stages.
+        root: of the work tree; the one around here by default.
+        again: the command that resumes them, without its root.
+        dry_run: only say.
+        flags: of each stage.
+    """
     require("pipelines")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a file name may hold bytes that are no text
@@ -137,15 +152,18 @@ def _start(
         _check_only(command, root)
     from pipelines.stopping import Interrupted, end_with_dvc, terminable
 
-    name, again = names[0], ""
+    name = names[0]
     try:
         end_with_dvc()
         with terminable():
             layout = _layout(root)
             for name in names:
-                again = search_again if name == "search" else layout.again
                 run_stage(name, layout, **flags.get(name, {}))
     except KeyboardInterrupt as error:
+        if root:
+            again += f" --root {shlex.quote(str(root))}"
+        elif "DVC_STAGE" in os.environ:
+            again = "dvc repro"
         typer.echo(f"{name}: interrupted; resume with: {again}", err=True)
         raise typer.Exit((error if isinstance(error, Interrupted) else Interrupted()).exit_code) from error
     except Exception as error:
@@ -220,5 +238,5 @@ def _report(name: str, error: Exception) -> NoReturn:
     message = sentence(error)
     if message is None or os.environ.get(DEBUG) == "1":
         raise error
-    typer.echo(f"{name}: {message}", err=True)
+    typer.echo(f"{name}: {' '.join(message.split())}", err=True)
     raise typer.Exit(1) from error

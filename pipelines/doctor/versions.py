@@ -35,10 +35,12 @@ def dvc(layout: Layout) -> list[Finding]:
     """Whether DVC can run the stages of this work tree."""
     if not (layout.root / "dvc.yaml").exists():
         return [ABOUT.ok("no dvc.yaml here; all stages: tunable run all")]
-    for command in ("dvc", "tunable"):  # which the stages of dvc.yaml call
-        if shutil.which(command) is None:
-            found = f"dvc.yaml is here, and no command {command} on PATH"
-            return [ABOUT.warning(found, f"activate the environment of {command}")]
+    calls = (layout.root / "dvc.yaml").read_text(encoding="utf-8", errors="replace")
+    wanted = ["dvc", *(["tunable"] if "tunable run" in calls else [])]
+    missing = [command for command in wanted if shutil.which(command) is None]
+    if missing:
+        found = f"dvc.yaml is here, and not on PATH: {', '.join(missing)}"
+        return [ABOUT.warning(found, "activate the environment where they are installed")]
     if not (layout.root / ".dvc").is_dir():
         return [ABOUT.warning("dvc.yaml is here, and no .dvc beside it", "run: dvc init")]
     return []

@@ -128,8 +128,9 @@ def _deploy(entries: Mapping[str, Path], config: ServeConfig) -> None:
 
 def _cause() -> str:
     """The last line of what a replica raised, which the error of ``serve.run`` leaves out."""
-    deployments = serve.status().applications[APPLICATION].deployments.values()
-    return "; ".join(deployment.message.splitlines()[-1] for deployment in deployments if deployment.message)
+    application = serve.status().applications.get(APPLICATION)
+    messages = [deployment.message for deployment in application.deployments.values()] if application else []
+    return "; ".join(message.splitlines()[-1] for message in messages if message)
 
 
 def _http_options(config: ServeConfig) -> HTTPOptions:

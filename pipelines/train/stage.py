@@ -236,7 +236,7 @@ def _write(config: TrainConfig, layout: Layout, photos: PhotoSet, this: Run) -> 
 
 
 def _csv(curve: list[Progress]) -> bytes:
-    """Step, loss and learning rate: what is the same for the same run, so no speed."""
+    """Step, loss and learning rate: what is the same whenever the run is, so no speed."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["step", "loss", "lr"])

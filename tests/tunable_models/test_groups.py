@@ -56,3 +56,5 @@ def test_a_list_of_samples_is_refused_not_joined() -> None:
     for held in (pictures, tuple(pictures), {"pictures": [pictures]}):
         with pytest.raises(ConversionError, match=f"got tensors in a {type(held).__name__}; use one omega"):
             net(held, omega=torch.eye(2))
+    with pytest.raises(ConversionError, match="got tensors in a list"):
+        net(pictures=pictures, omega=torch.eye(2))

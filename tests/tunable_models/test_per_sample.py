@@ -32,9 +32,8 @@ WAYS: list[tuple[BasisName, dict[str, object]]] = [
     ("delta", {"rank": 1}),
     ("multilinear", {"rank": 2}),
     ("affine", {}),
+    ("linear", {}),
 ]
-
-
 CASES = [
     (layer, *way) for layer in LAYERS for way in WAYS if layer.bias is not None or "exclude" not in way[1]
 ]
@@ -44,9 +43,17 @@ def _layer_of(
     layer: nn.Module, basis: BasisName, options: dict[str, object]
 ) -> tuple[TunableNetwork, Tensor]:
     torch.manual_seed(0)
-    return tunable(basis, layer, **options).double(), torch.rand(
-        4, 6, *[6] * (layer.weight.dim() - 2)
-    ).double()
+    x = torch.rand(4, 6, *[6] * (layer.weight.dim() - 2))
+    return tunable(basis, layer, **options).double(), x.double()
+
+
+def _refuse_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Samples must run together, or a loop would be compared with itself."""
+
+    def run(*_: object) -> None:
+        raise AssertionError("samples ran by groups")
+
+    monkeypatch.setattr("tunable_models.network.run_by_groups", run)
 
 
 @pytest.mark.parametrize("blends", [False, True])
@@ -59,6 +66,7 @@ def test_per_sample_convolutions_equal_a_loop_with_gradients(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("tunable_models.per_sample._blending_is_cheaper", lambda *_: blends)
+    _refuse_groups(monkeypatch)
     network, x = _layer_of(layer, basis, options)
     omega = omegas(network, 4).double().requires_grad_()
     whole = network(x, omega=omega)
@@ -73,13 +81,15 @@ def test_per_sample_convolutions_equal_a_loop_with_gradients(
         torch.testing.assert_close(a, b)
 
 
+@pytest.mark.parametrize("basis", ["delta", "affine"])
 @pytest.mark.parametrize("layer", LAYERS, ids=repr)
 def test_large_kernels_without_gradients_equal_a_loop(
-    layer: nn.Module, monkeypatch: pytest.MonkeyPatch
+    layer: nn.Module, basis: BasisName, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tunable_models.per_sample._LARGE", 0)
     monkeypatch.setattr("tunable_models.per_sample._blending_is_cheaper", lambda *_: False)
-    network, x = _layer_of(layer, "delta", {})
+    _refuse_groups(monkeypatch)
+    network, x = _layer_of(layer, basis, {})
     omega = omegas(network, 4).double()
     with torch.no_grad():
         whole = network(x, omega=omega)
@@ -231,7 +241,7 @@ def test_whatever_a_forward_does_with_a_layer_a_batch_equals_a_loop(use: str) ->
     torch.testing.assert_close(network(X[:1], omega=omega[0]), loop[:1])
 
 
-@pytest.mark.parametrize("basis", ["delta", "multilinear"])
+@pytest.mark.parametrize("basis", ["delta", "multilinear", "linear", "affine"])
 def test_asking_for_form_costs_no_second_call(basis: BasisName) -> None:
     network = tunable(basis, Used(lambda m, x: m.conv(x.to(next(m.parameters())).to(m.conv.bias.dtype))))
     seen = _calls(network)

@@ -26,6 +26,7 @@ def work_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("run train", "train.steps"),
         ("run all", "prepare: "),
         ("run tarin", "unknown stage 'tarin'"),
+        ("run search", "a search is tunable search"),
         ("run train --root elsewhere", "elsewhere"),
         ("recipe noise-levl", "did you mean 'noise-level'"),
         ("recipe", "there are noise-level, "),
@@ -42,7 +43,10 @@ def test_known_errors_are_one_line(work_tree: Path, arguments: str, words: str) 
     assert result.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", ["run train --publish", "run", "run train --stesp 3", "train"])
+@pytest.mark.parametrize(
+    "arguments",
+    ["run train --publish", "run", "run train --stesp 3", "train", "run evaluate --accept-code-change"],
+)
 def test_what_makes_no_command_is_a_usage_error(work_tree: Path, arguments: str) -> None:
     assert tunable(*arguments.split()).exit_code == 2
 
@@ -82,12 +86,12 @@ def test_ctrl_c_says_how_to_resume(work_tree: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(stages, "run_stage", interrupt)
     result = tunable("run", "train")
     assert result.exit_code == 130
-    assert "resume with: dvc repro" in result.stderr
-    (work_tree / "dvc.yaml").unlink()
-    result = tunable("run", "all")
-    assert result.exit_code == 130
-    assert "prepare: interrupted; resume with: tunable run all" in result.stderr
+    assert result.stderr == "train: interrupted; resume with: tunable run train\n"
+    said = tunable("run", "all", "--root", work_tree).stderr
+    assert said == f"prepare: interrupted; resume with: tunable run all --root {work_tree}\n"
     assert "resume with: tunable search --publish" in tunable("search", "--publish").stderr
+    monkeypatch.setenv("DVC_STAGE", "train")
+    assert "resume with: dvc repro" in tunable("run", "train").stderr
 
 
 def test_a_stage_runs_once_at_a_time(work_tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:

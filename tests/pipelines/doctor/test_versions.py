@@ -52,7 +52,7 @@ def test_a_package_that_is_not_installed_knows_no_floors(monkeypatch: pytest.Mon
 
 def test_dvc_is_asked_for_where_stages_are_versioned(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     assert dvc(layout)[0].level == "ok"
-    (layout.root / "dvc.yaml").touch()
+    (layout.root / "dvc.yaml").write_text("stages: {train: {cmd: tunable run train}}")
     monkeypatch.setenv("PATH", str(layout.root))
     assert [finding.level for finding in dvc(layout)] == ["warning"]
     for command in ("dvc", "tunable"):

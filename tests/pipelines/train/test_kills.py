@@ -50,7 +50,7 @@ def test_ctrl_c_and_sigterm_checkpoint_and_say_so_to_the_shell(config: TrainConf
         assert newest is not None
         assert newest > at
         assert f"stopped behind a checkpoint of step {newest}" in said
-        assert "resume with: tunable run all" in said
+        assert "resume with: tunable run train --root" in said
         at = newest
     said = ended(start(layout), 0)
     assert f"going on from step {at}" in said
