@@ -32,9 +32,18 @@ def decode(file: ImageFile.ImageFile) -> Image.Image:
             f"a {file.format} stored as {raw}, of which 8 bits a channel would be read; convert it to PNG"
         )
     file.load()
-    image = ImageOps.exif_transpose(_scaled(file, raw))
+    image = turned(_scaled(file, raw))
     check_decoded(kind if file.format in _STATED else Kind.of(image), size, Kind.of(image), image.size)
     return image
+
+
+def turned(image: Image.Image) -> Image.Image:
+    """A copy turned as its EXIF says; as it is where that cannot be read."""
+    try:
+        image.getexif()
+    except Exception:  # a hint that is broken, and Pillow raises almost anything
+        return image.copy()
+    return ImageOps.exif_transpose(image)
 
 
 def check_decoded(stated: Kind, sides: tuple[int, int], kind: Kind, size: tuple[int, int]) -> None:
