@@ -228,6 +228,17 @@ def test_what_is_cut_short_or_too_large_is_refused(data: bytes) -> None:
         read_picture(data, max_pixels=47)
 
 
+def test_an_error_is_about_its_own_file(tmp_path: Path) -> None:
+    avif = bytes(pyvips.Image.black(64, 64, bands=3).heifsave_buffer(compression="av1"))
+    (tmp_path / "former.avif").write_bytes(avif)
+    read_picture(tmp_path / "former.avif")  # libvips looks behind its end, and notes that
+    data, photometric = tiff(noise(1, "float32")), struct.pack("<HH", 262, 3)
+    assert photometric in data
+    with pytest.raises(ImageError, match="required field 262 missing") as caught:
+        read_picture(data.replace(photometric, struct.pack("<HH", 261, 3)))
+    assert "former" not in str(caught.value)
+
+
 def test_a_picture_is_turned_upright() -> None:
     turned = np.rot90(noise(3), -1)  # clockwise, as orientation 6 says
     picture = read_picture(tiff(noise(3), photometric="rgb", extratags=[(274, 3, 1, 6, True)]))
