@@ -42,8 +42,8 @@ _SPACES = {
 _SAMPLES = {1: "integer", 2: "signed integer", 3: "float", 5: "complex integer", 6: "complex"}
 _ALPHA = (1, 2)
 """ExtraSamples of a TIFF that are transparency."""
-_LZMA = 34925
-"""A compression that Pillow's wheel knows, and that of libvips does not."""
+_OF_PILLOW = (34925, 50000)
+"""LZMA and Zstandard: compressions that Pillow's wheel knows, and that of libvips does not."""
 _HEIF = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 """What files of HEIC say that they are, with HEVC inside; the last two are any HEIF."""
 _JPEG_XL = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
@@ -199,7 +199,8 @@ def _open_tiff(content: Path | bytes, head: bytes, page: int) -> Deep | None:
     )
     if planar and space in (0, 1, 8):  # grey with alpha, and Lab: rows come out mixed up, of Pillow as well
         raise unsupported(label)
-    if tiff.numbers(tags, 259, 1)[0] == _LZMA and (bits, channels, sample, space) == (16, 1, 1, 1):
+    compression = tiff.numbers(tags, 259, 1)[0]
+    if compression in _OF_PILLOW and (channels, space) == (1, 1) and (bits, sample) in ((16, 1), (32, 3)):
         return None
     try:
         deep = _opened(content, label, page, extra=tags is None or tiff.numbers(tags, 338, 0)[0] in _ALPHA)
