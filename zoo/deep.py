@@ -211,8 +211,11 @@ def _open_tiff(content: Path | bytes, head: bytes, page: int) -> Deep | None:
         if tags and ((bits > 8 and (bits, channels) != (12, 1)) or not _pillow_opens(content, page)):
             raise unsupported(label) from None
         return None
-    if deep.source.format == "uchar" and tags and _pillow_opens(content, page):
-        return None
+    if deep.source.format == "uchar" and tags:
+        is_misread = tiff.is_misread(tags)
+        if not is_misread and _pillow_opens(content, page):
+            return None
+        plain = plain or (is_misread and (space, bits) == (6, 8))
     if not plain and (space not in (5, 8) or (bits, sample) != (16, 1)):
         raise unsupported(label)
     return deep

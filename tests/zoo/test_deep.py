@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import pyvips
 
-from picture_files import noise, png, tiff, twelve_bit_tiff
+from picture_files import noise, png, subsampled_tiff, tiff, twelve_bit_tiff
 from zoo.errors import ImageError, ImageTooLargeError
 from zoo.images import read_header, read_image, read_picture, rgb_array
 from zoo.picture import FLOAT, Kind, Picture
@@ -90,6 +90,31 @@ def test_alpha_that_was_multiplied_is_divided() -> None:
 def test_eight_bits_that_pillow_does_not_know() -> None:
     expected = noise(3).astype(np.uint8)
     check(tiff(expected, photometric="rgb", bigtiff=True, byteorder=">"), expected)
+
+
+def test_fewer_samples_of_colour_than_of_light() -> None:
+    light = np.array([[0, 50, 76, 76], [200, 255, 90, 10]])
+    colour = np.full((2, 2, 2), 128)
+    colour[0, 1] = 85, 255  # red
+    picture = read_picture(subsampled_tiff(light, colour) + bytes(99))
+    expected = np.repeat(light[..., None], 3, axis=2)
+    expected[0, 2:] = 255, 0, 0
+    assert np.abs(picture.pixels.astype(int) - expected).max() <= 2
+
+
+def test_tiles_in_the_place_of_strips() -> None:
+    grey = np.arange(20 * 40, dtype=np.uint8).reshape(20, 40)
+    data = tiff(grey, tile=(16, 16))
+    for old, new in ((324, 273), (325, 279)):
+        assert struct.pack("<H", old) in data
+        data = data.replace(struct.pack("<H", old), struct.pack("<H", new), 1)
+    check(data, grey)
+
+
+def test_a_compression_that_libvips_alone_knows() -> None:
+    pixels = noise(3, "uint8")
+    image = pyvips.Image.new_from_array(pixels).copy(interpretation="srgb")
+    check(bytes(image.tiffsave_buffer(compression="webp", lossless=True)), pixels)
 
 
 def test_twelve_bits_have_their_own_white() -> None:
