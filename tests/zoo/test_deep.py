@@ -7,6 +7,7 @@ import textwrap
 import tracemalloc
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import pyvips
@@ -157,6 +158,18 @@ def test_avif_has_its_own_white(bits: int) -> None:
     white[:, :32] = 0
     image = pyvips.Image.new_from_array(white).copy(interpretation="rgb16")
     check(image.heifsave_buffer(compression="av1", bitdepth=bits, lossless=True), white)
+
+
+def test_an_avif_of_grey_is_read_where_its_range_is_full() -> None:
+    ramp = np.tile(np.arange(0, 1024, 16, dtype=np.uint16), (64, 1))
+    options = [cv2.IMWRITE_AVIF_DEPTH, 10, cv2.IMWRITE_AVIF_QUALITY, 100]
+    data = cv2.imencode(".avif", ramp, options)[1].tobytes()
+    read = read_picture(data).pixels
+    assert np.abs(read.reshape(64, 64, -1)[..., 0] - ramp * (65535 / 1023)).max() <= 65
+    at = data.index(b"colrnclx") + 14
+    for other in (data[:at] + b"\0" + data[at + 1 :], data.replace(b"colrnclx", b"freenclx")):
+        with pytest.raises(ImageError, match="a grey AVIF of 10 bits that is not said to be of full range"):
+            read_picture(other)
 
 
 @pytest.mark.parametrize("white", [65535, 1023])
