@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from zoo.errors import ImageError, ImageTooLargeError
 from zoo.picture import Kind
@@ -31,10 +31,19 @@ def decode(file: ImageFile.ImageFile) -> Image.Image:
         raise ImageError(
             f"a {file.format} stored as {raw}, of which 8 bits a channel would be read; convert it to PNG"
         )
-    file.load()
+    _load(file)
     image = turned(_scaled(file, raw))
     check_decoded(kind if file.format in _STATED else Kind.of(image), size, Kind.of(image), image.size)
     return image
+
+
+def _load(file: ImageFile.ImageFile) -> None:
+    """Decode the frame that a file stands at, so that the next one can be decoded too."""
+    canvas = getattr(file, "_prev_im", None) if isinstance(file, PngImagePlugin.PngImageFile) else None
+    before = None if canvas is None else canvas.copy()
+    file.load()
+    if before is not None:  # Pillow has drawn the frame into it, and would not get rid of it again
+        file._prev_im = before  # type: ignore[attr-defined]
 
 
 def turned(image: Image.Image) -> Image.Image:

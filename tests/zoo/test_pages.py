@@ -37,6 +37,16 @@ def shades(pages: Pages) -> list[int]:
     return [int(page.pixels.reshape(-1)[0]) for page in pages.pictures]
 
 
+def test_a_frame_of_a_png_that_is_taken_away_leaves_what_was_before() -> None:
+    frames = [Image.new("RGBA", (5, 4), colour) for colour in ("green", "red", "green")]
+    frames[2].putpixel((1, 2), (0, 0, 255, 255))
+    out = io.BytesIO()
+    options = {"append_images": frames[1:], "disposal": [0, 2, 0], "blend": 1}
+    frames[0].save(out, "PNG", save_all=True, **options)
+    for page, frame in zip(read_pages(out.getvalue()).pictures, frames, strict=True):
+        assert np.array_equal(page.pixels, np.asarray(frame))
+
+
 def scan(*pages: np.ndarray, **options: Any) -> bytes:
     out = io.BytesIO()
     with tifffile.TiffWriter(out, **options) as writer:
