@@ -37,13 +37,33 @@ def decode(file: ImageFile.ImageFile) -> Image.Image:
     return image
 
 
+def seek(file: ImageFile.ImageFile, number: int) -> None:
+    """Stand at a frame; of a PNG, those before it are decoded, because it lies over them."""
+    for earlier in range(1, number if file.format == "PNG" else 0):
+        file.seek(earlier)
+        _load(file)
+    file.seek(number)
+
+
 def _load(file: ImageFile.ImageFile) -> None:
-    """Decode the frame that a file stands at, so that the next one can be decoded too."""
+    """Decode the frame that a file stands at, over those before it."""
     canvas = getattr(file, "_prev_im", None) if isinstance(file, PngImagePlugin.PngImageFile) else None
-    before = None if canvas is None else canvas.copy()
-    file.load()
-    if before is not None:  # Pillow has drawn the frame into it, and would not get rid of it again
-        file._prev_im = before  # type: ignore[attr-defined]
+    if canvas is None:
+        file.load()
+        return
+    assert isinstance(file, PngImagePlugin.PngImageFile)
+    before = canvas.copy()
+    if file.mode == "RGBA" and file.blend_op == PngImagePlugin.Blend.OP_OVER:
+        file._prev_im = None  # Pillow would blend alpha as it blends colours: less of it than there was
+        file.load()
+        whole, (left, top, right, bottom) = Image.new("RGBA", file.size), map(int, file.dispose_extent)
+        if not (file.default_image and file.tell() == 1):  # which is no frame
+            whole.im = before.copy()
+        whole.alpha_composite(file.crop((left, top, right, bottom)), (left, top))
+        file.im = whole.im
+    else:
+        file.load()
+    file._prev_im = before  # Pillow has drawn the frame into it, and would not get rid of it again
 
 
 def turned(image: Image.Image) -> Image.Image:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from zoo import tiff
-from zoo.by_pillow import FORMATS, check_decoded, decode, pillow_errors, turned
+from zoo.by_pillow import FORMATS, check_decoded, decode, pillow_errors, seek, turned
 from zoo.colour import CONVERTED_MODES, to_srgb
 from zoo.deep import Deep, open_deep, stream_of
 from zoo.errors import ImageError, ImageTooLargeError
@@ -287,7 +287,7 @@ def _opened(content: Path | bytes, label: str, number: int = 0) -> Iterator[Imag
             if number and stream.read(4) in tiff.MAGIC:
                 stream, number = tiff.beginning_at(stream, number), 0
             with Image.open(stream, formats=FORMATS) as image:
-                image.seek(number)
+                seek(image, number)
                 yield image
 
 
