@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from zoo.errors import ImageError, ImageTooLargeError
 from zoo.picture import Kind
@@ -31,10 +31,48 @@ def decode(file: ImageFile.ImageFile) -> Image.Image:
         raise ImageError(
             f"a {file.format} stored as {raw}, of which 8 bits a channel would be read; convert it to PNG"
         )
-    file.load()
-    image = ImageOps.exif_transpose(_scaled(file, raw))
+    _load(file)
+    image = turned(_scaled(file, raw))
     check_decoded(kind if file.format in _STATED else Kind.of(image), size, Kind.of(image), image.size)
     return image
+
+
+def seek(file: ImageFile.ImageFile, number: int) -> None:
+    """Stand at a frame; of a PNG, those before it are decoded, because it lies over them."""
+    for earlier in range(1, number if file.format == "PNG" else 0):
+        file.seek(earlier)
+        _load(file)
+    file.seek(number)
+
+
+def _load(file: ImageFile.ImageFile) -> None:
+    """Decode the frame that a file stands at, over those before it."""
+    canvas = getattr(file, "_prev_im", None) if isinstance(file, PngImagePlugin.PngImageFile) else None
+    if canvas is None:
+        file.load()
+        return
+    assert isinstance(file, PngImagePlugin.PngImageFile)
+    before = canvas.copy()
+    if file.mode == "RGBA" and file.blend_op == PngImagePlugin.Blend.OP_OVER:
+        file._prev_im = None  # Pillow would blend alpha as it blends colours: less of it than there was
+        file.load()
+        whole, (left, top, right, bottom) = Image.new("RGBA", file.size), map(int, file.dispose_extent)
+        if not (file.default_image and file.tell() == 1):  # which is no frame
+            whole.im = before.copy()
+        whole.alpha_composite(file.crop((left, top, right, bottom)), (left, top))
+        file.im = whole.im
+    else:
+        file.load()
+    file._prev_im = before  # Pillow has drawn the frame into it, and would not get rid of it again
+
+
+def turned(image: Image.Image) -> Image.Image:
+    """A copy turned as its EXIF says; as it is where that cannot be read."""
+    try:
+        image.getexif()
+    except Exception:  # a hint that is broken, and Pillow raises almost anything
+        return image.copy()
+    return ImageOps.exif_transpose(image)
 
 
 def check_decoded(stated: Kind, sides: tuple[int, int], kind: Kind, size: tuple[int, int]) -> None:

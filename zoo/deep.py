@@ -15,7 +15,7 @@ from typing import IO, Any
 import pyvips
 from PIL import Image, UnidentifiedImageError
 
-from zoo import tiff
+from zoo import avif, tiff
 from zoo.by_pillow import foreign
 from zoo.errors import ImageError
 from zoo.libvips import field, rgb_of_cmyk, vips_errors
@@ -42,10 +42,8 @@ _SPACES = {
 _SAMPLES = {1: "integer", 2: "signed integer", 3: "float", 5: "complex integer", 6: "complex"}
 _ALPHA = (1, 2)
 """ExtraSamples of a TIFF that are transparency."""
-_LZMA = 34925
-"""A compression that Pillow's wheel knows, and that of libvips does not."""
-_HEIF = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
-"""What files of HEIC say that they are, with HEVC inside; the last two are any HEIF."""
+_OF_PILLOW = (34925, 50000)
+"""LZMA and Zstandard: compressions that Pillow's wheel knows, and that of libvips does not."""
 _JPEG_XL = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
 """How a bare codestream begins, and one in a container."""
 _MOST_EXTRA = 4
@@ -159,9 +157,9 @@ def open_deep(content: Path | bytes, page: int = 0) -> Deep | None:
         return _opened(content, "a PNG of 16 bits")
     if head.startswith(tiff.MAGIC):
         return _open_tiff(content, head, page)
-    if _brands(head) & {b"avif", b"avis"}:
+    if avif.brands(head) & avif.AVIF:
         return _open_avif(content, head, page)
-    if _brands(head) & _HEIF:
+    if avif.brands(head) & avif.HEIC:
         raise foreign("HEIC", "heif-convert of libheif")
     if head.startswith(_JPEG_XL):
         raise foreign("JPEG XL", "djxl of libjxl")
@@ -199,7 +197,8 @@ def _open_tiff(content: Path | bytes, head: bytes, page: int) -> Deep | None:
     )
     if planar and space in (0, 1, 8):  # grey with alpha, and Lab: rows come out mixed up, of Pillow as well
         raise unsupported(label)
-    if tiff.numbers(tags, 259, 1)[0] == _LZMA and (bits, channels, sample, space) == (16, 1, 1, 1):
+    compression = tiff.numbers(tags, 259, 1)[0]
+    if compression in _OF_PILLOW and (channels, space) == (1, 1) and (bits, sample) in ((16, 1), (32, 3)):
         return None
     try:
         deep = _opened(content, label, page, extra=tags is None or tiff.numbers(tags, 338, 0)[0] in _ALPHA)
@@ -210,30 +209,19 @@ def _open_tiff(content: Path | bytes, head: bytes, page: int) -> Deep | None:
         if tags and ((bits > 8 and (bits, channels) != (12, 1)) or not _pillow_opens(content, page)):
             raise unsupported(label) from None
         return None
-    if deep.source.format == "uchar" and tags and _pillow_opens(content, page):
-        return None
+    if deep.source.format == "uchar" and tags:
+        is_misread = tiff.is_misread(tags)
+        if not is_misread and _pillow_opens(content, page):
+            return None
+        plain = plain or (is_misread and (space, bits) == (6, 8))
     if not plain and (space not in (5, 8) or (bits, sample) != (16, 1)):
         raise unsupported(label)
     return deep
 
 
-def _brands(head: bytes) -> set[bytes]:
-    """What a file of boxes says that it is; the first four bytes are the length of that box."""
-    if head[4:8] != b"ftyp":
-        return set()
-    end = int.from_bytes(head[:4], "big")
-    return {head[start : start + 4] for start in (8, *range(16, min(end, len(head)), 4))}
-
-
-def _av1_bits(head: bytes) -> int:
-    """Of a channel, by the first configuration of AV1 in these bytes."""
-    flags = head.partition(b"av1C")[2][2:3] or b"\0"
-    return 8 if not flags[0] & 0x40 else 12 if flags[0] & 0x20 else 10
-
-
 def _open_avif(content: Path | bytes, head: bytes, page: int) -> Deep | None:
-    stated = _av1_bits(head)
-    if stated > 8 and b"avis" in _brands(head):  # libvips reads no sequences
+    stated = avif.stated_bits(head)
+    if stated > 8 and b"avis" in avif.brands(head):  # libvips reads no sequences
         raise unsupported(f"an animated AVIF of {stated} bits")
     try:
         deep = _opened(content, "an AVIF", page)
@@ -244,6 +232,8 @@ def _open_avif(content: Path | bytes, head: bytes, page: int) -> Deep | None:
     bits = field(deep.source, "bits-per-sample") or 8
     if bits == 8:
         return None
+    if avif.is_limited_grey(head):  # libvips leaves black at 16 of 255, and white at 235
+        raise unsupported(f"a grey AVIF of {bits} bits that is not said to be of full range")
     # Its integers stand in the upper bits of 16.
     return Deep(deep.source, f"an AVIF of {bits} bits", white=(2**bits - 1) << (16 - bits))
 

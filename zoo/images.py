@@ -9,10 +9,10 @@ from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile
 
 from zoo import tiff
-from zoo.by_pillow import FORMATS, check_decoded, decode, pillow_errors
+from zoo.by_pillow import FORMATS, check_decoded, decode, pillow_errors, seek, turned
 from zoo.colour import CONVERTED_MODES, to_srgb
 from zoo.deep import Deep, open_deep, stream_of
 from zoo.errors import ImageError, ImageTooLargeError
@@ -153,7 +153,7 @@ def upright(image: Image.Image) -> Image.Image:
     """
     with pillow_errors("the image"):
         image.load()
-        return ImageOps.exif_transpose(image) if isinstance(image, ImageFile.ImageFile) else image
+        return turned(image) if isinstance(image, ImageFile.ImageFile) else image
 
 
 def rgb_array(picture: Picture) -> NDArray[np.uint8]:
@@ -287,7 +287,7 @@ def _opened(content: Path | bytes, label: str, number: int = 0) -> Iterator[Imag
             if number and stream.read(4) in tiff.MAGIC:
                 stream, number = tiff.beginning_at(stream, number), 0
             with Image.open(stream, formats=FORMATS) as image:
-                image.seek(number)
+                seek(image, number)
                 yield image
 
 

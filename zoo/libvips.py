@@ -88,6 +88,7 @@ def vips_errors(label: str) -> Iterator[None]:
             f"{label}: more than 8 bits cannot be read or written in a fork of a process that did; "
             "start workers by spawn or forkserver"
         )
+    pyvips.vips_lib.vips_error_clear()  # libvips notes there what it gets over, too
     try:
         yield
     except pyvips.Error as error:

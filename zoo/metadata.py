@@ -280,16 +280,22 @@ def _below(stream: IO[bytes], group: int, offset: int) -> dict[int, Any]:
 
 
 def _block(tags: Mapping[int, Any]) -> bytes:
-    """An EXIF block; empty without tags."""
+    """An EXIF block; empty without tags. Those whose values are of another type than theirs are left out."""
     exif = Image.Exif()
     for tag, value in tags.items():
         exif[tag] = value
-    return exif.tobytes() if tags else b""
+    try:
+        return exif.tobytes() if tags else b""
+    except Exception:  # Pillow raises almost anything
+        kept = {tag: value for tag, value in tags.items() if len(tags) > 1 and _block({tag: value})}
+    return _block(kept) if len(kept) < len(tags) else b""
 
 
 def _resolution(tags: Mapping[int, Any]) -> tuple[Any, Any] | None:
-    unit = {2: 1.0, 3: 2.54}.get(tags.get(296, 2))
-    return (tags[282] * unit, tags[283] * unit) if unit and 282 in tags and 283 in tags else None
+    with suppress(TypeError):  # text instead of numbers
+        unit = {2: 1.0, 3: 2.54}.get(tags.get(296, 2))
+        return (tags[282] * unit, tags[283] * unit) if unit and 282 in tags and 283 in tags else None
+    return None
 
 
 def _inches(dpi: tuple[Any, Any] | None) -> tuple[float, float] | None:

@@ -14,6 +14,8 @@ MOST_PAGES = 10_000
 _LINK_AT = {"<I": 4, ">I": 4, "<Q": 8, ">Q": 8}
 _SUBFILE, _WIDTH, _HEIGHT = 254, 256, 257
 _REDUCED, _MASK = 1, 4
+_RAW, _WEBP = 1, 50001
+_YCBCR = 6
 
 
 def directory(stream: IO[bytes], page: int = 0) -> ImageFileDirectory_v2:
@@ -59,6 +61,17 @@ def numbers(tags: ImageFileDirectory_v2 | None, tag: int, default: int) -> tuple
     """The values of a tag; the default where there is none."""
     value: Any = default if tags is None else tags.get(tag, default)
     return value if isinstance(value, tuple) else (value,)
+
+
+def is_misread(tags: ImageFileDirectory_v2) -> bool:
+    """Whether Pillow opens a page of 8 bits and then reads it wrongly, or not at all."""
+    compression = numbers(tags, 259, _RAW)[0]
+    if compression != _RAW:
+        return compression == _WEBP  # libtiff of Pillow's wheel is without it
+    # Uncompressed data it unpacks by code of its own, which knows neither fewer samples of colour than of
+    # light, nor tiles whose places stand where those of strips do.
+    is_subsampled = numbers(tags, 262, 0)[0] == _YCBCR and numbers(tags, 530, 2) != (1, 1)
+    return is_subsampled or (322 in tags and 273 in tags)
 
 
 class _Headed(RawIOBase):

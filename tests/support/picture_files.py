@@ -56,8 +56,24 @@ def twelve_bit_tiff(grey: np.ndarray) -> bytes:
     height, width = grey.shape
     bits = np.unpackbits(grey.astype(">u2").view(np.uint8).reshape(height, width, 2), axis=2)
     data = np.packbits(bits[:, :, 4:].reshape(height, -1), axis=1).tobytes()
-    tags = [(256, width), (257, height), (258, 12), (259, 1), (262, 1), (273, 8), (277, 1), (278, height)]
-    entries = [struct.pack("<HHII", tag, 4, 1, value) for tag, value in [*tags, (279, len(data))]]
+    return tiff_of_tags(data, {256: width, 257: height, 258: 12, 259: 1, 262: 1, 277: 1, 278: height})
+
+
+def subsampled_tiff(light: np.ndarray, colour: np.ndarray) -> bytes:
+    """An uncompressed TIFF of YCbCr: (H, 2W) of Y, and (H, W, 2) of Cb and Cr."""
+    height, width = light.shape
+    data = np.concatenate([light.reshape(height, -1, 2), colour], axis=2).astype(np.uint8).tobytes()
+    subsampling = 2 | 1 << 16  # two shorts in the place of a value
+    tags = {256: width, 257: height, 258: 8, 259: 1, 262: 6, 277: 3, 278: height, 530: subsampling}
+    return tiff_of_tags(data, tags)
+
+
+def tiff_of_tags(data: bytes, tags: dict[int, int]) -> bytes:
+    """A TIFF of one strip, and of tags of one number each."""
+    entries = [
+        struct.pack("<HHII", tag, 3 if tag == 530 else 4, 2 if tag == 530 else 1, value)
+        for tag, value in sorted((tags | {273: 8, 279: len(data)}).items())
+    ]
     directory = struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
     return b"II*\0" + struct.pack("<I", 8 + len(data)) + data + directory
 

@@ -7,11 +7,12 @@ import textwrap
 import tracemalloc
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import pyvips
 
-from picture_files import noise, png, tiff, twelve_bit_tiff
+from picture_files import noise, png, subsampled_tiff, tiff, twelve_bit_tiff
 from zoo.errors import ImageError, ImageTooLargeError
 from zoo.images import read_header, read_image, read_picture, rgb_array
 from zoo.picture import FLOAT, Kind, Picture
@@ -92,6 +93,31 @@ def test_eight_bits_that_pillow_does_not_know() -> None:
     check(tiff(expected, photometric="rgb", bigtiff=True, byteorder=">"), expected)
 
 
+def test_fewer_samples_of_colour_than_of_light() -> None:
+    light = np.array([[0, 50, 76, 76], [200, 255, 90, 10]])
+    colour = np.full((2, 2, 2), 128)
+    colour[0, 1] = 85, 255  # red
+    picture = read_picture(subsampled_tiff(light, colour) + bytes(99))
+    expected = np.repeat(light[..., None], 3, axis=2)
+    expected[0, 2:] = 255, 0, 0
+    assert np.abs(picture.pixels.astype(int) - expected).max() <= 2
+
+
+def test_tiles_in_the_place_of_strips() -> None:
+    grey = np.arange(20 * 40, dtype=np.uint8).reshape(20, 40)
+    data = tiff(grey, tile=(16, 16))
+    for old, new in ((324, 273), (325, 279)):
+        assert struct.pack("<H", old) in data
+        data = data.replace(struct.pack("<H", old), struct.pack("<H", new), 1)
+    check(data, grey)
+
+
+def test_a_compression_that_libvips_alone_knows() -> None:
+    pixels = noise(3, "uint8")
+    image = pyvips.Image.new_from_array(pixels).copy(interpretation="srgb")
+    check(bytes(image.tiffsave_buffer(compression="webp", lossless=True)), pixels)
+
+
 def test_twelve_bits_have_their_own_white() -> None:
     grey = np.linspace(0, 4095, 48).astype(np.uint16).reshape(6, 8)
     check(twelve_bit_tiff(grey), np.rint(grey * (65535 / 4095)).astype(np.uint16))
@@ -132,6 +158,18 @@ def test_avif_has_its_own_white(bits: int) -> None:
     white[:, :32] = 0
     image = pyvips.Image.new_from_array(white).copy(interpretation="rgb16")
     check(image.heifsave_buffer(compression="av1", bitdepth=bits, lossless=True), white)
+
+
+def test_an_avif_of_grey_is_read_where_its_range_is_full() -> None:
+    ramp = np.tile(np.arange(0, 1024, 16, dtype=np.uint16), (64, 1))
+    options = [cv2.IMWRITE_AVIF_DEPTH, 10, cv2.IMWRITE_AVIF_QUALITY, 100]
+    data = cv2.imencode(".avif", ramp, options)[1].tobytes()
+    read = read_picture(data).pixels
+    assert np.abs(read.reshape(64, 64, -1)[..., 0] - ramp * (65535 / 1023)).max() <= 65
+    at = data.index(b"colrnclx") + 14
+    for other in (data[:at] + b"\0" + data[at + 1 :], data.replace(b"colrnclx", b"freenclx")):
+        with pytest.raises(ImageError, match="a grey AVIF of 10 bits that is not said to be of full range"):
+            read_picture(other)
 
 
 @pytest.mark.parametrize("white", [65535, 1023])
@@ -226,6 +264,17 @@ def test_what_is_cut_short_or_too_large_is_refused(data: bytes) -> None:
             read_picture(data[:end])
     with pytest.raises(ImageTooLargeError, match="at most 47 pixels, got 8 x 6 = 48"):
         read_picture(data, max_pixels=47)
+
+
+def test_an_error_is_about_its_own_file(tmp_path: Path) -> None:
+    avif = bytes(pyvips.Image.black(64, 64, bands=3).heifsave_buffer(compression="av1"))
+    (tmp_path / "former.avif").write_bytes(avif)
+    read_picture(tmp_path / "former.avif")  # libvips looks behind its end, and notes that
+    data, photometric = tiff(noise(1, "float32")), struct.pack("<HH", 262, 3)
+    assert photometric in data
+    with pytest.raises(ImageError, match="required field 262 missing") as caught:
+        read_picture(data.replace(photometric, struct.pack("<HH", 261, 3)))
+    assert "former" not in str(caught.value)
 
 
 def test_a_picture_is_turned_upright() -> None:

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from picture_files import png, tiff
+from picture_files import noise, png, tiff
 from zoo.formats import BY_NAME, WRITABLE, Format
 from zoo.images import read_picture
 from zoo.metadata import Metadata, chunks_of, of_blocks
@@ -149,6 +149,28 @@ def test_what_is_broken_is_left_out(exif: bytes) -> None:
     picture = read_picture(data)
     for form in WRITABLE:
         form.encode(picture)
+
+
+def test_exif_as_text_that_is_none_is_left_out() -> None:
+    text = b"Raw profile type exif\0\nexif\n       4\nno hexadecimal\n"
+    pixels = noise(3, "uint8")
+    picture = read_picture(png(pixels, [(b"tEXt", text)]))
+    assert np.array_equal(picture.pixels, pixels)
+    assert picture.metadata.exif == b""
+
+
+def test_a_tag_of_another_type_than_its_own_is_left_out() -> None:
+    entries = [(282, 2, 2, b"n\0\0\0"), (283, 2, 2, b"n\0\0\0"), (315, 2, 4, b"Ann\0")]  # text for numbers
+    table = b"".join(struct.pack("<HHI", *entry[:3]) + entry[3] for entry in entries)
+    tags = b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + table + bytes(4)
+    for data in (png(np.zeros((6, 8, 3), np.uint8), [(b"eXIf", tags)]), of_jpeg(b"Exif\0\0" + tags)):
+        assert b"Ann" in read_picture(data).metadata.exif
+
+
+def of_jpeg(exif: bytes) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (8, 6)).save(out, "JPEG", exif=exif)
+    return out.getvalue()
 
 
 def test_what_a_jpeg_has_no_room_for_is_left_out() -> None:

@@ -2,6 +2,7 @@
 
 import io
 import struct
+from itertools import accumulate
 from pathlib import Path
 from typing import IO, Any
 
@@ -35,6 +36,29 @@ def animation(kind: str, mode: str = "RGB", **options: Any) -> bytes:
 def shades(pages: Pages) -> list[int]:
     """The first value of each."""
     return [int(page.pixels.reshape(-1)[0]) for page in pages.pictures]
+
+
+def test_a_frame_of_a_png_that_is_taken_away_leaves_what_was_before() -> None:
+    frames = [Image.new("RGBA", (5, 4), colour) for colour in ("green", "red", "green")]
+    frames[2].putpixel((1, 2), (0, 0, 255, 255))
+    out = io.BytesIO()
+    options = {"append_images": frames[1:], "disposal": [0, 2, 0], "blend": 1}
+    frames[0].save(out, "PNG", save_all=True, **options)
+    for page, frame in zip(read_pages(out.getvalue()).pictures, frames, strict=True):
+        assert np.array_equal(page.pixels, np.asarray(frame))
+
+
+@pytest.mark.parametrize("default", [False, True])
+def test_a_frame_of_a_png_that_is_half_transparent_lies_over_those_before(default: bool) -> None:
+    colours = ((0, 255, 0, 255), (255, 0, 0, 128), (0, 0, 255, 64))
+    frames = [Image.new("RGBA", (5, 4), colour) for colour in colours]
+    out = io.BytesIO()
+    options = {"append_images": frames[1:], "blend": 1, "default_image": default}
+    frames[0].save(out, "PNG", save_all=True, **options)
+    expected = list(accumulate(frames[1:] if default else frames, Image.alpha_composite))
+    for number, (page, frame) in enumerate(zip(read_pages(out.getvalue()).pictures, expected, strict=True)):
+        assert np.array_equal(page.pixels, np.asarray(frame))
+        assert np.array_equal(read_picture(out.getvalue(), page=number).pixels, page.pixels)
 
 
 def scan(*pages: np.ndarray, **options: Any) -> bytes:

@@ -1,0 +1,1 @@
+"""Libraries that decode pictures, side by side over the files of a folder."""
