@@ -363,9 +363,9 @@ class TunableNetwork(nn.Module):
     @property
     def _layerwise(self) -> bool:
         return self.batch_dim == 0 and all(
-            runs_per_sample(self.network.get_submodule(path), name)
+            runs_per_sample(self.network.get_submodule(path), kernel)
             for path in self._names
-            for name in self.kernels(path)
+            for kernel in self.kernels(path).values()
         )
 
     def _bind_samples(self, omega: Tensor) -> Shells:

@@ -45,15 +45,14 @@ class BatchMovedError(Exception):
     """Internal: something is not used as one layer on a batch, so samples must run one omega at a time."""
 
 
-def runs_per_sample(module: nn.Module, name: str) -> bool:
-    """Whether this tensor of the module can differ between the samples of one call.
+def runs_per_sample(module: nn.Module, kernels: Kernels) -> bool:
+    """Whether a tensor of the module can differ between the samples of one call.
 
     A convolution's can, and a channel scale (1, C, 1, 1) of a convolutional network.
     """
     if type(module) in CONVOLUTIONS:
         return not has_hooks(module)
-    tensor = module._parameters[name]
-    return tensor is not None and is_channel_scale(module, tensor)
+    return is_channel_scale(module, kernels.form)
 
 
 def bind_per_sample(module: nn.Module, kernels: Mapping[str, Kernels], coefficients: Coefficients) -> Bound:

@@ -13,10 +13,10 @@ METHOD = (
     "Weights as initialised, in evaluation mode, deltas from a seeded normal distribution; two controls on a "
     "box, basis delta. The reference is a copy of the source whose parameters the benchmark itself sets to "
     "base + sum over j of omega_j delta_j. In float64 where the network can, outputs may differ by 1e-8 of "
-    "the largest value, in float32 by 1e-3, gradients by ten times as much, that of omega by 1e-3. *convert*: "
-    "`make_tunable` takes it; *omega = 0*: the source's output; *calls*: five of them at three omegas, one "
-    "like the other; *view* and *fold*: `net.at` and `fold`, called twice; *samples*: two in a batch, each at "
-    "its omega; *gradients*: of base, deltas and omega; *threads*: two at different omegas."
+    "the largest value, in float32 by 1e-3, gradients by ten times as much, that of omega by 1e-3. "
+    "*convert*: `make_tunable` takes it; *omega = 0*: the source's output; *calls*: five of them at three "
+    "omegas, one like the other; *view* and *fold*: `net.at` and `fold`, called twice; *samples*: two in a "
+    "batch, each at its omega; *gradients*: of base, deltas and omega; *threads*: two at different omegas."
 )
 EXPORT = "*export*: an ONNX model with sliders."
 

@@ -270,7 +270,7 @@ def test_a_tunable_layer_that_was_replaced_is_refused_by_name(
     change(cast(nn.Sequential, net.network))
     for use in USES:
         with pytest.raises(
-            ConversionError, match=f"expected the kernels .* at {message} .*; change the source"
+            ConversionError, match=f"expected the kernels .* at {message}.*; change the source"
         ):
             use(net)
 

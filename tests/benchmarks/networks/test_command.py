@@ -94,7 +94,7 @@ def test_a_network_is_judged_by_its_worst_answer() -> None:
     assert judge_network(row(convert="right", calls="right", samples="not run")) == "right in part"
     assert judge_network(row(convert="right", calls="not run", samples="right")) == "not run"
     assert judge_network(row(convert="refused")) == "refused"
-    settings = {"settings": {"norms": True}, "versions": {}}
+    settings = {"settings": {"norms": True, "export": False}, "versions": {}}
     page = write_page({**settings, "rows": [row(convert="right", calls="right"), row(calls="WRONG")]})
     assert page.index("calls: WRONG: why") < page.index("| together | 2 | 1 | 0 | 0 | 1 | 0 | 0 |")
     assert "Norms are tunable too" in page
