@@ -49,14 +49,14 @@ def test_damaged_weights_are_refused(trained: Layout, place: int) -> None:
     data = bytearray(weights.read_bytes())
     data[place] ^= 1
     weights.write_bytes(data)
-    with pytest.raises(DataError, match=r"SHA-256.*pipelines train"):
+    with pytest.raises(DataError, match=r"SHA-256.*tunable run train"):
         load_trained(trained)
 
 
 @pytest.mark.parametrize("file", ["record.json", "model.safetensors"])
 def test_a_missing_file_is_an_error(trained: Layout, file: str) -> None:
     (trained.train / file).unlink()
-    with pytest.raises(DataError, match=rf"{re.escape(file)}.*pipelines train"):
+    with pytest.raises(DataError, match=rf"{re.escape(file)}.*tunable run train"):
         load_trained(trained)
 
 
@@ -75,11 +75,11 @@ def test_a_missing_file_is_an_error(trained: Layout, file: str) -> None:
 def test_a_record_that_does_not_fit_is_an_error(trained: Layout, change: dict[str, Any]) -> None:
     path = trained.train / "record.json"
     write_json_atomic(path, read_json(path) | change)
-    with pytest.raises(DataError, match="pipelines train"):
+    with pytest.raises(DataError, match="tunable run train"):
         load_trained(trained)
 
 
 def test_a_record_that_is_no_json_is_an_error(trained: Layout) -> None:
     (trained.train / "record.json").write_text("{")
-    with pytest.raises(DataError, match="pipelines train"):
+    with pytest.raises(DataError, match="tunable run train"):
         load_trained(trained)

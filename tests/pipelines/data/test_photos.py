@@ -93,7 +93,7 @@ def test_verify_finds_one_flipped_bit(photos: PhotoSet) -> None:
     data = bytearray(path.read_bytes())
     data[7] ^= 1
     path.write_bytes(data)
-    with pytest.raises(DataError, match=r"SHA-256.*pipelines prepare"):
+    with pytest.raises(DataError, match=r"SHA-256.*tunable run prepare"):
         PhotoSet.open(photos.folder).verify()
 
 
@@ -150,7 +150,7 @@ def edit(index: dict[str, Any], **changes: Any) -> str:
 def test_a_damaged_index_is_found_on_opening(photos: PhotoSet, damage: Any) -> None:
     path = photos.folder / "index.json"
     path.write_text(damage(json.loads(path.read_text())))
-    with pytest.raises(DataError, match=r"pipelines prepare"):
+    with pytest.raises(DataError, match=r"tunable run prepare"):
         PhotoSet.open(photos.folder)
 
 

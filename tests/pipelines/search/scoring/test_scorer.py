@@ -87,7 +87,7 @@ def gap(trained: Layout, photos: PhotoSet, network: TunableNetwork, task: Denois
     [
         ({"at": {"denoize": 1.0}, "train": "artifacts/train"}, ConfigError, "did you mean 'denoise'"),
         ({"at": {"denoise": 1.5}, "train": "artifacts/train"}, ConfigError, "expected 0 to 1"),
-        ({"at": {}, "train": "elsewhere"}, DataError, r"elsewhere.*pipelines train"),
+        ({"at": {}, "train": "elsewhere"}, DataError, r"elsewhere.*tunable run train"),
     ],
 )
 def test_a_specialist_that_is_none_is_refused_before_anything_is_trained(
