@@ -90,7 +90,7 @@ def test_serves_tells_of_faults_and_leaves_no_process(entry: zoo.Entry, photo: b
         started(BREAKING, entry.folder, tmp_path, mark) as process,
         httpx.Client(base_url=awaited(process, "^Serving at ([^ ]+)")) as client,
     ):
-        log = Path(awaited(process, "the log is in (.+)"))
+        log = Path(awaited(process, "^The log is in (.+)"))
         assert len(alive(mark)) > 3
         assert client.get("/livez").status_code == 200
         assert client.get("/readyz").status_code == 200
