@@ -41,7 +41,7 @@ lint: .venv/installed
 
 # The two packages, and the modules their pages point to.
 docs: .venv/installed
-	pdoc -d google -o docs/api tunable_models zoo zoo.planes zoo.storage tunable_models.bases \
+	pdoc -d google -o docs/api tunable_models zoo zoo.pictures.planes zoo.storage tunable_models.bases \
 		$(addprefix tunable_models.architectures.,drunet edsr nafnet stylenet swinir)
 	@echo "Open docs/api/index.html"
 

@@ -23,15 +23,15 @@ import torch
 
 from benchmarks.cost.machine import machine, versions
 from benchmarks.kept import keep
-from pipelines.config import load_section, parse_section
+from pipelines.core.config import load_section, parse_section
+from pipelines.core.layout import Layout
 from pipelines.data.photos import PhotoSet
-from pipelines.paths import Layout
 from pipelines.tasks import Task, make_task
-from pipelines.train.batches import Share
-from pipelines.train.checkpoint import CheckpointStore
-from pipelines.train.config import TrainConfig
-from pipelines.train.loop import Hooks, Job, train
-from pipelines.train.validation import centre_crop, evaluating
+from pipelines.training.batches import Share
+from pipelines.training.checkpoint import CheckpointStore
+from pipelines.training.config import TrainConfig
+from pipelines.training.loop import Hooks, Job, train
+from pipelines.training.validation import centre_crop, evaluating
 from tunable_models import TunableNetwork, psnr
 
 SCHEMA = 1

@@ -25,18 +25,18 @@ from ray.cluster_utils import Cluster
 
 from benchmarks.cost.machine import machine, versions
 from benchmarks.kept import keep
-from pipelines.config import parse_section
+from pipelines.core.config import parse_section
 from pipelines.data.photos import PhotoSet, write_photos
+from pipelines.running.local import run_local
+from pipelines.running.ray.driver import run_on_ray
+from pipelines.running.worker import Assignment
 from pipelines.tasks import make_task
-from pipelines.train.checkpoint import CheckpointStore
-from pipelines.train.config import TrainConfig
-from pipelines.train.local import run_local
-from pipelines.train.loop import Hooks
-from pipelines.train.meter import Progress
-from pipelines.train.on_ray import run_on_ray
-from pipelines.train.runlog import RunLog
-from pipelines.train.validation import centre_crop, ends_and_default
-from pipelines.train.worker import Assignment
+from pipelines.training.checkpoint import CheckpointStore
+from pipelines.training.config import TrainConfig
+from pipelines.training.log import RunLog
+from pipelines.training.loop import Hooks
+from pipelines.training.metrics import Progress
+from pipelines.training.validation import centre_crop, ends_and_default
 
 ROOT = Path(__file__).parents[1]
 CPU = torch.device("cpu")

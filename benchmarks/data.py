@@ -29,17 +29,17 @@ from torchvision.transforms import v2
 from benchmarks.cost.machine import machine, versions
 from benchmarks.cost.timing import Call, interleave
 from benchmarks.kept import keep
-from pipelines.config import load_section
+from pipelines.core.config import load_section
+from pipelines.core.random_streams import stream_seed
 from pipelines.data.augment import Augment
 from pipelines.data.config import PrepareConfig
-from pipelines.data.intake import take_in
+from pipelines.data.ingest import take_in
 from pipelines.data.order import Order
 from pipelines.data.photos import PhotoSet
-from pipelines.streams import stream_seed
 from pipelines.tasks import make_task
-from pipelines.train.batches import Batches
-from pipelines.train.config import TrainConfig
-from pipelines.train.learner import Learner
+from pipelines.training.batches import Batches
+from pipelines.training.config import TrainConfig
+from pipelines.training.learner import Learner
 
 SCHEMA = 1
 ROOT = Path(__file__).parents[1]

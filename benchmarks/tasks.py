@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipelines.errors import ConfigError
+from pipelines.core.errors import ConfigError
+from pipelines.core.trained import selection
 from pipelines.recipes import BUDGETS, TASKS, make_recipe
-from pipelines.trained import selection
 from tunable_models import ControlSpace, get_architecture, make_tunable
 
 KEPT = {

@@ -14,7 +14,7 @@ import yaml
 import tunable_models
 import zoo
 from pipelines.cli.stages import STAGES
-from pipelines.train.fingerprint import TRAINING_CODE
+from pipelines.running.fingerprint import TRAINING_CODE
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("pipelines", "tunable_models", "zoo")
@@ -40,13 +40,9 @@ def test_a_stage_depends_on_exactly_the_modules_it_uses(stage: str) -> None:
 
 def test_the_fingerprint_covers_all_code_the_loop_uses() -> None:
     # These decide where files lie and what an error says, not what is computed.
-    aside = {"pipelines/errors.py", "pipelines/records.py", "zoo/durable.py"}
-    aside |= {
-        f"pipelines/data/{name}.py" for name in ("cache", "disk", "folders", "prefetch", "remote", "shards")
-    }
-    # And these what is seen of it.
-    aside |= {"pipelines/train/checkpoint.py", "pipelines/train/validation.py"}
-    used = closure("pipelines.train.loop")
+    aside = {f"pipelines/core/{name}.py" for name in ("disk", "errors", "records")} | {"zoo/durable.py"}
+    aside |= {f"pipelines/data/{name}.py" for name in ("cache", "folders", "prefetch", "remote", "shards")}
+    used = closure("pipelines.training.loop")
     assert sorted(path for path in used - aside if not covered(path, list(TRAINING_CODE))) == []
 
 

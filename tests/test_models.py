@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipelines.config import load_section, parse_section
+from pipelines.core.config import load_section, parse_section
+from pipelines.core.layout import Layout
 from pipelines.doctor.options import read_options
-from pipelines.paths import Layout
 from pipelines.recipes import make_recipe
-from pipelines.train.config import TrainConfig
+from pipelines.training.config import TrainConfig
 
 MODELS = Path(__file__).parents[1] / "models"
 STAGES = yaml.safe_load((MODELS / "dvc.yaml").read_text())["stages"]

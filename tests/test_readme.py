@@ -17,19 +17,19 @@ from typer.testing import CliRunner
 
 import tunable_models
 from pipelines.cli import app, stages
-from pipelines.config import parse_section
+from pipelines.core.config import parse_section
+from pipelines.core.layout import Layout
 from pipelines.data.config import PrepareConfig
-from pipelines.paths import Layout
 from pipelines.recipes import BUDGETS, find_budgets
 from pipelines.recipes import TASKS as RECIPES
 from pipelines.search.config import SearchConfig
 from pipelines.search.points import drawn
 from pipelines.tasks import TASKS, TaskConfig, make_task
-from pipelines.train.config import ComputeConfig, TrainConfig
+from pipelines.training.config import ComputeConfig, TrainConfig
 from tunable_models import get_architecture, list_architectures, list_presets
 from tunable_models.bases import BasisName
-from zoo.formats import WRITABLE
-from zoo.picture import FLOAT
+from zoo.pictures.formats import WRITABLE
+from zoo.pictures.picture import FLOAT
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

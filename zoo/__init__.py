@@ -22,9 +22,9 @@ from zoo.errors import (
     ManifestError,
     ZooError,
 )
-from zoo.images import read_image, read_pages, read_picture
 from zoo.manifest import License, Manifest
-from zoo.picture import Pages, Picture
+from zoo.pictures.images import read_image, read_pages, read_picture
+from zoo.pictures.picture import Pages, Picture
 from zoo.predictor import Predictor, load
 from zoo.publishing import promote, publish
 from zoo.storage import Store

@@ -16,10 +16,10 @@ from tunable_models import Control, ControlSpace, TunableNetwork
 from zoo.catalog import resolve
 from zoo.engine.choice import EngineName, Precision, make_engine
 from zoo.errors import ImageError, ImageTooLargeError
-from zoo.images import DEFAULT_MAX_PIXELS, read_picture, upright
 from zoo.manifest import WEIGHTS, ImageInput, Manifest
-from zoo.picture import Picture
-from zoo.planes import Planes, check_range
+from zoo.pictures.images import DEFAULT_MAX_PIXELS, read_picture, upright
+from zoo.pictures.picture import Picture
+from zoo.pictures.planes import Planes, check_range
 from zoo.storage import Store
 from zoo.tiling import Network, OnTile, pad_to_multiple, run_tiled
 from zoo.weights import rebuild
@@ -179,10 +179,10 @@ class Predictor:
         Args:
             image: a path; a :class:`zoo.Picture`; a PIL image; an array (H, W), (H, W, 3) or (H, W, 4),
                 uint8, uint16 or floating point in [0, 1]; a floating point tensor (3, H, W) or
-                (B, 3, H, W) in [0, 1]. Grey stays grey, alpha stays as it is: :mod:`zoo.planes` has the
-                rules. A path, and what ``Image.open`` gave, are turned upright as their EXIF says; any other
-                PIL image, such as what ``rotate``, ``convert`` or ``ImageOps.exif_transpose`` made of that,
-                is taken as it is.
+                (B, 3, H, W) in [0, 1]. Grey stays grey, alpha stays as it is:
+                :mod:`zoo.pictures.planes` has the rules. A path, and what ``Image.open`` gave, are turned
+                upright as their EXIF says; any other PIL image, such as what ``rotate``, ``convert`` or
+                ``ImageOps.exif_transpose`` made of that, is taken as it is.
             values: settings by name in the controls' native units; unset ones take their defaults.
             **controls: the same as keywords.
 

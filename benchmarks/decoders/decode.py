@@ -182,8 +182,8 @@ def _opencv_frames(path: Path) -> Sequence[Array]:
 
 
 def by_zoo(path: Path, page: int) -> Read:
-    from zoo.deep import open_deep
-    from zoo.images import read_header, read_pages, read_picture
+    from zoo.pictures.deep import open_deep
+    from zoo.pictures.images import read_header, read_pages, read_picture
 
     picture = read_pages(path).pictures[page] if page else read_picture(path)
     by = "Pillow" if open_deep(path) is None else "pyvips"
@@ -217,7 +217,7 @@ def prepare(name: str) -> Decoder:
     if name == "zoo":
         import logging
 
-        import zoo.images
+        import zoo.pictures.images
 
-        logging.getLogger(zoo.images.__name__).setLevel(logging.ERROR)
+        logging.getLogger(zoo.pictures.images.__name__).setLevel(logging.ERROR)
     return DECODERS[name]

@@ -26,11 +26,11 @@ from benchmarks.train.variants import (
     contenders,
     variants,
 )
-from pipelines.config import load_section, parse_section
+from pipelines.core.config import load_section, parse_section
+from pipelines.core.layout import Layout
 from pipelines.data.config import PrepareConfig
-from pipelines.data.prepare import run as prepare
-from pipelines.paths import Layout
-from pipelines.train.config import TrainConfig
+from pipelines.stages.prepare import run as prepare
+from pipelines.training.config import TrainConfig
 
 SCHEMA = 3
 ROOT = Path(__file__).parents[2]

@@ -15,18 +15,18 @@ import torch.distributed as dist
 
 from benchmarks.train.points import Point, read_points, write_points
 from benchmarks.train.turns import Contender
-from pipelines.config import parse_section
+from pipelines.core.config import parse_section
+from pipelines.core.layout import Layout
 from pipelines.data.photos import PhotoSet
-from pipelines.paths import Layout
+from pipelines.running.local import run_local
+from pipelines.running.ray.driver import run_on_ray
+from pipelines.running.worker import Assignment
 from pipelines.tasks import make_task
-from pipelines.train.batches import Batches, Share
-from pipelines.train.config import TrainConfig
-from pipelines.train.learner import Learner
-from pipelines.train.local import run_local
-from pipelines.train.loop import Hooks
-from pipelines.train.on_ray import run_on_ray
-from pipelines.train.runlog import RunLog
-from pipelines.train.worker import Assignment
+from pipelines.training.batches import Batches, Share
+from pipelines.training.config import TrainConfig
+from pipelines.training.learner import Learner
+from pipelines.training.log import RunLog
+from pipelines.training.loop import Hooks
 
 WHOLE = Share(0, 1)
 

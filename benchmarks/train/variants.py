@@ -17,9 +17,9 @@ import torch
 from benchmarks.train.arithmetic import arithmetic
 from benchmarks.train.loops import Bench, bare, loops, runs
 from benchmarks.train.turns import Contender
-from pipelines.train.config import TrainConfig
-from pipelines.train.runlog import RunLog
-from pipelines.train.startup import read_startup
+from pipelines.running.startup import read_startup
+from pipelines.training.config import TrainConfig
+from pipelines.training.log import RunLog
 
 BARE, LOCAL, RAY, TWO = "the bare loop", "local runner", "Ray Train, 1 worker", "Ray Train, 2 workers"
 TWICE = "Ray Train, 2 workers, twice the batch"

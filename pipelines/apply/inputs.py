@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from pipelines.errors import ConfigError
-from zoo.formats import readable_suffixes
+from pipelines.core.errors import ConfigError
+from zoo.pictures.formats import readable_suffixes
 
 STDIN = "-"
 

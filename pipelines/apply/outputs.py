@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pipelines.apply.inputs import Inputs, Source
-from pipelines.errors import ConfigError
-from zoo.formats import BY_SUFFIX, Format, readable_suffixes
+from pipelines.core.errors import ConfigError
+from zoo.pictures.formats import BY_SUFFIX, Format, readable_suffixes
 
 STDOUT = "-"
 FALLBACK = ".png"

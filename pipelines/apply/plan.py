@@ -13,7 +13,7 @@ from pipelines.apply.outcome import Outcome
 from pipelines.apply.outputs import Job
 from pipelines.apply.settings import Settings
 from zoo import ImageError
-from zoo.images import read_header
+from zoo.pictures.images import read_header
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pipelines.apply.outcome import Outcome
 from pipelines.apply.outputs import Guard
 from pipelines.apply.plan import Task
 from pipelines.apply.work import Options, Work
-from pipelines.progress import Display, tell
+from pipelines.core.progress import Display, tell
 from zoo import Predictor
 
 

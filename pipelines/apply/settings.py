@@ -20,7 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from pipelines.errors import ConfigError, PipelineError
+from pipelines.core.errors import ConfigError, PipelineError
 from pipelines.serve.sliders import parse_value
 from tunable_models import ControlSpace, OmegaError
 
@@ -111,7 +111,7 @@ def _json(path: Path) -> Any:
 def _yaml(path: Path) -> Any:
     if find_spec("yaml") is None:
         raise PipelineError(f"{path} needs yaml: pip install pyyaml, or write the settings as JSON or CSV")
-    from pipelines.config import read_yaml
+    from pipelines.core.config import read_yaml
 
     return read_yaml(path)
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from pipelines.apply.outcome import Outcome
 from pipelines.apply.outputs import Guard
 from pipelines.apply.plan import Task
-from pipelines.errors import FULL, DataError, is_expected, sentence
-from pipelines.progress import Display
-from pipelines.records import write_atomic
+from pipelines.core.errors import FULL, DataError, is_expected, sentence
+from pipelines.core.progress import Display
+from pipelines.core.records import write_atomic
 from zoo import Predictor, read_pages, read_picture
-from zoo.picture import Pages
+from zoo.pictures.picture import Pages
 from zoo.tiling import OnTile
 
 

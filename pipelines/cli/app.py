@@ -14,7 +14,7 @@ from pipelines.cli.export import export
 from pipelines.cli.serve import serve
 from pipelines.cli.stages import recipe, run, search, track
 from pipelines.cli.zoo import zoo
-from pipelines.errors import DEBUG, sentence
+from pipelines.core.errors import DEBUG, sentence
 
 
 class _Shell(TyperGroup):

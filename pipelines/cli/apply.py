@@ -13,7 +13,7 @@ import typer
 from pipelines.cli.assignments import parse_assignments
 from pipelines.cli.stores import stores
 from pipelines.cli.tables import told
-from pipelines.errors import ConfigError
+from pipelines.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from pipelines.apply.outputs import Job

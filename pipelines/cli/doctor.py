@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.extras import require
-from pipelines.paths import Layout
+from pipelines.core.layout import Layout
 
 
 def doctor(

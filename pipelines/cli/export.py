@@ -11,7 +11,7 @@ import typer
 from pipelines.cli.assignments import parse_assignments
 from pipelines.cli.extras import require
 from pipelines.cli.stores import stores
-from pipelines.errors import ConfigError
+from pipelines.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from zoo import Predictor
@@ -57,7 +57,7 @@ def export(
     values = parse_assignments(assignments or [])
     if suffix == ONNX:
         require("export")
-    from pipelines.records import write_atomic
+    from pipelines.core.records import write_atomic
     from zoo import load
 
     model = load(ref, stores=stores(), engine="torch")
@@ -105,7 +105,7 @@ def _onnx(model: Predictor, values: dict[str, float], opset: int | None, *, half
 
 
 def _checkpoint(model: Predictor, values: dict[str, float]) -> bytes:
-    from pipelines.foreign import encode_for_spandrel
+    from pipelines.features.spandrel_checkpoints import encode_for_spandrel
     from tunable_models import fold
 
     return encode_for_spandrel(fold(model.network, values), model.manifest.architecture.id)

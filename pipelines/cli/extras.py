@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 
-from pipelines.errors import PipelineError
+from pipelines.core.errors import PipelineError
 
 EXTRAS = {
     "pipelines": ("ray", "mlflow", "dvc", "yaml", "packaging"),

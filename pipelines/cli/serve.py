@@ -9,7 +9,7 @@ import typer
 
 from pipelines.cli.extras import require
 from pipelines.cli.stores import stores, work_tree
-from pipelines.errors import ConfigError
+from pipelines.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from pipelines.serve.config import ServeConfig
@@ -57,7 +57,7 @@ def _entries(refs: list[str]) -> dict[str, Path]:
 
 
 def _config(host: str | None, port: int | None) -> ServeConfig:
-    from pipelines.config import load_section
+    from pipelines.core.config import load_section
     from pipelines.serve.config import ServeConfig
 
     layout = work_tree()

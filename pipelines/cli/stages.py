@@ -19,16 +19,16 @@ from typing import Annotated, NoReturn
 import typer
 
 from pipelines.cli.extras import require
-from pipelines.errors import DEBUG, ConfigError, PipelineError, sentence
-from pipelines.paths import Layout
+from pipelines.core.errors import DEBUG, ConfigError, PipelineError, sentence
+from pipelines.core.layout import Layout
 
 # stage: (module with run, module with the options, name of their class)
 STAGES = {
-    "prepare": ("pipelines.data.prepare", "pipelines.data.config", "PrepareConfig"),
-    "train": ("pipelines.train.stage", "pipelines.train.config", "TrainConfig"),
-    "search": ("pipelines.search.stage", "pipelines.search.config", "SearchConfig"),
-    "evaluate": ("pipelines.evaluate.stage", "pipelines.evaluate.config", "EvaluateConfig"),
-    "publish": ("pipelines.publish.stage", "pipelines.publish.config", "PublishConfig"),
+    "prepare": ("pipelines.stages.prepare", "pipelines.data.config", "PrepareConfig"),
+    "train": ("pipelines.stages.train", "pipelines.training.config", "TrainConfig"),
+    "search": ("pipelines.stages.search", "pipelines.search.config", "SearchConfig"),
+    "evaluate": ("pipelines.stages.evaluate", "pipelines.evaluate.config", "EvaluateConfig"),
+    "publish": ("pipelines.stages.publish", "pipelines.publish.config", "PublishConfig"),
 }
 ROAD = ("prepare", "train", "evaluate", "publish")
 """What ``all`` runs."""
@@ -116,7 +116,7 @@ def run_stage(name: str, layout: Layout, **flags: bool) -> None:
     Raises:
         PipelineError: whatever the stage refuses.
     """
-    from pipelines.config import load_section
+    from pipelines.core.config import load_section
 
     module, options, kind = STAGES[name]
     config = load_section(layout.params, name, getattr(import_module(options), kind))
@@ -150,7 +150,7 @@ def _start(
             stream.reconfigure(errors="backslashreplace")
     if dry_run:
         _check_only(command, root)
-    from pipelines.stopping import Interrupted, end_with_dvc, terminable
+    from pipelines.core.signals import Interrupted, end_with_dvc, terminable
 
     name = names[0]
     try:
@@ -188,7 +188,7 @@ def _alone(name: str, layout: Layout) -> Iterator[None]:
     # When `dvc repro` is killed its stage goes on, and the next repro would start a second one beside it.
     from filelock import FileLock, Timeout
 
-    from pipelines.torchrun import rank
+    from pipelines.core.torchrun import rank
 
     if rank():  # one of torchrun's processes, whose first one holds the lock
         yield

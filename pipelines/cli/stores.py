@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipelines.errors import ConfigError
-from pipelines.paths import Layout
+from pipelines.core.errors import ConfigError
+from pipelines.core.layout import Layout
 
 if TYPE_CHECKING:
     from zoo import Store

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
 
-from pipelines.data.disk import check_room, full_disk_told
+from pipelines.core.disk import check_room, full_disk_told
+from pipelines.core.errors import DataError
+from pipelines.data.extensions import is_photo
 from pipelines.data.folders import replaced_folder
-from pipelines.data.kinds import is_photo
-from pipelines.errors import DataError
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 from pathlib import Path
 
-from pipelines.errors import DataError
+from pipelines.core.errors import DataError
 
 
 def bundled(name: str, instead: str) -> Path:

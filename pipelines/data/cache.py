@@ -12,12 +12,12 @@ from uuid import uuid4
 from filelock import FileLock
 from platformdirs import user_cache_path
 
-from pipelines.data.disk import full_disk_told
+from pipelines.core.disk import full_disk_told
+from pipelines.core.errors import DataError
+from pipelines.core.records import sha256_file
 from pipelines.data.index import Shard
 from pipelines.data.mapping import Bytes, mapped
 from pipelines.data.remote import Remote
-from pipelines.errors import DataError
-from pipelines.records import sha256_file
 
 CACHE_VARIABLE = "TUNABLE_CACHE"
 """Names the folder of the cache; without it, a folder of the platform's choice."""

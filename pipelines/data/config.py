@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from pipelines.config import Section
+from pipelines.core.config import Section
 
 _HIDDEN = "://***@"
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import requests
 from filelock import FileLock
 
-from pipelines.data.disk import check_room, full_disk_told
-from pipelines.errors import DataError
-from pipelines.progress import Display
-from pipelines.records import read_json, sha256_file, write_json_atomic
+from pipelines.core.disk import check_room, full_disk_told
+from pipelines.core.errors import DataError
+from pipelines.core.progress import Display
+from pipelines.core.records import read_json, sha256_file, write_json_atomic
 from zoo.durable import sync_folder
 
 CHUNK_BYTES = 2**16

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from pipelines.errors import DataError
+from pipelines.core.errors import DataError
 
 INDEX = "index.json"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.errors import DataError
+from pipelines.core.errors import DataError
 
 Bytes = npt.NDArray[np.uint8]
 

@@ -12,9 +12,9 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.core.errors import DataError
+from pipelines.core.random_streams import stream_seed
 from pipelines.data.photos import PhotoSet
-from pipelines.errors import DataError
-from pipelines.streams import stream_seed
 
 Integers = npt.NDArray[np.int64]
 

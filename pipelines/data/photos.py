@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
+from pipelines.core.errors import DataError
+from pipelines.core.records import sha256_file, write_json_atomic
 from pipelines.data.cache import DEFAULT_CACHE_BYTES, ShardCache, cache_folder
 from pipelines.data.folders import replaced_folder
 from pipelines.data.index import INDEX, Index, Shard
@@ -23,8 +25,6 @@ from pipelines.data.mapping import Bytes, mapped
 from pipelines.data.prefetch import Prefetcher
 from pipelines.data.remote import Remote
 from pipelines.data.shards import DEFAULT_SHARD_BYTES, ShardWriter
-from pipelines.errors import DataError
-from pipelines.records import sha256_file, write_json_atomic
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from pipelines.data.disk import full_disk_told
-from pipelines.errors import DataError
+from pipelines.core.disk import full_disk_told
+from pipelines.core.errors import DataError
 
 PAUSES_S = (0.5, 2.0, 5.0)
 """Waits before a call that failed is tried again."""

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.data.disk import full_disk_told
+from pipelines.core.disk import full_disk_told
+from pipelines.core.errors import DataError
 from pipelines.data.index import Index, Photo, Shard
 from pipelines.data.mapping import Bytes
 from pipelines.data.remote import Remote
-from pipelines.errors import DataError
 
 DEFAULT_SHARD_BYTES = 2**30
 REMEDY = "free some, scale photographs down with prepare.max_side_px, or set prepare.destination"

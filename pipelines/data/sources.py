@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from pipelines.core.errors import DataError
+from pipelines.core.layout import Layout
 from pipelines.data.bundled import bundled
-from pipelines.data.kinds import SUFFIXES, is_photo
-from pipelines.data.named_sets import Wanted, fetch, named_set
+from pipelines.data.extensions import SUFFIXES, is_photo
+from pipelines.data.public_sets import Wanted, fetch, named_set
 from pipelines.data.remote import Remote, is_url
-from pipelines.errors import DataError
-from pipelines.paths import Layout
-from zoo.images import read_picture, rgb_array
+from zoo.pictures.images import read_picture, rgb_array
 
 SKIMAGE = "skimage"
 """The source that stands for the photographs inside the scikit-image package."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from hashlib import sha256
 
-from pipelines.errors import DataError
+from pipelines.core.errors import DataError
 
 
 def hold_out(

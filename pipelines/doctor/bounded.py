@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from threading import Thread
 
+from pipelines.core.errors import is_expected
 from pipelines.doctor.finding import Finding, Level
-from pipelines.errors import is_expected
 
 
 @dataclass(frozen=True)

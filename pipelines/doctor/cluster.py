@@ -1,12 +1,12 @@
 """A named Ray cluster: it answers, lets us in, has room, and every node sees the work tree."""
 
+from pipelines.core.errors import ConfigError
+from pipelines.core.layout import Layout
 from pipelines.doctor.finding import About, Finding
 from pipelines.doctor.places import places
 from pipelines.doctor.ports import answers
 from pipelines.doctor.visit import visit
-from pipelines.errors import ConfigError
-from pipelines.paths import Layout
-from pipelines.train.config import ComputeConfig
+from pipelines.training.config import ComputeConfig
 
 ABOUT = About("cluster")
 

@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from pipelines.core.errors import DataError
+from pipelines.core.layout import Layout
+from pipelines.core.records import read_json
 from pipelines.data.config import PrepareConfig
-from pipelines.data.named_sets import named_set
 from pipelines.data.photos import PhotoSet
+from pipelines.data.public_sets import named_set
 from pipelines.data.remote import is_url
 from pipelines.data.sources import list_photos
 from pipelines.doctor.finding import About, Finding
 from pipelines.doctor.sizes import size
-from pipelines.errors import DataError
-from pipelines.paths import Layout
-from pipelines.records import read_json
-from pipelines.train.config import TrainConfig
+from pipelines.training.config import TrainConfig
 
 ABOUT = About("data")
 

@@ -7,14 +7,14 @@ from tempfile import TemporaryFile
 
 from PIL import Image
 
+from pipelines.core.errors import DataError
+from pipelines.core.layout import Layout
 from pipelines.data.config import PrepareConfig
 from pipelines.data.sources import PhotoFile, list_photos
 from pipelines.doctor.data import is_local
 from pipelines.doctor.finding import About, Finding
 from pipelines.doctor.network import Size
 from pipelines.doctor.sizes import size
-from pipelines.errors import DataError
-from pipelines.paths import Layout
 
 ABOUT = About("disk")
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
+from pipelines.core.errors import is_expected
+from pipelines.core.layout import Layout
 from pipelines.doctor.examine import findings
 from pipelines.doctor.finding import About, Finding
 from pipelines.doctor.options import read_options
 from pipelines.doctor.plan import plan
 from pipelines.doctor.ports import cluster_address
 from pipelines.doctor.report import report
-from pipelines.errors import is_expected
-from pipelines.paths import Layout
 from pipelines.search.plan import plan as search_plan
 from pipelines.search.search import Search
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from math import ceil
 
+from pipelines.core.errors import ConfigError
+from pipelines.core.layout import Layout
 from pipelines.doctor import data, disk, gpus, home, ports, scratch, threads
 from pipelines.doctor.bounded import Check, examine
 from pipelines.doctor.finding import Finding
@@ -13,9 +15,7 @@ from pipelines.doctor.processes import processes
 from pipelines.doctor.streaming import streaming
 from pipelines.doctor.tracking import tracking
 from pipelines.doctor.versions import dvc, versions
-from pipelines.errors import ConfigError
-from pipelines.paths import Layout
-from pipelines.train.config import TrainConfig
+from pipelines.training.config import TrainConfig
 
 STAGES = ("prepare", "train", "search", "evaluate", "publish", "serve")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from pipelines.tasks import make_task
-from pipelines.train.config import TrainConfig
+from pipelines.training.config import TrainConfig
 
 BYTES = 4
 """Of a number; weights, losses and the optimizer are in float32 whatever the precision."""

@@ -5,7 +5,7 @@ import socket
 from importlib.metadata import version
 from pathlib import Path
 
-from pipelines.train.fingerprint import code_digest
+from pipelines.running.fingerprint import code_digest
 
 MARKER = "marker"
 

@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass, fields
 
-from pipelines.config import Section, load_section
+from pipelines.core.config import Section, load_section
+from pipelines.core.errors import ConfigError
+from pipelines.core.layout import Layout
 from pipelines.data.config import PrepareConfig
 from pipelines.doctor.finding import About, Finding
-from pipelines.errors import ConfigError
 from pipelines.evaluate.config import EvaluateConfig
-from pipelines.paths import Layout
 from pipelines.publish.config import PublishConfig
 from pipelines.search.config import SearchConfig
 from pipelines.serve.config import ServeConfig
-from pipelines.train.config import TrainConfig
+from pipelines.training.config import TrainConfig
 
 ABOUT = About("params")
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from pipelines.doctor.finding import About, Finding
-from pipelines.train.config import ComputeConfig
-from pipelines.train.room import Resources, Room
+from pipelines.running.ray.capacity import Resources, Room
+from pipelines.training.config import ComputeConfig
 
 ABOUT = About("cluster")
 

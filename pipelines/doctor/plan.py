@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
+from pipelines.core.errors import DataError
+from pipelines.core.layout import Layout
 from pipelines.data.photos import PhotoSet
 from pipelines.doctor.network import network_size
 from pipelines.doctor.ports import cluster_address
-from pipelines.errors import DataError
-from pipelines.paths import Layout
+from pipelines.running.run import Run
 from pipelines.tracking import shown_uri
-from pipelines.train.config import ComputeConfig, TrainConfig
-from pipelines.train.run import Run
+from pipelines.training.config import ComputeConfig, TrainConfig
 
 
 def plan(config: TrainConfig, layout: Layout) -> Iterator[str]:

@@ -3,8 +3,8 @@
 import torch
 
 from pipelines.doctor.finding import About, Finding
-from pipelines.train.config import TrainConfig
-from pipelines.train.forward import suggest_precision
+from pipelines.training.config import TrainConfig
+from pipelines.training.forward import suggest_precision
 
 ABOUT = About("precision")
 

@@ -1,9 +1,9 @@
 """The processes of torchrun: each has a part of every batch, and the options let it start them."""
 
+from pipelines.core.errors import ConfigError
 from pipelines.doctor.finding import About, Finding
-from pipelines.errors import ConfigError
-from pipelines.train.batches import Share
-from pipelines.train.config import TrainConfig
+from pipelines.training.batches import Share
+from pipelines.training.config import TrainConfig
 
 ABOUT = About("processes")
 

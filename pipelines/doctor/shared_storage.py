@@ -12,9 +12,9 @@ import ray
 import ray.exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from pipelines.core.layout import Layout
 from pipelines.doctor.finding import About, Finding
 from pipelines.doctor.node import MARKER, look, software
-from pipelines.paths import Layout
 
 Node = Mapping[str, Any]
 """As Ray describes it."""

@@ -5,15 +5,15 @@ from itertools import accumulate
 from math import ceil
 from pathlib import Path
 
+from pipelines.core.errors import DataError
+from pipelines.core.layout import Layout
 from pipelines.data.cache import CACHE_VARIABLE, cache_folder
 from pipelines.data.index import Index
 from pipelines.data.photos import PhotoSet
 from pipelines.data.remote import Remote
 from pipelines.doctor.finding import About, Finding
 from pipelines.doctor.sizes import size
-from pipelines.errors import DataError
-from pipelines.paths import Layout
-from pipelines.train.config import TrainConfig
+from pipelines.training.config import TrainConfig
 
 ABOUT = About("streaming")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from pipelines.doctor.finding import About, Finding
 from pipelines.evaluate.config import EvaluateConfig
 from pipelines.serve.config import ServeConfig
-from pipelines.train.config import ComputeConfig
+from pipelines.training.config import ComputeConfig
 
 ABOUT = About("threads")
 

@@ -7,8 +7,8 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
+from pipelines.core.layout import Layout
 from pipelines.doctor.finding import About, Finding
-from pipelines.paths import Layout
 from pipelines.tracking import tracking_uri
 from pipelines.tracking.place import without_secrets
 

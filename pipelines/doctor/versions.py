@@ -7,8 +7,8 @@ from importlib.metadata import PackageNotFoundError, requires, version
 
 from packaging.requirements import Requirement
 
+from pipelines.core.layout import Layout
 from pipelines.doctor.finding import About, Finding
-from pipelines.paths import Layout
 
 ABOUT = About("versions")
 

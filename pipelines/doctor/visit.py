@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pipelines.core.errors import ConfigError, is_expected
+from pipelines.core.layout import Layout
 from pipelines.doctor.finding import Finding
-from pipelines.errors import ConfigError, is_expected
-from pipelines.paths import Layout
 
 LIMIT_S = 50.0
 RETRIES = "3"
@@ -70,7 +70,7 @@ def main(address: str, root: str) -> None:
     """The process; a known error is one line on stderr."""
     import ray
 
-    from pipelines.cluster import ray_cluster
+    from pipelines.core.ray_cluster import ray_cluster
     from pipelines.doctor.shared_storage import shared_storage
 
     try:

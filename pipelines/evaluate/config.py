@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipelines.config import Section
+from pipelines.core.config import Section
 from tunable_models.metrics import SSIM_WINDOW_PX
 
 Level = Annotated[float, Field(ge=0)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipelines.sliders.settings import Sweep
+from pipelines.measure.settings import Sweep
 from tunable_models import ControlSpace
 
 COLUMN_IN, ROW_IN = 5.2, 3.4

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from pipelines.core.errors import DataError
 from pipelines.data.photos import PhotoSet
-from pipelines.errors import DataError
 from pipelines.evaluate.config import EvaluateConfig
 from pipelines.evaluate.levels import levels_of
 from pipelines.tasks import Example, Task

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from pipelines.errors import ConfigError
+from pipelines.core.errors import ConfigError
 from pipelines.tasks import Task
 
 

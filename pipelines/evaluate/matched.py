@@ -13,8 +13,8 @@ from typing import Any
 import torch
 
 from pipelines.evaluate.subject import Subject
-from pipelines.sliders.settings import Setting, default_setting, native, positions
-from pipelines.sliders.shown import enlarged
+from pipelines.measure.settings import Setting, default_setting, native, positions
+from pipelines.measure.shown import enlarged
 from pipelines.tasks import Example, Task
 from pipelines.tasks.decibels import nearness
 from tunable_models import ControlSpace

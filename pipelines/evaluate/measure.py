@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from pipelines.core.progress import Display
 from pipelines.data.photos import PhotoSet
 from pipelines.evaluate.config import EvaluateConfig
 from pipelines.evaluate.degraded import degrade
@@ -9,10 +10,9 @@ from pipelines.evaluate.levels import levels_of
 from pipelines.evaluate.matched import MatchedScores, faced, match
 from pipelines.evaluate.scores import Judge, Score, Scores
 from pipelines.evaluate.subject import Subject
-from pipelines.perceptual import LPIPS
-from pipelines.progress import Display
-from pipelines.sliders.settings import Setting, default_setting, grid, sweeps
-from pipelines.sliders.shown import enlarged
+from pipelines.features.lpips import LPIPS
+from pipelines.measure.settings import Setting, default_setting, grid, sweeps
+from pipelines.measure.shown import enlarged
 from pipelines.tasks import Task
 from tunable_models import ControlSpace
 from tunable_models.metrics import NIQE

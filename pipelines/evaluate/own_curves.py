@@ -1,7 +1,7 @@
 """A slider's own metric along it, out of scores: what monotonicity is counted on."""
 
 from pipelines.evaluate.scores import Scores
-from pipelines.sliders.settings import Sweep
+from pipelines.measure.settings import Sweep
 
 
 def own_curves(scores: Scores, sweep: Sweep) -> list[list[float]]:

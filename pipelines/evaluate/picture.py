@@ -12,12 +12,12 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from pipelines.core.contact_sheet import Tile, contact_sheet
 from pipelines.evaluate.config import PictureConfig
 from pipelines.evaluate.detail import Window, most_detail
 from pipelines.evaluate.subject import Subject
-from pipelines.pictures import Tile, contact_sheet
-from pipelines.sliders.settings import Setting, Sweep, centres, native, sweeps
-from pipelines.sliders.shown import shown
+from pipelines.measure.settings import Setting, Sweep, centres, native, sweeps
+from pipelines.measure.shown import shown
 from pipelines.tasks import Example
 from pipelines.tasks.decibels import nearness
 from tunable_models import ControlSpace

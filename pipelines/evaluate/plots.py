@@ -15,13 +15,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
 
+from pipelines.core.records import write_atomic
 from pipelines.evaluate.config import EvaluateConfig
 from pipelines.evaluate.curves import Curves, draw
 from pipelines.evaluate.measure import Measured
 from pipelines.evaluate.own_curves import own_curves
 from pipelines.evaluate.scores import Scores, mean, means, names
-from pipelines.records import write_atomic
-from pipelines.sliders.settings import Sweep, grid, native, sweeps
+from pipelines.measure.settings import Sweep, grid, native, sweeps
 from tunable_models import ControlSpace
 
 

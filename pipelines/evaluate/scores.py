@@ -9,10 +9,10 @@ from statistics import fmean
 import torch
 from torch import Tensor
 
-from pipelines.errors import DataError
-from pipelines.perceptual import LPIPS
-from pipelines.sliders.settings import Setting
-from pipelines.sliders.shown import shown
+from pipelines.core.errors import DataError
+from pipelines.features.lpips import LPIPS
+from pipelines.measure.settings import Setting
+from pipelines.measure.shown import shown
 from pipelines.tasks import Example, Task
 from pipelines.tasks.decibels import nearness
 from tunable_models import TunableError, ssim

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from pipelines.errors import ConfigError
-from pipelines.sliders.settings import Setting
+from pipelines.core.errors import ConfigError
+from pipelines.measure.settings import Setting
 from tunable_models import ControlSpace, ImageContract, TunableNetwork
 from zoo.tiling import pad_to_multiple
 

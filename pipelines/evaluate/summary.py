@@ -16,8 +16,8 @@ from pipelines.evaluate.matched import table
 from pipelines.evaluate.measure import Measured
 from pipelines.evaluate.own_curves import own_curves
 from pipelines.evaluate.scores import Score, Scores, mean, means
-from pipelines.sliders.monotonicity import Count, count, range_db
-from pipelines.sliders.settings import Sweep, default_setting, grid, native, sweeps, vertex_name
+from pipelines.measure.monotonicity import Count, count, range_db
+from pipelines.measure.settings import Sweep, default_setting, grid, native, sweeps, vertex_name
 from pipelines.tasks import Task
 from tunable_models import ControlSpace
 

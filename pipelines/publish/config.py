@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pipelines.config import Section
+from pipelines.core.config import Section
 
 Sentence = Annotated[str, Field(min_length=1, max_length=2000)]
 

@@ -12,7 +12,7 @@ from textwrap import indent
 
 import yaml
 
-from pipelines.errors import ConfigError
+from pipelines.core.errors import ConfigError
 
 TASKS = (
     "noise-level",

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 from pydantic import BeforeValidator, model_validator
 
-from pipelines.config import Section
+from pipelines.core.config import Section
 from tunable_models.bases import BasisName
 
 Value = str | int | float | None

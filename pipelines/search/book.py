@@ -3,16 +3,16 @@
 import time
 from pathlib import Path
 
+from pipelines.core.progress import Display
 from pipelines.data.photos import PhotoSet
-from pipelines.progress import Display
+from pipelines.running.run import Run
+from pipelines.running.worker import Assignment
 from pipelines.search.order import NOTE, Order
 from pipelines.search.search import Search
 from pipelines.search.trial_record import Objective, Point, TrialRecord
 from pipelines.tracking.folder import RunFolder, Status
-from pipelines.train.mirror import Mirror
-from pipelines.train.run import Run
-from pipelines.train.runlog import append_line
-from pipelines.train.worker import Assignment
+from pipelines.tracking.mirror import Mirror
+from pipelines.training.log import append_line
 
 STATUS: dict[str, Status] = {"completed": "FINISHED", "pruned": "FINISHED", "failed": "FAILED"}
 

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipelines.records import read_json, write_json_atomic
+from pipelines.core.records import read_json, write_json_atomic
 
 SPENT = "spent.json"
 SAVE_EVERY_S = 5.0

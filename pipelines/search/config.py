@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipelines.config import Section
+from pipelines.core.config import Section
 from pipelines.search.axes import Floats
 from pipelines.search.scoring.measure_config import MeasureConfig
 from pipelines.search.space import Distribution, SpaceConfig

@@ -18,15 +18,15 @@ from ray.tune import Callback, PlacementGroupFactory, Stopper
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from pipelines.cluster import watched
-from pipelines.errors import TrainingError
+from pipelines.core.errors import TrainingError
+from pipelines.core.ray_cluster import watched
 from pipelines.search.book import Book
 from pipelines.search.config import SearchConfig
 from pipelines.search.scoring.scorer import Scorer
 from pipelines.search.search import Search
 from pipelines.search.trial import FOLDER, run_trial
 from pipelines.search.trial_record import Objective
-from pipelines.train.config import ComputeConfig
+from pipelines.training.config import ComputeConfig
 
 LOOK_EVERY_S = 0.5
 WITHOUT_END = -1

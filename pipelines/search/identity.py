@@ -4,14 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pipelines.core.errors import ConfigError
+from pipelines.core.records import read_json, write_json_atomic
 from pipelines.data.photos import PhotoSet
-from pipelines.errors import ConfigError
-from pipelines.records import read_json, write_json_atomic
+from pipelines.running.fingerprint import code_digest
+from pipelines.running.versions import changed_versions, installed_versions, said
 from pipelines.search.scoring.code import scoring_digest
 from pipelines.search.search import Search
 from pipelines.tracking.server import flatten
-from pipelines.train.fingerprint import code_digest
-from pipelines.train.versions import changed_versions, installed_versions, said
 
 NOTE = "search.json"
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ray.tune.search import Searcher
 
-from pipelines.errors import ConfigError
+from pipelines.core.errors import ConfigError
 from pipelines.search.axes import Numbers, Value
 from pipelines.search.space import Axis
 from pipelines.search.trial_record import Objective, Point

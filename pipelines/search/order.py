@@ -17,13 +17,13 @@ from typing import Any, Literal, Self
 
 from filelock import FileLock
 
-from pipelines.config import parse_section
-from pipelines.records import read_json, write_json_atomic
+from pipelines.core.config import parse_section
+from pipelines.core.records import read_json, write_json_atomic
+from pipelines.running.worker import Assignment
 from pipelines.search.scoring.score import Score
 from pipelines.search.trial_record import Point, State, TrialRecord
-from pipelines.train.config import TrainConfig
-from pipelines.train.runlog import RunLog, append_line
-from pipelines.train.worker import Assignment
+from pipelines.training.config import TrainConfig
+from pipelines.training.log import RunLog, append_line
 
 NOTE, OUTCOME = "trial.json", "ended.json"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from pipelines.errors import ConfigError
+from pipelines.core.errors import ConfigError
 from pipelines.search.axes import Numbers, Value
 from pipelines.search.space import DISTRIBUTION, Axis
 from pipelines.search.trial_record import Point

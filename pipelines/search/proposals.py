@@ -5,7 +5,7 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from pipelines.errors import ConfigError
+from pipelines.core.errors import ConfigError
 from pipelines.search.order import Order
 from pipelines.search.trainable import ATTEMPTS, passed_over, too_many
 from pipelines.search.trial import FOLDER

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from pipelines.errors import ConfigError
-from pipelines.train.config import ComputeConfig
-from pipelines.train.room import Room
+from pipelines.core.errors import ConfigError
+from pipelines.running.ray.capacity import Room
+from pipelines.training.config import ComputeConfig
 
 
 def trials_at_a_time(nodes: Sequence[Mapping[str, float]], compute: ComputeConfig, asked: int | None) -> int:

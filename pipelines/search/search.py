@@ -8,7 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pipelines.paths import Layout
+from pipelines.core.layout import Layout
+from pipelines.core.trained import load_folder
 from pipelines.search.config import SearchConfig
 from pipelines.search.points import drawn, grid, size
 from pipelines.search.scoring.measures import MEASURES, check_objectives
@@ -17,8 +18,7 @@ from pipelines.search.space import Axis
 from pipelines.search.trainable import all_of, some_of
 from pipelines.search.trial_record import Objective, Point
 from pipelines.tasks import make_task
-from pipelines.train.config import ComputeConfig, TrainConfig
-from pipelines.trained import load_folder
+from pipelines.training.config import ComputeConfig, TrainConfig
 
 
 @dataclass(frozen=True)

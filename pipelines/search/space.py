@@ -11,8 +11,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipelines.config import Section, parse_section
-from pipelines.errors import ConfigError
+from pipelines.core.config import Section, parse_section
+from pipelines.core.errors import ConfigError
 from pipelines.search.axes import (
     Bases,
     Choice,
@@ -26,8 +26,8 @@ from pipelines.search.axes import (
     vector_text,
 )
 from pipelines.search.trial_record import Point
-from pipelines.train.config import TrainConfig
-from pipelines.train.sampling import OPTIONS, Family
+from pipelines.training.config import TrainConfig
+from pipelines.training.sampling import OPTIONS, Family
 from tunable_models import ControlSpace
 
 DISTRIBUTION = "distribution"

@@ -7,10 +7,10 @@ default; they would share a folder, and one would be missing from the tables.
 import json
 from collections.abc import Callable, Iterable, Iterator
 
-from pipelines.errors import ConfigError
+from pipelines.core.errors import ConfigError
 from pipelines.search.space import point_text
 from pipelines.search.trial_record import Point
-from pipelines.train.config import TrainConfig
+from pipelines.training.config import TrainConfig
 
 ATTEMPTS = 50
 """So many points that cannot be trained, one after the other, are the end of a search."""

@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipelines.errors import DivergedError, TrainingError
+from pipelines.core.errors import DivergedError, TrainingError
+from pipelines.running.launch import launch
 from pipelines.search.order import Order
 from pipelines.search.scoring.scorer import Scorer
-from pipelines.train.checkpoint import CheckpointStore
-from pipelines.train.launch import launch
-from pipelines.train.loop import Hooks, Stopped
-from pipelines.train.result import trained_network
+from pipelines.training.checkpoint import CheckpointStore
+from pipelines.training.loop import Hooks, Stopped
+from pipelines.training.result import trained_network
 from tunable_models import TunableNetwork
 
 FOLDER = "folder"

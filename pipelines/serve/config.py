@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipelines.config import Section
+from pipelines.core.config import Section
 
 
 class ServeConfig(Section):

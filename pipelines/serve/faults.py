@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from pipelines.errors import PipelineError
+from pipelines.core.errors import PipelineError
 
 _log = logging.getLogger(__name__)
 

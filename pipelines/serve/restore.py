@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from pipelines.serve.faults import RequestError
 from zoo import ImageError, ImageTooLargeError, Predictor, read_picture
-from zoo.formats import BY_NAME
-from zoo.images import read_header
+from zoo.pictures.formats import BY_NAME
+from zoo.pictures.images import read_header
 
 
 def restore(model: Predictor, image: bytes, values: Mapping[str, float], max_pixels: int) -> bytes:

@@ -17,8 +17,8 @@ from ray.serve.config import BackpressureConfig, HTTPOptions
 from ray.serve.schema import LoggingConfig
 
 import zoo
-from pipelines.cluster import ray_cluster
-from pipelines.errors import ConfigError, PipelineError
+from pipelines.core.errors import ConfigError, PipelineError
+from pipelines.core.ray_cluster import ray_cluster
 from pipelines.serve.app import create_app
 from pipelines.serve.config import ServeConfig
 from pipelines.serve.workers import RETRY_AFTER_S

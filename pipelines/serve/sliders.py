@@ -2,7 +2,7 @@
 
 import re
 
-from pipelines.errors import ConfigError
+from pipelines.core.errors import ConfigError
 
 # Narrower than float(), which also takes "1_000", " 1 ", "infinity" and the digits of every script.
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
-from pipelines.errors import ConfigError
+from pipelines.core.errors import ConfigError
 from pipelines.serve.faults import RequestError
 from pipelines.serve.sliders import parse_value
 

@@ -13,8 +13,8 @@ import torch
 from pydantic import model_validator
 from torch import Tensor
 
-from pipelines.config import Section
-from pipelines.streams import generator
+from pipelines.core.config import Section
+from pipelines.core.random_streams import generator
 from pipelines.tasks.blended import BlendedTask
 from pipelines.tasks.degradations import add_noise, gaussian_blur
 from pipelines.tasks.distances import Distance

@@ -7,7 +7,7 @@ tools ask for where a model removes too much.
 
 from typing import ClassVar, Literal
 
-from pipelines.config import Section
+from pipelines.core.config import Section
 from pipelines.tasks.blended import BlendedTask
 from pipelines.tasks.distances import Distance
 from pipelines.tasks.gaussian_noise import GaussianNoise, NoiseSigma

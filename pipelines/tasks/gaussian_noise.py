@@ -10,7 +10,7 @@ import torch
 from pydantic import AfterValidator
 from torch import Tensor
 
-from pipelines.streams import generator
+from pipelines.core.random_streams import generator
 from pipelines.tasks.degradations import add_noise
 from pipelines.tasks.ranges import Range, check_range, draw_strengths, middle
 from pipelines.tasks.task import Example, Key, Task

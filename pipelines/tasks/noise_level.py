@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from torch import Tensor
 
-from pipelines.config import Section
+from pipelines.core.config import Section
 from pipelines.tasks.decibels import removed
 from pipelines.tasks.distances import DISTANCES, Distance
 from pipelines.tasks.gaussian_noise import GaussianNoise

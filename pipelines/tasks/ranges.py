@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pipelines.streams import generator
+from pipelines.core.random_streams import generator
 from pipelines.tasks.task import Key
 
 Range = tuple[float, float]

@@ -16,9 +16,9 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from pipelines.config import Section
+from pipelines.core.config import Section
+from pipelines.core.random_streams import generator, stream_seed
 from pipelines.data.camera import jpeg, sensor_noise
-from pipelines.streams import generator, stream_seed
 from pipelines.tasks.blended import BlendedTask
 from pipelines.tasks.distances import Distance
 from pipelines.tasks.ranges import check_range, middle

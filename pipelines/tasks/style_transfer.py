@@ -16,9 +16,9 @@ import torch
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
-from pipelines.config import Section
-from pipelines.data.paintings import painting_file, read_painting
-from pipelines.records import sha256_file
+from pipelines.core.config import Section
+from pipelines.core.records import sha256_file
+from pipelines.data.style_images import painting_file, read_painting
 from pipelines.tasks.decibels import smallness
 from pipelines.tasks.task import Example, Key, Task
 from pipelines.tasks.trunks import Trunk, TrunkConfig

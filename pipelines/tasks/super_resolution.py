@@ -16,9 +16,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from pipelines.config import Section
-from pipelines.errors import DataError
-from pipelines.streams import stream_seed
+from pipelines.core.config import Section
+from pipelines.core.errors import DataError
+from pipelines.core.random_streams import stream_seed
 from pipelines.tasks.decibels import LIMIT_DB, nearness, smallness
 from pipelines.tasks.degradations import bicubic_downsample
 from pipelines.tasks.distances import DISTANCES, Distance

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from tunable_models import ControlSpace
 
 Key = tuple[int | str, ...]
-"""Names a random stream, see :mod:`pipelines.streams`."""
+"""Names a random stream, see :mod:`pipelines.core.random_streams`."""
 
 
 @dataclass(frozen=True)

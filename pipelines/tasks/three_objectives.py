@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from torch import Tensor
 
-from pipelines.config import Section
+from pipelines.core.config import Section
 from pipelines.tasks.decibels import nearness, smallness
 from pipelines.tasks.gaussian_noise import GaussianNoise, NoiseSigma
 from pipelines.tasks.task import Example

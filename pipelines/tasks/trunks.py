@@ -13,10 +13,10 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipelines.config import Section
-from pipelines.streams import generator
+from pipelines.core.config import Section
+from pipelines.core.random_streams import generator
+from pipelines.features.vgg import VGGFeatures, layer_names
 from pipelines.tasks.degradations import bicubic_downsample
-from pipelines.vgg import VGGFeatures, layer_names
 from tunable_models import L1, Objective
 
 REFERENCE_PX = 64
@@ -70,7 +70,7 @@ class Trunk(nn.Module):
         self._maps: dict[str, Tensor] = {}
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Maps by layer of images (B, 3, H, W), as :class:`pipelines.vgg.VGGFeatures` makes them."""
+        """Maps by layer of images (B, 3, H, W), as :class:`pipelines.features.vgg.VGGFeatures` makes them."""
         if not torch.is_grad_enabled():  # an output that is trained is what several objectives look at
             maps: dict[str, Tensor] = self.vgg(images)
             return maps

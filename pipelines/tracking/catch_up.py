@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipelines.paths import Layout
+from pipelines.core.layout import Layout
 from pipelines.tracking.courier import Courier
 from pipelines.tracking.errors import TrackingError
 from pipelines.tracking.folder import RunFolder

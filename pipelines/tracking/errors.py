@@ -1,6 +1,6 @@
 """What can go wrong between a run and its tracking server."""
 
-from pipelines.errors import PipelineError
+from pipelines.core.errors import PipelineError
 
 
 class TrackingError(PipelineError, RuntimeError):

@@ -24,7 +24,7 @@ from typing import Any, Literal, Self
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pipelines.records import write_json_atomic
+from pipelines.core.records import write_json_atomic
 from pipelines.tracking.server import flatten
 from zoo.durable import temporary_beside
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipelines.errors import PipelineError
+from pipelines.core.errors import PipelineError
 from pipelines.tracking.errors import ForgottenError, RefusedError, TrackingError
 from pipelines.tracking.place import main_work_tree, shown_uri, tracking_uri, without_secrets
 

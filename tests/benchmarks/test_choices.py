@@ -7,10 +7,10 @@ import pytest
 import yaml
 
 from benchmarks import choices
-from pipelines.config import load_section
+from pipelines.core.config import load_section
+from pipelines.core.layout import Layout
 from pipelines.data.photos import write_photos
-from pipelines.paths import Layout
-from pipelines.train.config import TrainConfig
+from pipelines.training.config import TrainConfig
 
 MODELS = Path(__file__).parents[2] / "models"
 

@@ -9,8 +9,8 @@ from ray.cluster_utils import Cluster
 
 from benchmarks import cluster
 from benchmarks.cluster import play
-from pipelines.train.loop import Hooks
-from pipelines.train.runlog import RunLog
+from pipelines.training.log import RunLog
+from pipelines.training.loop import Hooks
 from tunable_models import TunableNetwork
 from waiting import UNREACHED_S
 
@@ -38,8 +38,8 @@ def test_a_run_that_loses_a_node_ends_with_the_right_numbers(
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr(cluster, "TIMEOUT_S", UNREACHED_S)
     monkeypatch.setattr(cluster, "Hooks", lambda: hold_until_two_again(tmp_path))
-    monkeypatch.setattr("pipelines.train.on_ray.UNHEARD_S", UNREACHED_S)
-    monkeypatch.setattr("pipelines.train.flag.ANSWER_WITHIN_S", UNREACHED_S)
+    monkeypatch.setattr("pipelines.running.ray.driver.UNHEARD_S", UNREACHED_S)
+    monkeypatch.setattr("pipelines.running.ray.flag.ANSWER_WITHIN_S", UNREACHED_S)
     for wait in ("_wait_for_node", "wait_for_nodes"):
         monkeypatch.setattr(Cluster, wait, partialmethod(getattr(Cluster, wait), timeout=UNREACHED_S))
     # A busy machine takes long to start a worker; Ray tries again, and would for ever.

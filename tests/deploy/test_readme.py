@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from pipelines.config import parse_section
+from pipelines.core.config import parse_section
 from pipelines.doctor.processes import processes
 from pipelines.recipes import make_recipe
-from pipelines.train.config import TrainConfig
+from pipelines.training.config import TrainConfig
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 TEXT = (DEPLOY / "README.md").read_text()

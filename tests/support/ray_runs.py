@@ -10,12 +10,12 @@ from typing import Any
 
 import psutil
 
-from pipelines.config import parse_section
-from pipelines.paths import Layout
-from pipelines.train.config import TrainConfig
-from pipelines.train.loop import Hooks
-from pipelines.train.runlog import RunLog
-from pipelines.train.worker import Assignment
+from pipelines.core.config import parse_section
+from pipelines.core.layout import Layout
+from pipelines.running.worker import Assignment
+from pipelines.training.config import TrainConfig
+from pipelines.training.log import RunLog
+from pipelines.training.loop import Hooks
 from tunable_models import TunableNetwork
 from waiting import wait_until
 

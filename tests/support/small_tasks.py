@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pipelines.streams import generator
+from pipelines.core.random_streams import generator
 from pipelines.tasks import Example, Key, Task
 from tunable_models import Control, ControlSpace, blend, psnr
 

@@ -11,11 +11,11 @@ from typing import Any
 import psutil
 import yaml
 
-from pipelines.config import parse_section
+from pipelines.core.config import parse_section
+from pipelines.core.layout import Layout
 from pipelines.data.photos import PhotoSet
-from pipelines.paths import Layout
-from pipelines.train.config import TrainConfig
-from pipelines.train.run import Run
+from pipelines.running.run import Run
+from pipelines.training.config import TrainConfig
 from waiting import wait_until
 
 REPOSITORY = Path(__file__).parents[2]

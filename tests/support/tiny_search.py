@@ -6,13 +6,13 @@ import mlflow
 import pandas as pd
 import yaml
 
-from pipelines.config import load_section
-from pipelines.paths import Layout
+from pipelines.core.config import load_section
+from pipelines.core.layout import Layout
 from pipelines.search.config import SearchConfig
 from pipelines.search.order import Order
 from pipelines.search.search import Search
-from pipelines.search.stage import run
-from pipelines.train.config import TrainConfig
+from pipelines.stages.search import run
+from pipelines.training.config import TrainConfig
 
 TRAIN: dict[str, Any] = {
     "network": {"architecture": "edsr", "config": {"width": 4, "blocks": 1}},

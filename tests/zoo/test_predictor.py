@@ -17,9 +17,9 @@ from tunable_models import Control, ControlSpace, OmegaError, TunableNetwork, Vi
 from zoo.engine.choice import CACHED_VIEWS
 from zoo.entry import Entry
 from zoo.errors import ImageError, ImageTooLargeError, IntegrityError, ManifestError
-from zoo.formats import BY_NAME
 from zoo.manifest import WEIGHTS, content_version
-from zoo.picture import Kind, Picture
+from zoo.pictures.formats import BY_NAME
+from zoo.pictures.picture import Kind, Picture
 from zoo.predictor import UNTILED_MAX_PIXELS, Predictor
 
 

@@ -1,7 +1,7 @@
 """A complete ``params.yaml`` with some values changed; its comments and its order stay.
 
-The text is read and written as YAML 1.1, as ``pipelines.config`` reads it, so that ``1.0e-05`` stays a number
-and the text ``off`` is quoted.
+The text is read and written as YAML 1.1, as ``pipelines.core.config`` reads it, so that ``1.0e-05`` stays a
+number and the text ``off`` is quoted.
 """
 
 import io
@@ -16,8 +16,8 @@ from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.representer import RoundTripRepresenter
 from ruamel.yaml.tokens import CommentToken
 
-from pipelines.errors import ConfigError
-from pipelines.records import write_atomic
+from pipelines.core.errors import ConfigError
+from pipelines.core.records import write_atomic
 
 _HEAD = "%YAML 1.1\n---\n"
 

@@ -10,7 +10,7 @@ from statistics import fmean
 
 import numpy as np
 
-from pipelines.errors import TrainingError
+from pipelines.core.errors import TrainingError
 from pipelines.search.results.configurations import Configuration
 from pipelines.search.scoring.hypervolume import non_dominated
 from pipelines.search.trial_record import Objective, TrialRecord

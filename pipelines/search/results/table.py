@@ -12,8 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from pipelines.errors import DataError
-from pipelines.records import write_atomic
+from pipelines.core.errors import DataError
+from pipelines.core.records import write_atomic
 from pipelines.search.results.configurations import (
     Configuration,
     axes_of,

@@ -19,7 +19,7 @@ from typing import Any, get_args
 
 from matplotlib.figure import Figure
 
-from pipelines.records import write_atomic, write_json_atomic
+from pipelines.core.records import write_atomic, write_json_atomic
 from pipelines.search.results.best_params import write_params
 from pipelines.search.results.configurations import Configuration, axes_of, configurations
 from pipelines.search.results.front_figure import draw_front

@@ -1,12 +1,12 @@
 """The code that scores rest on: those of two versions do not compare."""
 
-from pipelines.train.fingerprint import code_digest
+from pipelines.running.fingerprint import code_digest
 
 SCORING_CODE = (
     "pipelines/search/scoring",
-    "pipelines/sliders",
-    "pipelines/train/validation.py",
-    "pipelines/trained.py",
+    "pipelines/measure",
+    "pipelines/training/validation.py",
+    "pipelines/core/trained.py",
 )
 """Files and folders whose code can change a score, beside the training code."""
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from pipelines.core.errors import ConfigError, DataError
 from pipelines.data.photos import PhotoSet
-from pipelines.errors import ConfigError, DataError
+from pipelines.measure.shown import shown
 from pipelines.search.scoring.measure_config import MeasureConfig
-from pipelines.sliders.shown import shown
 from pipelines.tasks import Example, Task
-from pipelines.train.validation import centre_crop
+from pipelines.training.validation import centre_crop
 
 
 @dataclass(frozen=True)

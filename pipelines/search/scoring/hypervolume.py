@@ -18,7 +18,7 @@ import moocore
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.errors import DataError
+from pipelines.core.errors import DataError
 
 Floats = npt.NDArray[np.floating]
 

@@ -30,7 +30,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipelines.errors import DataError, DivergedError
+from pipelines.core.errors import DataError, DivergedError
+from pipelines.measure.monotonicity import count, range_db
+from pipelines.measure.settings import Setting, Sweep, grid, sweeps
 from pipelines.search.scoring.crops import Batch, Crops
 from pipelines.search.scoring.hypervolume import hypervolume
 from pipelines.search.scoring.measure_config import MeasureConfig
@@ -39,10 +41,8 @@ from pipelines.search.scoring.reading import Reading, progress, read, vertex_los
 from pipelines.search.scoring.reference import reference
 from pipelines.search.scoring.score import Score, SettingScore
 from pipelines.search.scoring.specialists import Specialist
-from pipelines.sliders.monotonicity import count, range_db
-from pipelines.sliders.settings import Setting, Sweep, grid, sweeps
 from pipelines.tasks import Task
-from pipelines.train.validation import evaluating
+from pipelines.training.validation import evaluating
 from tunable_models import TunableNetwork
 
 Rows = Mapping[tuple[Setting, int], list[float]]

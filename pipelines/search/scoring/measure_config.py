@@ -2,7 +2,7 @@
 
 from pydantic import Field, PositiveFloat
 
-from pipelines.config import Section
+from pipelines.core.config import Section
 
 
 class SpecialistConfig(Section):

@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-from pipelines.errors import ConfigError
+from pipelines.core.errors import ConfigError
 from pipelines.search.scoring.measure_config import MeasureConfig
 from pipelines.tasks import Task
 

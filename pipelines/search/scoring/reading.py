@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pipelines.measure.settings import Setting
 from pipelines.search.scoring.crops import Batch
-from pipelines.sliders.settings import Setting
 from pipelines.tasks import Task
 from pipelines.tasks.decibels import nearness, smallness
 

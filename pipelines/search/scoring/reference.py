@@ -24,12 +24,12 @@ the same for all ends: at the end without degradation the input is perfect and i
 
 import torch
 
-from pipelines.errors import ConfigError, DataError
+from pipelines.core.errors import ConfigError, DataError
+from pipelines.measure.shown import enlarged
 from pipelines.search.scoring.crops import Batch, Crops
 from pipelines.search.scoring.measure_config import MeasureConfig
 from pipelines.search.scoring.measures import is_conditional
 from pipelines.search.scoring.reading import mean_loss, vertex_losses
-from pipelines.sliders.shown import enlarged
 from pipelines.tasks import Task
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from pipelines.errors import DataError
+from pipelines.core.errors import DataError
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,17 @@ from typing import Any, Self
 
 import torch
 
-from pipelines.errors import ConfigError
-from pipelines.paths import Layout
+from pipelines.core.errors import ConfigError
+from pipelines.core.layout import Layout
+from pipelines.measure.settings import vertex_name
 from pipelines.search.scoring.code import scoring_digest
 from pipelines.search.scoring.crops import Crops, clean_crops
 from pipelines.search.scoring.judge import Judge
 from pipelines.search.scoring.measure_config import MeasureConfig
 from pipelines.search.scoring.score import Score
 from pipelines.search.scoring.specialists import measured
-from pipelines.sliders.settings import vertex_name
 from pipelines.tasks import SuperResolutionConfig, TaskConfig, make_task
-from pipelines.train.config import TrainConfig
+from pipelines.training.config import TrainConfig
 from tunable_models import TunableNetwork
 
 

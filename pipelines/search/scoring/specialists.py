@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipelines.errors import ConfigError, DataError
+from pipelines.core.errors import ConfigError, DataError
+from pipelines.core.trained import contract_of, load_folder
+from pipelines.measure.settings import DIGITS, Setting
 from pipelines.search.scoring.crops import Crops
 from pipelines.search.scoring.measure_config import SpecialistConfig
 from pipelines.search.scoring.reading import read
-from pipelines.sliders.settings import DIGITS, Setting
 from pipelines.tasks import Task
-from pipelines.trained import contract_of, load_folder
 from tunable_models import ControlSpace, TunableError
 from zoo.tiling import pad_to_multiple
 

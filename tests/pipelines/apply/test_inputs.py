@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from pipelines.apply.inputs import Inputs, collect
-from pipelines.errors import ConfigError
+from pipelines.core.errors import ConfigError
 
 FILES = ("photos/a.png", "photos/B.JPG", "photos/sub/c.webp", "photos/sub/deep/d.tif", "photos/notes.txt",
          "photos/x.heic", "photos/.hidden.png", "photos/.cache/e.png", "other/a.png",

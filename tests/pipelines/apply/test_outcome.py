@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from pipelines.apply.inputs import Source
 from pipelines.apply.outcome import Outcome
 from pipelines.apply.outputs import Job
-from zoo.formats import BY_NAME
+from zoo.pictures.formats import BY_NAME
 
 FILE = Job(Source(Path("ä/a.jpg"), PurePosixPath("a.jpg")), Path("out/a.jpg"), BY_NAME["JPEG"])
 STREAM = Job(Source(None, PurePosixPath("stdin")), None, BY_NAME["PNG"])

@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.apply.inputs import collect
 from pipelines.apply.outputs import Guard, Job, place
-from pipelines.errors import ConfigError
+from pipelines.core.errors import ConfigError
 
 
 @pytest.fixture(autouse=True)

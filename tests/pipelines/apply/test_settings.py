@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.apply.settings import Settings, combine, read_settings
-from pipelines.errors import ConfigError, PipelineError
+from pipelines.core.errors import ConfigError, PipelineError
 from tunable_models import Control, ControlSpace, OmegaError
 
 Write = Callable[[str, str], Path]

@@ -17,7 +17,7 @@ from pipelines.apply.outcome import Outcome
 from pipelines.apply.outputs import Guard
 from pipelines.apply.plan import Task
 from pipelines.apply.work import Meter, Options, Work
-from pipelines.progress import Display
+from pipelines.core.progress import Display
 
 MakeTasks = Callable[..., list[Task]]
 

@@ -217,7 +217,7 @@ def test_standard_input_and_output(
 def test_progress_is_on_standard_error(
     tunable: Callable[..., Result], photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipelines.progress.LINE_EVERY_S", 0.0)
+    monkeypatch.setattr("pipelines.core.progress.LINE_EVERY_S", 0.0)
     with Image.open(photo) as picture:
         picture.resize((100, 100)).save(photo)
     result = tunable("apply", "tiny", photo, "-o", "out.png", "--tile", "32")

@@ -52,7 +52,7 @@ def test_what_makes_no_command_is_a_usage_error(work_tree: Path, arguments: str)
 
 
 def test_the_traceback_is_there_for_who_asks(work_tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pipelines.errors import ConfigError
+    from pipelines.core.errors import ConfigError
 
     monkeypatch.setenv("TUNABLE_DEBUG", "1")
     assert isinstance(tunable("run", "train").exception, ConfigError)

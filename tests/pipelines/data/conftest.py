@@ -6,7 +6,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from pipelines.paths import Layout
+from pipelines.core.layout import Layout
 
 Pixels = npt.NDArray[np.uint8]
 Paint = Callable[..., Pixels]

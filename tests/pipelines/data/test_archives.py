@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from pipelines.core.errors import DataError
 from pipelines.data.archives import unpack
-from pipelines.errors import DataError
 
 Pack = Callable[[Path, dict[str, bytes]], Path]
 
@@ -124,6 +124,6 @@ def test_a_disk_that_is_too_small_is_told_before(
     pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = type("Usage", (), {"free": 10})
-    monkeypatch.setattr("pipelines.data.disk.shutil.disk_usage", lambda folder: usage)
+    monkeypatch.setattr("pipelines.core.disk.shutil.disk_usage", lambda folder: usage)
     with pytest.raises(DataError, match="free for the photographs of archive"):
         unpack(pack(tmp_path / "archive", FILES), "set/train", tmp_path / "out")

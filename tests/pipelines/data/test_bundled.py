@@ -1,7 +1,7 @@
 import pytest
 
+from pipelines.core.errors import DataError
 from pipelines.data.bundled import bundled
-from pipelines.errors import DataError
 
 
 def test_a_bundled_picture_is_a_file() -> None:

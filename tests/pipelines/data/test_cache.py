@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from full_disk import full
+from pipelines.core.errors import DataError
 from pipelines.data import cache as cache_module
 from pipelines.data.cache import ShardCache, cache_folder
 from pipelines.data.index import Shard
 from pipelines.data.remote import Remote
-from pipelines.errors import DataError
 from waiting import UNREACHED_S, wait_until
 
 SIZE = 1000

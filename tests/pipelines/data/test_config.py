@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from pipelines.config import parse_section
+from pipelines.core.config import parse_section
+from pipelines.core.errors import ConfigError
 from pipelines.data.config import PrepareConfig
-from pipelines.errors import ConfigError
 
 
 def parse(**values: Any) -> PrepareConfig:

@@ -10,8 +10,8 @@ import pytest
 
 from file_server import Fault, FileServer, closed_port, serving, tag
 from full_disk import full
+from pipelines.core.errors import DataError
 from pipelines.data.download import CHUNK_BYTES, Patience, download
-from pipelines.errors import DataError
 from waiting import UNREACHED_S
 
 pytestmark = pytest.mark.server
@@ -237,7 +237,7 @@ def test_a_disk_that_is_too_small_is_told_before(
     server: FileServer, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = type("Usage", (), {"free": 1_000_000})
-    monkeypatch.setattr("pipelines.data.disk.shutil.disk_usage", lambda folder: usage)
+    monkeypatch.setattr("pipelines.core.disk.shutil.disk_usage", lambda folder: usage)
     with pytest.raises(DataError, match=r"expected 3 MB free for http.*got 1 MB"):
         fetch(f"{server.url}/set.zip", target)
     assert not target.with_name("set.zip.part").exists()

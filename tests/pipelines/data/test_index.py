@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from pipelines.core.errors import DataError
 from pipelines.data.index import Index, Photo, Shard
-from pipelines.errors import DataError
 
 A, B = "a" * 64, "b" * 64
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipelines.core.errors import DataError
 from pipelines.data.mapping import mapped
-from pipelines.errors import DataError
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipelines.core.errors import DataError
 from pipelines.data.order import Order
 from pipelines.data.photos import write_photos
-from pipelines.errors import DataError
 
 SHARDS = [3, 3, 7, 7, 7, 8, 8, 9, 9, 9]  # numbers may have gaps
 EQUAL = [100] * len(SHARDS)

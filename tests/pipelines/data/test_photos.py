@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from full_disk import full
+from pipelines.core.errors import DataError
 from pipelines.data.photos import PhotoSet, write_photos
-from pipelines.errors import DataError
 
 SIZES = {"a.png": (3, 5), "sub folder/ä.png": (1, 1), "b.png": (30, 1)}
 

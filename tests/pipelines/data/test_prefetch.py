@@ -2,8 +2,8 @@ import threading
 
 import pytest
 
+from pipelines.core.errors import DataError
 from pipelines.data.prefetch import Prefetcher
-from pipelines.errors import DataError
 
 
 class Fetcher:

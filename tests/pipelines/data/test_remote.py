@@ -10,8 +10,8 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from full_disk import full
+from pipelines.core.errors import DataError
 from pipelines.data.remote import Remote, is_url
-from pipelines.errors import DataError
 
 
 @pytest.fixture(autouse=True)

@@ -16,13 +16,13 @@ from botocore.config import Config
 from moto.server import ThreadedMotoServer
 from PIL import Image
 
-from pipelines.config import parse_section
+from pipelines.core.config import parse_section
+from pipelines.core.errors import DataError
+from pipelines.core.layout import Layout
 from pipelines.data.config import PrepareConfig
 from pipelines.data.order import Order
 from pipelines.data.photos import PhotoSet, write_photos
-from pipelines.data.prepare import run
-from pipelines.errors import DataError
-from pipelines.paths import Layout
+from pipelines.stages.prepare import run
 from waiting import UNREACHED_S
 
 pytestmark = pytest.mark.server
@@ -120,7 +120,7 @@ def test_pixels_go_to_a_bucket_and_stream_back(
     photos: dict[str, Any], layout: Layout, s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size = 32 * 40 * 3
-    monkeypatch.setattr("pipelines.data.intake.MIB", size // 2)  # a photograph, or two, a shard
+    monkeypatch.setattr("pipelines.data.ingest.MIB", size // 2)  # a photograph, or two, a shard
     prepare(layout, destination="s3://data/prepared/", shard_mb=4, validation_photos=1)
     assert [path.name for path in (layout.prepare / "train").iterdir()] == ["index.json"]
     assert len(keys(s3, "prepared/")) == 4

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipelines.core.errors import DataError
 from pipelines.data.sources import SKIMAGE, SKIMAGE_PHOTOS, decode, list_photos
-from pipelines.errors import DataError
 from zoo.errors import ImageError
 
 

@@ -1,7 +1,7 @@
 import pytest
 
+from pipelines.core.errors import DataError
 from pipelines.data.split import hold_out
-from pipelines.errors import DataError
 
 NAMES = [f"{letter}.png" for letter in "abcdefgh"]
 ALONE = [[i] for i in range(8)]

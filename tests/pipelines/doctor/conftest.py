@@ -9,12 +9,12 @@ import pytest
 import yaml
 
 from file_server import closed_port
-from pipelines.config import parse_section
+from pipelines.core.config import parse_section
+from pipelines.core.layout import Layout
 from pipelines.data.photos import write_photos
 from pipelines.doctor import bounded, examine, ports, shared_storage, tracking, visit
 from pipelines.doctor.finding import Finding
-from pipelines.paths import Layout
-from pipelines.train.config import TrainConfig
+from pipelines.training.config import TrainConfig
 from waiting import UNREACHED_S
 
 OPTIONS = {

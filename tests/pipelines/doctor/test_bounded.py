@@ -4,9 +4,9 @@ from threading import Barrier, Event
 
 import pytest
 
+from pipelines.core.errors import DataError
 from pipelines.doctor.bounded import Check, examine
 from pipelines.doctor.finding import About, Finding, Level
-from pipelines.errors import DataError
 from waiting import UNREACHED_S
 
 """The limit of a check that is to be waited for, however busy the machine is."""

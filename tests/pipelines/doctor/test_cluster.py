@@ -10,11 +10,11 @@ from subprocess import PIPE
 
 import pytest
 
-from pipelines.config import parse_section
+from pipelines.core.config import parse_section
+from pipelines.core.layout import Layout
 from pipelines.doctor import visit
 from pipelines.doctor.cluster import cluster
-from pipelines.paths import Layout
-from pipelines.train.config import ComputeConfig
+from pipelines.training.config import ComputeConfig
 from waiting import UNREACHED_S
 
 pytestmark = pytest.mark.cluster

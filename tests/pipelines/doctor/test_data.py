@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines.config import parse_section
+from pipelines.core.config import parse_section
+from pipelines.core.layout import Layout
 from pipelines.data.config import PrepareConfig
 from pipelines.doctor.data import inputs, is_local, prepared, sources
-from pipelines.paths import Layout
-from pipelines.train.config import TrainConfig
+from pipelines.training.config import TrainConfig
 
 
 def options(**values: object) -> PrepareConfig:

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines.config import parse_section
+from pipelines.core.config import parse_section
+from pipelines.core.layout import Layout
 from pipelines.data.config import PrepareConfig
 from pipelines.doctor import disk
 from pipelines.doctor.network import Size
-from pipelines.paths import Layout
 
 
 def options(**values: object) -> PrepareConfig:

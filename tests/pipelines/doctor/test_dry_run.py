@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from command_line import tunable
+from pipelines.core.layout import Layout
 from pipelines.data.photos import PhotoSet, write_photos
-from pipelines.paths import Layout
-from pipelines.train.config import TrainConfig
-from pipelines.train.run import Run
+from pipelines.running.run import Run
+from pipelines.training.config import TrainConfig
 
 
 def files(root: Path) -> dict[str, bytes]:

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.core.errors import ConfigError
+from pipelines.core.layout import Layout
 from pipelines.doctor.examine import STAGES, checks, findings
 from pipelines.doctor.options import MODELS, Options, read_options
-from pipelines.errors import ConfigError
-from pipelines.paths import Layout
 
 Levels = Callable[..., dict[str, str]]
 

@@ -1,12 +1,12 @@
 import safetensors.torch
 import torch
 
-from pipelines.config import parse_section
+from pipelines.core.config import parse_section
+from pipelines.core.layout import Layout
 from pipelines.doctor.network import network_size
-from pipelines.paths import Layout
 from pipelines.tasks import make_task
-from pipelines.train.config import TrainConfig
-from pipelines.train.learner import Learner
+from pipelines.training.config import TrainConfig
+from pipelines.training.learner import Learner
 
 
 def test_the_size_is_that_of_the_trained_files(config: TrainConfig, layout: Layout) -> None:

@@ -1,7 +1,7 @@
 import pytest
 
+from pipelines.core.layout import Layout
 from pipelines.doctor.options import read_options
-from pipelines.paths import Layout
 
 
 def test_all_sections_parse(layout: Layout) -> None:

@@ -1,8 +1,8 @@
 import pytest
 
-from pipelines.config import parse_section
+from pipelines.core.config import parse_section
 from pipelines.doctor.places import places
-from pipelines.train.config import ComputeConfig
+from pipelines.training.config import ComputeConfig
 
 
 @pytest.mark.parametrize(

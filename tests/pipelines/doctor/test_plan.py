@@ -1,12 +1,12 @@
 import pytest
 import torch
 
+from pipelines.core.errors import CheckpointError
+from pipelines.core.layout import Layout
 from pipelines.data.photos import PhotoSet
 from pipelines.doctor.plan import plan
-from pipelines.errors import CheckpointError
-from pipelines.paths import Layout
-from pipelines.train.config import ComputeConfig, TrainConfig
-from pipelines.train.run import Run
+from pipelines.running.run import Run
+from pipelines.training.config import ComputeConfig, TrainConfig
 
 
 @pytest.fixture

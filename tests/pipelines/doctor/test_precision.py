@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import torch
 
-from pipelines.config import parse_section
+from pipelines.core.config import parse_section
 from pipelines.doctor.precision import precision
-from pipelines.train.config import TrainConfig
+from pipelines.training.config import TrainConfig
 
 
 def find(**options: Any) -> list[tuple[str, str]]:

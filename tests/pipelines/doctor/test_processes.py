@@ -1,7 +1,7 @@
 import pytest
 
 from pipelines.doctor.processes import processes
-from pipelines.train.config import TrainConfig
+from pipelines.training.config import TrainConfig
 
 
 def test_without_torchrun_nothing_is_told(config: TrainConfig) -> None:

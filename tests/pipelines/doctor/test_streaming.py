@@ -3,10 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipelines.core.layout import Layout
 from pipelines.data.photos import write_photos
 from pipelines.doctor.streaming import streaming
-from pipelines.paths import Layout
-from pipelines.train.config import TrainConfig
+from pipelines.training.config import TrainConfig
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.config import parse_section
+from pipelines.core.config import parse_section
 from pipelines.doctor import threads
 from pipelines.evaluate.config import EvaluateConfig
 from pipelines.serve.config import ServeConfig
-from pipelines.train.config import ComputeConfig
+from pipelines.training.config import ComputeConfig
 
 
 @pytest.fixture

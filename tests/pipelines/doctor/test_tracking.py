@@ -6,9 +6,9 @@ from threading import Thread
 
 import pytest
 
+from pipelines.core.layout import Layout
 from pipelines.doctor import tracking as module
 from pipelines.doctor.tracking import tracking
-from pipelines.paths import Layout
 
 pytestmark = pytest.mark.server
 

@@ -2,9 +2,9 @@ from importlib.metadata import PackageNotFoundError
 
 import pytest
 
+from pipelines.core.layout import Layout
 from pipelines.doctor import versions as module
 from pipelines.doctor.versions import dvc, versions
-from pipelines.paths import Layout
 
 
 def floors(monkeypatch: pytest.MonkeyPatch, *texts: str) -> None:

@@ -7,10 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
+from pipelines.core.layout import Layout
 from pipelines.data.photos import PhotoSet, write_photos
 from pipelines.evaluate.config import EvaluateConfig, PictureConfig
-from pipelines.paths import Layout
-from pipelines.perceptual import LPIPS
+from pipelines.features.lpips import LPIPS
 
 
 @pytest.fixture(autouse=True)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from pipelines.core.errors import ConfigError, DataError
 from pipelines.data.photos import PhotoSet, write_photos
-from pipelines.errors import ConfigError, DataError
 from pipelines.evaluate.config import EvaluateConfig
 from pipelines.evaluate.degraded import degrade
 from pipelines.tasks import DenoiseDeblur

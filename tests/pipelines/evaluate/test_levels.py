@@ -1,6 +1,6 @@
 import pytest
 
-from pipelines.errors import ConfigError
+from pipelines.core.errors import ConfigError
 from pipelines.evaluate.levels import levels_of
 from small_tasks import Fading, Tinting
 

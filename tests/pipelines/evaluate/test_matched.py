@@ -6,7 +6,7 @@ from pipelines.data.photos import PhotoSet
 from pipelines.evaluate.config import EvaluateConfig
 from pipelines.evaluate.degraded import degrade
 from pipelines.evaluate.matched import Match, faced, match, table
-from pipelines.sliders.settings import Setting
+from pipelines.measure.settings import Setting
 from small_tasks import Fading, Tinting
 
 

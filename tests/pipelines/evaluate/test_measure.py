@@ -5,8 +5,8 @@ from pipelines.data.photos import PhotoSet
 from pipelines.evaluate.config import EvaluateConfig
 from pipelines.evaluate.measure import measure
 from pipelines.evaluate.subject import Subject
-from pipelines.perceptual import LPIPS
-from pipelines.sliders.settings import Setting
+from pipelines.features.lpips import LPIPS
+from pipelines.measure.settings import Setting
 from pipelines.tasks import DenoiseDeblur
 from small_tasks import Fading
 from tunable_models import ImageContract, TunableNetwork

@@ -1,6 +1,6 @@
 from pipelines.evaluate.own_curves import own_curves
 from pipelines.evaluate.scores import Score
-from pipelines.sliders.settings import sweeps
+from pipelines.measure.settings import sweeps
 from tunable_models import ControlSpace
 
 

@@ -3,12 +3,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from pipelines.core.contact_sheet import to_image
 from pipelines.data.photos import PhotoSet
 from pipelines.evaluate.config import EvaluateConfig, PictureConfig
 from pipelines.evaluate.degraded import degrade
 from pipelines.evaluate.picture import _label, _rows, picture
-from pipelines.pictures import to_image
-from pipelines.sliders.settings import Setting
+from pipelines.measure.settings import Setting
 from pipelines.tasks import DenoiseDeblur, Task
 from small_tasks import Enlarging, Fading, Tinting
 from tunable_models import ControlSpace

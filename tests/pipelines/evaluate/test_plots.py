@@ -14,8 +14,8 @@ from pipelines.evaluate.own_curves import own_curves
 from pipelines.evaluate.plots import write_plots
 from pipelines.evaluate.scores import mean
 from pipelines.evaluate.subject import Subject
-from pipelines.perceptual import LPIPS
-from pipelines.sliders.settings import Setting, sweeps
+from pipelines.features.lpips import LPIPS
+from pipelines.measure.settings import Setting, sweeps
 from pipelines.tasks import DenoiseDeblur, Task
 from small_tasks import Enlarging, Fading, Tinting
 from tunable_models import ImageContract, TunableNetwork

@@ -8,7 +8,7 @@ from pipelines.data.photos import PhotoSet
 from pipelines.evaluate.config import EvaluateConfig
 from pipelines.evaluate.degraded import degrade
 from pipelines.evaluate.scores import Judge, mean, means
-from pipelines.perceptual import LPIPS
+from pipelines.features.lpips import LPIPS
 from pipelines.tasks import DenoiseDeblur
 from pipelines.tasks.decibels import LIMIT_DB
 from small_tasks import Enlarging, Fading, Tinting

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from pipelines.errors import ConfigError
+from pipelines.core.errors import ConfigError
 from pipelines.evaluate.subject import Subject
 from tunable_models import ControlSpace, ImageContract, TunableNetwork, build, make_tunable
 

@@ -12,8 +12,8 @@ from pipelines.evaluate.config import EvaluateConfig
 from pipelines.evaluate.degraded import degrade
 from pipelines.evaluate.measure import measure
 from pipelines.evaluate.summary import summarise
-from pipelines.perceptual import LPIPS
-from pipelines.sliders.settings import Setting
+from pipelines.features.lpips import LPIPS
+from pipelines.measure.settings import Setting
 from pipelines.tasks import DenoiseDeblur, Example, Task
 from small_tasks import Enlarging, Fading, Tinting
 

@@ -11,16 +11,16 @@ import torch
 import yaml
 
 from pipelines.cli.stages import STAGES
-from pipelines.config import SECTIONS, load_section, parse_section
+from pipelines.core.config import SECTIONS, load_section, parse_section
+from pipelines.core.errors import ConfigError
 from pipelines.data.photos import write_photos
-from pipelines.errors import ConfigError
 from pipelines.recipes import BUDGETS, TASKS, find_budgets, make_recipe
 from pipelines.serve.config import ServeConfig
-from pipelines.train.batches import Share
-from pipelines.train.checkpoint import CheckpointStore
-from pipelines.train.config import TrainConfig
-from pipelines.train.loop import Hooks, Job, train
-from pipelines.train.meter import Progress
+from pipelines.training.batches import Share
+from pipelines.training.checkpoint import CheckpointStore
+from pipelines.training.config import TrainConfig
+from pipelines.training.loop import Hooks, Job, train
+from pipelines.training.metrics import Progress
 from tiny_tasks import SMALL
 from tunable_models import TunableNetwork
 

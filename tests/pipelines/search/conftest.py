@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipelines.core.layout import Layout
 from pipelines.data.photos import write_photos
-from pipelines.paths import Layout
 
 
 @pytest.fixture(autouse=True)

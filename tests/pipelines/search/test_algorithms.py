@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import pandas as pd
 import pytest
 
-from pipelines.cluster import ray_cluster
-from pipelines.config import load_section
-from pipelines.paths import Layout
-from pipelines.records import read_json
-from pipelines.train.config import TrainConfig
+from pipelines.core.config import load_section
+from pipelines.core.layout import Layout
+from pipelines.core.ray_cluster import ray_cluster
+from pipelines.core.records import read_json
+from pipelines.training.config import TrainConfig
 from tiny_search import run_search, runs, searched, write_search
 
 pytestmark = pytest.mark.cluster

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.config import Section, parse_section
-from pipelines.errors import ConfigError
+from pipelines.core.config import Section, parse_section
+from pipelines.core.errors import ConfigError
 from pipelines.search.axes import Bases, Floats, FloatsOrVectors, Groups, Ints, Ranks
 
 

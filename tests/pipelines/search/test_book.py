@@ -7,14 +7,14 @@ from typing import Any
 import mlflow
 import pytest
 
-from pipelines.paths import Layout
+from pipelines.core.layout import Layout
 from pipelines.search.book import Book
 from pipelines.search.order import Order
 from pipelines.search.scoring.score import Score
 from pipelines.search.search import Search
 from pipelines.tracking import folder
 from pipelines.tracking.folder import RunFolder
-from pipelines.train.mirror import Mirror
+from pipelines.tracking.mirror import Mirror
 from tiny_search import runs, search_of, write_search
 from waiting import UNREACHED_S
 

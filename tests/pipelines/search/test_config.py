@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.config import parse_section
-from pipelines.errors import ConfigError
+from pipelines.core.config import parse_section
+from pipelines.core.errors import ConfigError
 from pipelines.search.config import SearchConfig
 
 

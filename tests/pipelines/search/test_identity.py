@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.errors import ConfigError
-from pipelines.records import read_json, write_json_atomic
+from pipelines.core.errors import ConfigError
+from pipelines.core.records import read_json, write_json_atomic
 from pipelines.search import identity
 from pipelines.search.identity import claim
 

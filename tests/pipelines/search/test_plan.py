@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from pipelines.config import parse_section
-from pipelines.errors import ConfigError, DataError
-from pipelines.paths import Layout
+from pipelines.core.config import parse_section
+from pipelines.core.errors import ConfigError, DataError
+from pipelines.core.layout import Layout
 from pipelines.search.config import SearchConfig
 from pipelines.search.order import NOTE
 from pipelines.search.plan import plan
 from pipelines.search.search import Search
-from pipelines.train.config import TrainConfig
+from pipelines.training.config import TrainConfig
 from tiny_search import SEARCH, TRAIN
 
 

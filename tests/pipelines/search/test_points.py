@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipelines.config import parse_section
-from pipelines.errors import ConfigError
+from pipelines.core.config import parse_section
+from pipelines.core.errors import ConfigError
 from pipelines.search.points import drawn, grid, size
 from pipelines.search.space import SpaceConfig
 

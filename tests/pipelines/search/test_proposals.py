@@ -4,11 +4,11 @@ from typing import Any
 import pytest
 from ray.tune.search import Searcher
 
-from pipelines.errors import ConfigError
+from pipelines.core.errors import ConfigError
+from pipelines.running.worker import Assignment
 from pipelines.search.order import Order
 from pipelines.search.proposals import Listed, Orders
 from pipelines.search.trial_record import Point
-from pipelines.train.worker import Assignment
 
 TEXTS = dict.fromkeys(("photos", "validation", "fingerprint", "root", "code"), "")
 

@@ -1,8 +1,8 @@
 import pytest
 
-from pipelines.errors import ConfigError
+from pipelines.core.errors import ConfigError
 from pipelines.search.room import trials_at_a_time
-from pipelines.train.config import ComputeConfig
+from pipelines.training.config import ComputeConfig
 
 NODES = [{"CPU": 4.0}, {"CPU": 3.0, "GPU": 1.0}]
 

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from pipelines.config import parse_section
-from pipelines.errors import ConfigError
-from pipelines.paths import Layout
+from pipelines.core.config import parse_section
+from pipelines.core.errors import ConfigError
+from pipelines.core.layout import Layout
 from pipelines.search.config import SearchConfig
 from pipelines.search.search import Search
 from pipelines.search.trial_record import Point
-from pipelines.train.config import TrainConfig
+from pipelines.training.config import TrainConfig
 from tiny_search import SEARCH, TRAIN
 
 SCHEDULE = {"family": "schedule", "points": {"low": 3, "high": 7}}

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from pipelines.paths import Layout
+from pipelines.core.layout import Layout
 from stages import ended, start
 from tiny_search import DISTRIBUTIONS, runs, searched, write_search
 

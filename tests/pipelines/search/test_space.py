@@ -2,12 +2,12 @@ from typing import Any
 
 import pytest
 
-from pipelines.config import parse_section
-from pipelines.errors import ConfigError
+from pipelines.core.config import parse_section
+from pipelines.core.errors import ConfigError
 from pipelines.search.points import grid
 from pipelines.search.space import SpaceConfig
 from pipelines.tasks import make_task
-from pipelines.train.config import TrainConfig
+from pipelines.training.config import TrainConfig
 
 BASE = parse_section(
     {

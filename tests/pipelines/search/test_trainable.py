@@ -3,11 +3,11 @@ from itertools import count, islice
 
 import pytest
 
-from pipelines.config import parse_section
-from pipelines.errors import ConfigError
+from pipelines.core.config import parse_section
+from pipelines.core.errors import ConfigError
 from pipelines.search.trainable import all_of, some_of
 from pipelines.search.trial_record import Point
-from pipelines.train.config import TrainConfig
+from pipelines.training.config import TrainConfig
 
 
 def trial(point: Point) -> TrainConfig:

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from pipelines.paths import Layout
+from pipelines.core.layout import Layout
+from pipelines.running.launch import launch
 from pipelines.search.book import Book
 from pipelines.search.order import Order
 from pipelines.search.search import Search
 from pipelines.search.trial import FOLDER, Scoring, run_trial
-from pipelines.train.launch import launch
-from pipelines.train.loop import Hooks, Stopped
-from pipelines.train.mirror import Mirror
+from pipelines.tracking.mirror import Mirror
+from pipelines.training.loop import Hooks, Stopped
 from tiny_search import search_of, write_search
 from tunable_models import TunableNetwork
 

@@ -17,7 +17,7 @@ from picture_files import HEIC, png, tiff
 from pipelines.serve import app as app_module
 from pipelines.serve.config import ServeConfig
 from waiting import UNREACHED_S
-from zoo.picture import Kind
+from zoo.pictures.picture import Kind
 
 APPLY = "/v1/models/tiny:apply"
 

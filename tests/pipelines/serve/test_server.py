@@ -16,7 +16,7 @@ import pytest
 
 import pipelines
 import zoo
-from pipelines.errors import ConfigError
+from pipelines.core.errors import ConfigError
 from pipelines.serve.config import ServeConfig
 from waiting import wait_until
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.errors import ConfigError
+from pipelines.core.errors import ConfigError
 from pipelines.serve.sliders import parse_value
 
 

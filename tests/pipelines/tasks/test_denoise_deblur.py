@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from pipelines.config import parse_section
-from pipelines.errors import ConfigError
+from pipelines.core.config import parse_section
+from pipelines.core.errors import ConfigError
 from pipelines.tasks import DenoiseDeblur, DenoiseDeblurConfig, Example, make_task
 
 CLEAN = torch.rand(3, 3, 12, 12)

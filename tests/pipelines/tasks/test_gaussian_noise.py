@@ -2,7 +2,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from pipelines.streams import generator
+from pipelines.core.random_streams import generator
 from pipelines.tasks import DenoiseStrengthConfig, ThreeObjectivesConfig
 from tiny_tasks import tiny_task
 

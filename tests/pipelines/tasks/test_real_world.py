@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 import torch
 
-from pipelines.config import parse_section
-from pipelines.errors import ConfigError
+from pipelines.core.config import parse_section
+from pipelines.core.errors import ConfigError
 from pipelines.tasks import RealWorldConfig
 from tiny_tasks import tiny_task
 from tunable_models import psnr

@@ -6,10 +6,10 @@ import pytest
 import torch
 from PIL import Image
 
-from pipelines.config import parse_section
-from pipelines.data.paintings import painting_file, read_painting
-from pipelines.errors import ConfigError, DataError
-from pipelines.records import sha256_file
+from pipelines.core.config import parse_section
+from pipelines.core.errors import ConfigError, DataError
+from pipelines.core.records import sha256_file
+from pipelines.data.style_images import painting_file, read_painting
 from pipelines.tasks import StyleTransfer, StyleTransferConfig, make_task
 from tiny_tasks import SMALL, tiny_config, tiny_task
 

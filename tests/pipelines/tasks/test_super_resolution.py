@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pipelines.errors import DataError
+from pipelines.core.errors import DataError
 from pipelines.tasks import SuperResolution, SuperResolutionConfig
 from pipelines.tasks.degradations import bicubic_downsample
 from pipelines.tasks.trunks import TrunkConfig

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from pipelines.paths import Layout
+from pipelines.core.layout import Layout
 from pipelines.tracking.catch_up import run
 from pipelines.tracking.errors import TrackingError
 from pipelines.tracking.folder import RunFolder

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from pipelines.tracking.journal import Point, read
-from pipelines.train.meter import Progress
-from pipelines.train.runlog import RunLog
+from pipelines.training.log import RunLog
+from pipelines.training.metrics import Progress
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from file_server import closed_port
-from pipelines.errors import PipelineError
+from pipelines.core.errors import PipelineError
 from pipelines.tracking.errors import ForgottenError, RefusedError, TrackingError
 from pipelines.tracking.server import BOUNDS, Server, Value, numbers
 from tracking_servers import failing_server

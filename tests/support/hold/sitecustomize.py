@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-MODULE = "pipelines.train.agreement"
+MODULE = "pipelines.training.agreement"
 
 
 class HoldFinder(MetaPathFinder):

@@ -4,10 +4,10 @@ import pytest
 import yaml
 
 import pipelines
-from pipelines.config import load_section
-from pipelines.errors import ConfigError
+from pipelines.core.config import load_section
+from pipelines.core.errors import ConfigError
 from pipelines.search.results.best_params import write_params
-from pipelines.train.config import TrainConfig
+from pipelines.training.config import TrainConfig
 
 PARAMS = Path(pipelines.__file__).parents[1] / "params.yaml"
 

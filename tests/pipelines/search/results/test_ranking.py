@@ -1,6 +1,6 @@
 import pytest
 
-from pipelines.errors import TrainingError
+from pipelines.core.errors import TrainingError
 from pipelines.search.results.configurations import configurations
 from pipelines.search.results.ranking import best, front, ranked
 from pipelines.search.trial_record import TrialRecord

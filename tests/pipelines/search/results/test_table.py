@@ -3,7 +3,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipelines.errors import DataError
+from pipelines.core.errors import DataError
 from pipelines.search.results.table import configurations_frame, trials_frame, write_csv, write_parquet
 from search_trials import GAP, VOLUME, search, trial
 

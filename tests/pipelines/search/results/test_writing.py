@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from pipelines.errors import TrainingError
-from pipelines.records import read_json
+from pipelines.core.errors import TrainingError
+from pipelines.core.records import read_json
 from pipelines.search.results.configurations import Configuration
 from pipelines.search.results.writing import write_results
 from pipelines.search.trial_record import Point

@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipelines.errors import ConfigError, DataError, TrainingError
+from pipelines.core.errors import ConfigError, DataError, TrainingError
+from pipelines.measure.settings import grid
 from pipelines.search.scoring.crops import Crops
 from pipelines.search.scoring.judge import Judge
 from pipelines.search.scoring.measure_config import MeasureConfig
 from pipelines.search.scoring.measures import MEASURES, measures_of
 from pipelines.search.scoring.score import Score
 from pipelines.search.scoring.specialists import Specialist
-from pipelines.sliders.settings import grid
 from pipelines.tasks import Example, Task
 from small_tasks import Fading, Tinting
 from tiny_tasks import NAMES, tiny_task

@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.config import parse_section
+from pipelines.core.config import parse_section
+from pipelines.core.errors import ConfigError, DataError
+from pipelines.core.layout import Layout
+from pipelines.core.records import read_json, write_json_atomic
+from pipelines.core.trained import load_trained
 from pipelines.data.photos import PhotoSet, write_photos
-from pipelines.errors import ConfigError, DataError
-from pipelines.paths import Layout
-from pipelines.records import read_json, write_json_atomic
 from pipelines.search.scoring.measure_config import MeasureConfig
 from pipelines.search.scoring.measures import check_objectives
 from pipelines.search.scoring.score import Score
 from pipelines.search.scoring.scorer import Scorer, judged
 from pipelines.tasks import DenoiseDeblur, DenoiseDeblurConfig
 from pipelines.tasks.decibels import nearness
-from pipelines.train.config import TrainConfig
-from pipelines.trained import load_trained
+from pipelines.training.config import TrainConfig
 from tiny_tasks import tiny_config, tiny_task
 from tunable_models import TunableNetwork
 

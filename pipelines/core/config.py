@@ -1,0 +1,151 @@
+"""Reading ``params.yaml``: the only module that reads YAML.
+
+One section a stage; each stage's model lives beside the stage, so that editing one stage's options
+does not touch the modules another stage depends on.
+"""
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipelines.core.errors import ConfigError
+
+SECTIONS = ("prepare", "train", "search", "evaluate", "publish", "serve")
+"""Every top-level key ``params.yaml`` may have."""
+
+LONGEST_INPUT = 120
+"""Characters of a wrong value that a sentence repeats; a whole section would hide what is wrong."""
+
+
+class Section(BaseModel):
+    """Base of every options model: immutable, no unknown keys, no silent conversion of types."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+S = TypeVar("S", bound=Section)
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML keeps the last of two equal keys without a word; we refuse them."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise ConfigError(f"key {key!r} stands twice{node.start_mark}; keep one of them")
+        return super().construct_mapping(node, deep=deep)
+
+
+def load_section(path: Path, name: str, model: type[S]) -> S:
+    """One section of ``params.yaml`` as its typed model.
+
+    Args:
+        path: the YAML file.
+        name: the section; a missing or empty one means all defaults.
+        model: the model of that section.
+
+    Raises:
+        ConfigError: the file is missing or not YAML, a key is unknown or twice there, a value is
+            of the wrong type or out of range. The message names the key and the nearest valid one.
+    """
+    document = read_yaml(path)
+    for key in document:
+        if key not in SECTIONS:
+            raise ConfigError(f"{path.name}: unknown section {key!r}{_nearest(str(key), SECTIONS)}")
+    return parse_section(document.get(name) or {}, name, model)
+
+
+def parse_section(values: Any, name: str, model: type[S]) -> S:
+    """Plain values as a typed section; every fault in one ConfigError."""
+    try:
+        return model.model_validate(_tuples(values))
+    except ValidationError as error:
+        faults = "; ".join(_sentence(fault, name, model) for fault in error.errors())
+        raise ConfigError(faults) from None
+
+
+def read_yaml(path: Path) -> dict[Any, Any]:
+    """The mapping in a YAML file; empty for an empty file.
+
+    Raises:
+        ConfigError: no such file, no YAML, a key that stands twice, or no mapping.
+    """
+    if not path.is_file():
+        raise ConfigError(
+            f"expected the parameters in {path}, found no such file; run from the repository root"
+        )
+    try:
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from error
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path.name}: expected sections such as 'train:', got a {type(document).__name__}")
+    return document
+
+
+def _tuples(value: Any) -> Any:
+    # YAML knows lists only, and strict models want the tuples that keep a frozen model hashable.
+    if isinstance(value, dict):
+        return {key: _tuples(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return tuple(_tuples(item) for item in value)
+    return value
+
+
+def _sentence(fault: Any, name: str, model: type[BaseModel]) -> str:
+    keys, valid = _place(fault["loc"], model)
+    where = ".".join([name, *keys])
+    if fault["type"] == "extra_forbidden":
+        return f"params.yaml: unknown key {where!r}{_nearest(keys[-1], valid)}"
+    hint = ""
+    if fault["type"] in {"float_type", "int_type"} and isinstance(fault["input"], str):
+        hint = " (YAML reads 1e-3 as text: write 0.001 or 1.0e-3)"
+    got = f", got {fault['input']!r}" if len(repr(fault["input"])) <= LONGEST_INPUT else ""
+    return f"params.yaml: {where}: {fault['msg'].removeprefix('Value error, ')}{got}{hint}"
+
+
+def _place(location: tuple[Any, ...], model: Any) -> tuple[list[str], list[str]]:
+    """The keys down to a fault, and the names that are valid where the last one stands."""
+    keys: list[str] = []
+    valid: list[str] = []
+    inner = model
+    for key in location:
+        member = _member(inner, key)
+        if member is not None:  # pydantic names the chosen member of a union, which is no key of the file
+            inner = member
+            continue
+        keys.append(str(key))
+        fields = inner.model_fields if _is_model(inner) else {}
+        valid = list(fields)
+        inner = _only_model(fields[key].annotation) if key in fields else None
+    return keys, valid
+
+
+def _only_model(annotation: Any) -> Any:
+    """The model in ``Model | None``; whatever else it is, the annotation itself."""
+    models = [member for member in get_args(annotation) if _is_model(member)]
+    return models[0] if len(models) == 1 else annotation
+
+
+def _member(union: Any, tag: Any) -> type[BaseModel] | None:
+    """The model of a union whose ``name`` is the tag."""
+    for member in get_args(union):
+        named = _is_model(member) and "name" in member.model_fields
+        if named and tag in get_args(member.model_fields["name"].annotation):
+            return member  # type: ignore[no-any-return]
+    return None
+
+
+def _is_model(item: Any) -> bool:
+    return isinstance(item, type) and issubclass(item, BaseModel)
+
+
+def _nearest(name: str, valid: Any) -> str:
+    close = get_close_matches(name, list(valid), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; valid are {', '.join(valid)}"

@@ -1,0 +1,1 @@
+"""Published networks that others are measured or trained through: VGG, LPIPS, NIQE."""

@@ -1,0 +1,1 @@
+"""Measuring a tunable network over its sliders."""

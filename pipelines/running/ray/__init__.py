@@ -1,0 +1,1 @@
+"""Training on Ray: the driver, and what its workers ask of it."""

@@ -1,1 +1,0 @@
-"""Where sliders are looked at, and whether they go the way they say: for every stage that judges networks."""

@@ -1,0 +1,125 @@
+"""Publishing reads artefacts alone: a colleague who pulled them can publish without any run's history.
+
+The DVC out is a receipt, the same for the same entry. What differs from run to run goes into the
+entry's provenance, which does not count for its version.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from pipelines.core.errors import DataError
+from pipelines.core.layout import Layout
+from pipelines.core.provenance import provenance
+from pipelines.core.records import read_json, write_json_atomic
+from pipelines.core.trained import load_trained, selection
+from pipelines.publish.config import PublishConfig
+from pipelines.publish.results import make_tables
+from pipelines.tracking import Tracker, shown_uri
+from zoo import Entry, Store, publish
+from zoo.card import CURVES, PREVIEW
+
+RECEIPT = "receipt.json"
+
+
+def run(config: PublishConfig, layout: Layout) -> None:
+    """Publish into the local store and register with MLflow.
+
+    Raises:
+        DataError: an earlier stage has not run, or its artefacts do not fit together.
+        ZooError: the entry cannot be written.
+    """
+    network, record = load_trained(layout)
+    origin = _optional(layout, "provenance.json")
+    entry = publish(
+        network,
+        name=config.name or record["task"],
+        task=record["task"],
+        description=record["description"],
+        intended_use=config.intended_use,
+        limitations=config.limitations,
+        architecture=record["architecture"]["id"],
+        config=record["architecture"]["config"],
+        metrics=_metrics(layout, record),
+        license=_license(config, layout),
+        provenance={
+            **origin,
+            "fingerprint": record["fingerprint"],
+            "published": provenance(layout.root)["time"],
+        },
+        **selection(record),
+        files=_files(config, layout),
+        store=Store(layout.store),
+    )
+    _track(entry, layout, record["steps"], str(origin.get("mlflow_run_id", "")))
+    write_json_atomic(layout.publish / RECEIPT, _receipt(entry))
+    print(_summary(entry, layout))
+
+
+def _files(config: PublishConfig, layout: Layout) -> dict[str, bytes | Path]:
+    pictures = {PREVIEW: layout.evaluate / "sliders.png", CURVES: layout.evaluate / "plots" / "curves.png"}
+    files: dict[str, bytes | Path] = {name: path for name, path in pictures.items() if path.is_file()}
+    for name, place in config.files.items():
+        path = layout.root / place
+        if name in files or not path.is_file():
+            reason = "a picture of the evaluation has that name" if name in files else "found no such file"
+            raise DataError(f"publish.files: expected a file for {name!r} at {path}, {reason}")
+        files[name] = path
+    return files
+
+
+def _metrics(layout: Layout, record: dict[str, Any]) -> dict[str, Any]:
+    metrics = _required(layout, layout.metrics)
+    training = {key: record[key] for key in ("steps", "options", "photos", "materials") if key in record}
+    return {"summary": metrics, "tables": make_tables(metrics), "training": training}
+
+
+def _license(config: PublishConfig, layout: Layout) -> dict[str, str]:
+    data = _required(layout, layout.prepare / "record.json")["license"]
+    return {"weights": config.weights_license, "data": data, "note": config.license_note}
+
+
+def _track(entry: Entry, layout: Layout, step: int, run_id: str) -> None:
+    """Numbers and picture go to the training run, where they can be compared with other runs'.
+
+    The entry is registered as a plain folder: MLflow's own model flavours are pickle.
+    """
+    tracker = Tracker(
+        layout.root,
+        f"publish-{entry.version[:8]}",
+        run_id or None,
+        {"stage": "publish"},
+        again="tunable run publish",
+    )
+    tracker.summary(read_json(layout.metrics), step)
+    tracker.artifact(layout.evaluate / "sliders.png", "evaluation")
+    tracker.register(entry.name, entry.folder)
+    tracker.finish()
+
+
+def _receipt(entry: Entry) -> dict[str, Any]:
+    files = [file.model_dump() for file in entry.manifest.files]
+    return {"schema": 1, "name": entry.name, "version": entry.version, "files": files}
+
+
+def _summary(entry: Entry, layout: Layout) -> str:
+    settings = " ".join(f"{name}={value:g}" for name, value in entry.manifest.control_space.defaults.items())
+    lines = {
+        "entry": entry.folder,
+        "picture": layout.evaluate / "sliders.png",
+        "metrics": layout.metrics,
+        "tracking": shown_uri(layout.root),
+        "serve": f"tunable serve {entry.name}",
+        "apply": f"tunable apply {entry.name} in.png -o out.png --set {settings}",
+    }
+    return "\n".join([f"published {entry.name}@{entry.version}", *(f"  {k:<9}{v}" for k, v in lines.items())])
+
+
+def _required(layout: Layout, path: Any) -> Any:
+    if not path.is_file():
+        raise DataError(f"expected {path.relative_to(layout.root)}, found nothing; run 'dvc repro' first")
+    return read_json(path)
+
+
+def _optional(layout: Layout, name: str) -> dict[str, Any]:
+    path = layout.train / name
+    return read_json(path) if path.is_file() else {}

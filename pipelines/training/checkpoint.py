@@ -1,0 +1,120 @@
+"""The checkpoint store: whole checkpoints or none.
+
+A checkpoint is a folder ``step-00000200`` holding ``state.pt`` and, written last, ``complete.json``
+with its SHA-256. Folders without that marker, or whose state does not match it, count as absent. New
+ones are written beside the old before the oldest are removed.
+"""
+
+import io
+import re
+import shutil
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipelines.core.disk import full_disk_told
+from pipelines.core.errors import CheckpointError, TrainingError
+from pipelines.core.records import read_json, sha256_file, write_atomic, write_json_atomic
+from zoo.durable import sync_folder
+
+STATE, MARKER = "state.pt", "complete.json"
+
+_NAME = re.compile(r"step-([0-9]{8}|[1-9][0-9]{8,})")
+
+
+class CheckpointStore:
+    """Checkpoints of one run.
+
+    Args:
+        folder: of this run alone; its name carries the run's fingerprint.
+        fingerprint: written into every checkpoint, and required when one is read.
+        keep: how many of the newest stay.
+    """
+
+    def __init__(self, folder: Path, fingerprint: str, keep: int = 2) -> None:
+        self._folder, self._fingerprint, self._keep = folder, fingerprint, keep
+
+    def save(self, step: int, state: dict[str, Any]) -> None:
+        """Write the state of ``step`` durably, then drop the oldest.
+
+        Raises:
+            TrainingError: the disk is full; the checkpoints before this one are as they were.
+        """
+        for leftover in self._folder.glob(".writing-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        self._write(step, buffer.getvalue())
+        for damaged in [other for other in self._steps() if other > step]:
+            shutil.rmtree(self._path(damaged), ignore_errors=True)  # or the run would have gone on from it
+        for old in self._steps()[: -self._keep]:
+            shutil.rmtree(self._path(old), ignore_errors=True)
+
+    def _write(self, step: int, data: bytes) -> None:
+        room = f"{len(data) / 1e6:.2f} MB for the checkpoint of step {step}"
+        remedy = "free some and run again: the checkpoints before it are whole"
+        temporary = self._folder / f".writing-{uuid.uuid4().hex}"
+        with full_disk_told(self._folder, remedy, room=room, kind=TrainingError):
+            try:
+                write_atomic(temporary / STATE, data)
+                digest = sha256_file(temporary / STATE)
+                marker = {"step": step, "fingerprint": self._fingerprint, "sha256": digest}
+                write_json_atomic(temporary / MARKER, marker)
+                shutil.rmtree(self._path(step), ignore_errors=True)  # a damaged one of the same step
+                temporary.rename(self._path(step))
+                sync_folder(self._folder)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+
+    def newest(self, tell: Callable[[str], None] = lambda sentence: None) -> int | None:
+        """Step of the newest whole checkpoint; None if the run never wrote one.
+
+        Args:
+            tell: gets a sentence when it is not the newest one, because that is damaged.
+
+        Raises:
+            CheckpointError: there are checkpoints, and all of them are damaged.
+        """
+        steps = self._steps()
+        for step in reversed(steps):
+            if self._whole(step):
+                damaged = [str(other) for other in steps if other > step]
+                if damaged:
+                    tell(
+                        f"the checkpoint of step {', '.join(damaged)} in {self._folder} is damaged; going on "
+                        f"from step {step}"
+                    )
+                return step
+        if steps:
+            raise CheckpointError(
+                f"expected a whole checkpoint in {self._folder}, found {len(steps)} damaged; "
+                "delete that folder to train from the start"
+            )
+        return None
+
+    def load(self, step: int) -> dict[str, Any]:
+        """The state saved at ``step``, tensors on the CPU."""
+        if not self._whole(step):
+            raise CheckpointError(f"expected a whole checkpoint of step {step} in {self._folder}")
+        state: dict[str, Any] = torch.load(self._path(step) / STATE, map_location="cpu", weights_only=True)
+        return state
+
+    def _path(self, step: int) -> Path:
+        return self._folder / f"step-{step:08d}"
+
+    def _steps(self) -> list[int]:
+        # Whatever else somebody put there, such as a copy of a checkpoint, is none of ours.
+        names = (_NAME.fullmatch(path.name) for path in self._folder.glob("step-*"))
+        return sorted(int(name[1]) for name in names if name)
+
+    def _whole(self, step: int) -> bool:
+        folder = self._path(step)
+        try:
+            marker = read_json(folder / MARKER)
+            expected = (self._fingerprint, step, sha256_file(folder / STATE))
+            return (marker["fingerprint"], marker["step"], marker["sha256"]) == expected
+        except (OSError, ValueError, KeyError, TypeError):
+            return False

@@ -1,0 +1,109 @@
+"""Which network a run trains: options ``train.network``, and the network made from them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import nn
+
+from pipelines.core.config import Section
+from pipelines.core.random_streams import stream_seed
+from pipelines.training.warm_start import load_start, start_sha256
+from tunable_models import (
+    ControlSpace,
+    ImageContract,
+    TunableError,
+    TunableNetwork,
+    build,
+    get_architecture,
+    make_tunable,
+)
+from tunable_models.bases import BasisName
+
+
+class NetworkConfig(Section):
+    """Which network is made tunable, and how."""
+
+    architecture: str = "edsr"
+    """A name of the architecture registry."""
+    preset: str | None = None
+    """A published size of that architecture; ``config`` changes single options of it."""
+    config: dict[str, int | float | str | bool | tuple[int, ...] | None] = Field(default_factory=dict)
+    """Options of that architecture; what is not said is the preset's or the default."""
+    start: str | None = None
+    """Checkpoint to begin as, absolute or relative to the work tree: ``.safetensors``, or ``.pth`` and
+    ``.pt`` that hold tensors alone. They are the plain network's, or a tunable network's, such as
+    ``model.safetensors`` of an entry of the zoo or of an earlier run with the same architecture, basis and
+    number of controls; every one must fit. Other projects' networks are made tunable in Python, see
+    :func:`pipelines.features.spandrel_checkpoints.load_foreign`."""
+    basis: BasisName = "delta"
+    """How omega blends kernels: delta, affine or multilinear; linear where the task's space is a simplex."""
+    rank: int | None = Field(default=None, ge=1)
+    """Rank of the deltas; null for full ones."""
+    train: Literal["all", "deltas"] = "all"
+    """``deltas`` keeps the base network as it is and trains what the sliders add; it needs ``start``."""
+    include: tuple[str, ...] | None = None
+    """Patterns of tensor names to make tunable; null for all that can be."""
+    exclude: tuple[str, ...] = ()
+    """Patterns of tensor names to leave plain."""
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        try:
+            self.options()
+        except TunableError as error:
+            raise ValueError(str(error)) from error
+        if self.train == "deltas" and self.start is None:
+            raise ValueError(
+                "train: deltas keeps the base network as it is, which is random without a checkpoint; name "
+                "one in network.start, or say train: all"
+            )
+        return self
+
+    def options(self) -> dict[str, Any]:
+        """Every option of the architecture, preset and defaults filled in, in JSON's types."""
+        return get_architecture(self.architecture).options(self.preset, **self.config)
+
+    def contract(self) -> ImageContract:
+        """How images go through the network."""
+        return get_architecture(self.architecture).contract(self.preset, **self.config)
+
+    def materials(self, root: Path) -> Mapping[str, str]:
+        """What the network takes from outside its options: the SHA-256 of the checkpoint it starts from.
+
+        Raises:
+            DataError: there is no such checkpoint.
+        """
+        return {} if self.start is None else {"start": start_sha256(self.start, root)}
+
+    def make(self, space: ControlSpace, seed: int, root: Path = Path()) -> TunableNetwork:
+        """The network before training, the same for the same seed and checkpoint.
+
+        Args:
+            space: of the sliders.
+            seed: of what is random, all of it or what the sliders add.
+            root: where a relative ``start`` begins.
+
+        Raises:
+            DataError: the checkpoint is missing or does not fit.
+            ConversionError: the network cannot be made tunable in this way, with the reason.
+        """
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(stream_seed(seed, "initialisation"))
+            plain = build(self.architecture, self.preset, **self.config)
+            if self.start is None:
+                return self._convert(plain, space)
+            return load_start(plain, self.start, root, lambda fitted: self._convert(fitted, space))
+
+    def _convert(self, plain: nn.Module, space: ControlSpace) -> TunableNetwork:
+        return make_tunable(
+            plain,
+            space,
+            self.basis,
+            rank=self.rank,
+            train=self.train,
+            include=self.include,
+            exclude=self.exclude,
+        )

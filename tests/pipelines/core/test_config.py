@@ -1,0 +1,120 @@
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import Field
+
+from pipelines.core.config import Section, load_section
+from pipelines.core.errors import ConfigError
+from pipelines.data.config import PrepareConfig
+from pipelines.doctor.options import Options as AllSections  # noqa: F401, defines all sections
+from pipelines.serve.config import ServeConfig
+from pipelines.training.config import TrainConfig
+
+ROOT = Path(__file__).parents[2]
+
+SEARCHED = "pipelines.search.space"
+"""Its options are ranges of those that other sections describe."""
+
+
+class Inner(Section):
+    rate: float = 0.1
+
+
+class Options(Section):
+    inner: Inner = Inner()
+    steps: int = Field(default=10, ge=1)
+    sizes: tuple[int, int] = (1, 2)
+
+
+def load(tmp_path: Path, text: str) -> Options:
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load_section(path, "train", Options)
+
+
+def test_a_section_becomes_its_model(tmp_path: Path) -> None:
+    options = load(tmp_path, "train: {steps: 3, sizes: [4, 5], inner: {rate: 1}}\nserve: {port: 1}")
+    assert options == Options(steps=3, sizes=(4, 5), inner=Inner(rate=1.0))
+
+
+@pytest.mark.parametrize("text", ["", "train:", "prepare: {seed: 1}"])
+def test_a_missing_section_means_defaults(tmp_path: Path, text: str) -> None:
+    assert load(tmp_path, text) == Options()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("tarin: {}", "did you mean 'train'"),
+        ("train: {step: 3}", "unknown key 'train.step'; did you mean 'steps'"),
+        ("train: {inner: {rat: 3}}", "unknown key 'train.inner.rat'; did you mean 'rate'"),
+        ("train: {steps: 0}", "train.steps: Input should be greater than or equal to 1, got 0"),
+        ("train: {steps: 1.5}", "train.steps"),
+        ("train: {steps: yes}", "train.steps"),
+        ("train: {inner: {rate: 1e-3}}", "write 0.001"),
+        ("train: {inner: {rate: .nan}}", "train.inner.rate"),
+        ("train: {steps: 1, steps: 2}", "'steps' stands twice"),
+        ("train: [1, 2]", "train"),
+        ("train:\n\tsteps: 1", "not valid YAML"),
+        ("- 1", "expected sections"),
+        ("train: {1: 2}", "train"),
+        ("train: {[1]: 2}", "not valid YAML"),
+    ],
+)
+def test_mistakes_are_named(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text)
+    assert words in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"params\.yaml"):
+        load_section(tmp_path / "params.yaml", "train", Options)
+
+
+def test_the_repositorys_own_parameters_are_valid() -> None:
+    from importlib import import_module
+
+    from pipelines.cli.stages import STAGES
+
+    sections: dict[str, Any] = {name: stage[1:] for name, stage in STAGES.items()}
+    sections["serve"] = ("pipelines.serve.config", "ServeConfig")
+    for name, (module, kind) in sections.items():
+        model = getattr(import_module(module), kind)
+        assert isinstance(load_section(ROOT / "params.yaml", name, model), model)
+
+
+def section_models(model: type[Section]) -> Iterator[type[Section]]:
+    """Models of a section and of the sections in it, as they are written down."""
+    for child in model.__subclasses__():
+        if child.__module__.startswith("pipelines.") and "[" not in child.__name__:
+            yield child
+        yield from section_models(child)
+
+
+def undescribed(model: type[Section]) -> list[str]:
+    """Options that neither a docstring of their own nor their model's describes."""
+    [definition] = ast.parse(textwrap.dedent(inspect.getsource(model))).body
+    assert isinstance(definition, ast.ClassDef)
+    names = []
+    for option, after in pairwise([*definition.body, ast.Pass()]):
+        if isinstance(option, ast.AnnAssign) and isinstance(option.target, ast.Name):
+            own = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+            name = option.target.id
+            field = model.model_fields[name]
+            section = isinstance(field.default, Section) or name == "name"  # of a task, which has one too
+            if not (own or section or name in (model.__doc__ or "")):
+                names.append(name)
+    return names
+
+
+def test_every_option_is_described() -> None:
+    models = {model for model in section_models(Section) if model.__module__ != SEARCHED}
+    assert {TrainConfig, ServeConfig, PrepareConfig} < models
+    assert {model.__name__: names for model in models if (names := undescribed(model))} == {}

@@ -1,0 +1,72 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.core.errors import DataError
+from pipelines.data.config import PrepareConfig
+from pipelines.data.ingest import take_in
+
+
+@pytest.fixture
+def source(tmp_path: Path, save: Any) -> Path:
+    for i in range(3):
+        save(tmp_path / "photos" / f"{i}.png", i)
+    save(tmp_path / "photos" / "small.png", 7, 8, 40)
+    (tmp_path / "photos" / "broken.png").write_bytes(b"no picture")
+    (tmp_path / "photos" / "read me.txt").touch()
+    return tmp_path / "photos"
+
+
+def config(**values: Any) -> PrepareConfig:
+    return PrepareConfig(**{"min_side_px": 16, "max_unreadable_fraction": 0.2} | values)
+
+
+def test_every_file_is_accounted_for(source: Path, tmp_path: Path) -> None:
+    intake = take_in("photos", config(), tmp_path, tmp_path / "set")
+    assert intake.photos.names == ["0.png", "1.png", "2.png"]
+    assert len(intake.hashes) == 3
+    assert intake.account() == {
+        "source": "photos",
+        "files": 5,
+        "ignored_files": 1,
+        "unreadable": ["broken.png"],
+        "too_small": ["small.png"],
+    }
+
+
+def test_the_unreadable_are_named_as_they_are_met(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    take_in("photos", config(), tmp_path, tmp_path / "set")
+    out = capsys.readouterr().out
+    assert "left out 'broken.png'" in out
+    assert "photograph 5/5" in out
+
+
+def test_too_many_unreadable_are_an_error(source: Path, tmp_path: Path) -> None:
+    (source / "lost.png").symlink_to("nothing")
+    with pytest.raises(DataError, match=r"at most 19.0% .*got 2 of 6 \('broken.png', 'lost.png'\)"):
+        take_in("photos", config(max_unreadable_fraction=0.19), tmp_path, tmp_path / "set")
+    assert not (tmp_path / "set").exists()
+
+
+def test_one_unreadable_is_never_fatal(source: Path, tmp_path: Path) -> None:
+    intake = take_in("photos", config(max_unreadable_fraction=0.0), tmp_path, tmp_path / "set")
+    assert intake.unreadable == ["broken.png"]
+
+
+def test_a_dangling_link_is_unreadable(source: Path, tmp_path: Path) -> None:
+    (source / "lost.png").symlink_to("nothing")
+    intake = take_in("photos", config(max_unreadable_fraction=0.5), tmp_path, tmp_path / "set")
+    assert intake.unreadable == ["broken.png", "lost.png"]
+
+
+def test_only_small_photographs_are_an_error(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"at least 100 px .*4 smaller and 1 unreadable"):
+        take_in("photos", config(min_side_px=100), tmp_path, tmp_path / "set")
+
+
+def test_the_size_after_scaling_down_counts(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="4 smaller"):
+        take_in("photos", config(min_side_px=17, max_side_px=20), tmp_path, tmp_path / "set")

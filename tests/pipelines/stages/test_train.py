@@ -1,0 +1,160 @@
+import json
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from mlflow import MlflowClient
+from PIL import Image
+
+from pipelines.core.config import parse_section
+from pipelines.core.errors import DataError
+from pipelines.core.layout import Layout
+from pipelines.core.records import sha256_file
+from pipelines.core.signals import Interrupted
+from pipelines.core.trained import load_trained
+from pipelines.stages.train import run
+from pipelines.tracking import EXPERIMENT, tracking_uri
+from pipelines.training.config import TrainConfig
+from pipelines.training.samples import Samples
+from tiny_tasks import tiny_config
+from tunable_models import TunableNetwork, build
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("patient_tracking")]
+
+DETERMINISTIC = ("model.safetensors", "curve.csv", "record.json")
+
+
+@pytest.fixture(autouse=True)
+def own_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.chdir(tmp_path)
+
+
+def artefacts(layout: Layout) -> dict[str, bytes]:
+    return {name: (layout.train / name).read_bytes() for name in DETERMINISTIC}
+
+
+def test_a_run_leaves_a_loadable_network_and_the_same_bytes_again(
+    config: TrainConfig, layout: Layout, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(config, layout)
+    first = artefacts(layout)
+    network, record = load_trained(layout)
+    assert network.space.names == ("denoise", "deblur")
+    assert record["steps"] == 6
+    assert record["scale"] == 1
+    assert record["task_config"]["noise_sigma"] == [25.0, 25.0]
+    assert record["architecture"]["config"] == config.network.options()
+    assert (record["basis"], record["rank"], record["train"]) == ("delta", None, "all")
+    assert (record["include"], record["exclude"], record["materials"]) == (None, [], {})
+    assert str(tmp_path) not in json.dumps(record)
+    assert "step 6/6" in capsys.readouterr().out
+
+    client = MlflowClient(tracking_uri(tmp_path))
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    [tracked] = client.search_runs([experiment.experiment_id])
+    assert tracked.info.status == "FINISHED"
+    assert tracked.data.params["optimizer.lr"] == "0.002"
+    assert [point.step for point in client.get_metric_history(tracked.info.run_id, "loss")] == [2, 4, 6]
+    assert {"loss", "lr", "grad_norm", "images_per_s"} <= set(tracked.data.metrics)
+    pictures = [item.path for item in client.list_artifacts(tracked.info.run_id, "samples")]
+    assert len(pictures) == 3
+
+    # Lost artefacts come back from the last checkpoint, under the same tracked run.
+    for name in DETERMINISTIC:
+        (layout.train / name).unlink()
+    run(config, layout)
+    assert artefacts(layout) == first
+    assert len(client.search_runs([experiment.experiment_id])) == 1
+
+
+def test_other_options_start_clean(config: TrainConfig, layout: Layout) -> None:
+    run(config, layout)
+    first = artefacts(layout)
+    run(config.model_copy(update={"seed": 1}), layout)
+    assert all(artefacts(layout)[name] != first[name] for name in DETERMINISTIC)
+    assert len(list(layout.state.glob("train-*"))) == 2
+
+
+def test_what_comes_from_outside_is_recorded_and_makes_another_run(
+    config: TrainConfig, layout: Layout, tmp_path: Path
+) -> None:
+    for name, colour in (("one", "red"), ("two", "blue")):
+        Image.new("RGB", (40, 40), colour).save(tmp_path / f"{name}.png")
+    options = config.model_dump() | {
+        "task": tiny_config("style-transfer", styles={"one": "one.png", "two": "two.png"}).model_dump(),
+        "network": {"architecture": "stylenet", "config": {"width": 2, "blocks": 1}, "rank": 1},
+    }
+    styles = parse_section(options, "train", TrainConfig)
+    run(styles, layout)
+    record = json.loads((layout.train / "record.json").read_text())
+    assert set(record["materials"]) == {"trunk", "style one", "style two"}
+    assert "seeded random" in record["materials"]["trunk"]
+    assert record["rank"] == 1
+    assert record["task_config"]["styles"] == {"one": "one.png", "two": "two.png"}
+    assert str(tmp_path) not in json.dumps(record)
+    Image.new("RGB", (40, 40), "green").save(tmp_path / "two.png")
+    run(styles, layout)
+    assert json.loads((layout.train / "record.json").read_text())["fingerprint"] != record["fingerprint"]
+
+
+def test_a_checkpoint_to_start_from_is_recorded_and_not_needed_later(
+    config: TrainConfig, layout: Layout, tmp_path: Path
+) -> None:
+    start = tmp_path / "start.pth"
+    network = {**config.network.model_dump(), "train": "deltas", "start": "start.pth"}
+    warm = parse_section(config.model_dump() | {"network": network}, "train", TrainConfig)
+    with pytest.raises(DataError, match=r"start\.pth, found no such file"):
+        run(warm, layout)
+    fingerprints = set()
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        plain = build("edsr", width=4, blocks=1)
+        torch.save(plain.state_dict(), start)
+        run(warm, layout)
+        start.rename(tmp_path / "away.pth")
+        trained, record = load_trained(layout)
+        assert record["materials"] == {"start": sha256_file(tmp_path / "away.pth")}
+        fingerprints.add(record["fingerprint"])
+        # Deltas alone were trained: where the sliders are at 0, the network is what it was.
+        x = torch.rand(1, 3, 8, 8)
+        torch.testing.assert_close(trained.at(denoise=0.0, deblur=0.0)(x), plain.eval()(x))
+        assert not torch.allclose(trained.at(denoise=1.0, deblur=1.0)(x), plain(x))
+    assert len(fingerprints) == 2
+
+
+def test_an_interrupted_run_is_marked_and_goes_on(
+    config: TrainConfig,
+    layout: Layout,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    real = Samples.__call__
+
+    def interrupt(self: Samples, step: int, network: TunableNetwork) -> None:
+        real(self, step, network)
+        if step == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Samples, "__call__", interrupt)
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(Interrupted) as caught:
+        run(config, layout)
+    assert caught.value.exit_code == 143
+    assert handlers == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    client = MlflowClient(tracking_uri(layout.root))
+    experiment = client.get_experiment_by_name(EXPERIMENT).experiment_id
+    assert client.search_runs([experiment])[0].info.status == "KILLED"
+    assert not (layout.train / "record.json").exists()
+
+    monkeypatch.setattr(Samples, "__call__", real)
+    run(config, layout)
+    assert "going on from step 3" in capsys.readouterr().out
+    assert client.search_runs([experiment])[0].info.status == "FINISHED"
+    assert (layout.train / "curve.csv").read_text().count("\n") == 4
+
+
+def test_without_photographs_it_says_what_to_run(config: TrainConfig, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="dvc repro"):
+        run(config, Layout(tmp_path / "empty"))

@@ -1,0 +1,151 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipelines.core.config import parse_section
+from pipelines.core.errors import TrainingError
+from pipelines.tasks import Example, Key, Task
+from pipelines.training.batches import Batch
+from pipelines.training.config import TrainConfig
+from pipelines.training.learner import Learner, schedule
+from pipelines.training.loop import Job
+from tiny_tasks import tiny_task
+from tunable_models import build
+
+CRITIC = {"adversarial_scale": 0.5, "critic": {"width": 2, "depth": 1}}
+DEVICE = torch.device("cpu")
+
+
+def test_the_learning_rate_warms_up_and_decays_to_zero(job: Job) -> None:
+    factor = schedule(job.config.optimizer, 10)
+    rates = [factor(step) for step in range(11)]
+    assert rates[:3] == pytest.approx([0.5, 1, 1])
+    assert rates[10] == pytest.approx(0, abs=1e-9)
+    assert rates[2:] == sorted(rates[2:], reverse=True)
+
+
+def adversarial() -> tuple[TrainConfig, Task]:
+    options = {
+        "task": {"name": "super-resolution", "scale": 2, "trunk": {"layers": ["relu1_1"]}, **CRITIC},
+        "network": {"config": {"width": 2, "blocks": 1, "scale": 2}},
+        "optimizer": {"warmup_steps": 0, "critic_lr": 0.01},
+        "compute": {"runner": "local"},
+        "sampling": {"group": 1},
+        "batch_size": 2,
+    }
+    return parse_section(options, "train", TrainConfig), tiny_task("super-resolution", **CRITIC)
+
+
+def batch(task: Task) -> Batch:
+    clean = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    keys: list[Key] = [(0,), (1,)]
+    omega = torch.tensor([[0.5, 0.5], [0.0, 1.0]])
+    return Batch(task.sample(clean, omega, keys), omega, ("network",))
+
+
+def test_the_critic_is_trained_beside_and_only_by_its_own_optimizer() -> None:
+    config, task = adversarial()
+    assert task.critic is not None
+    learner = Learner(config, task, DEVICE)
+    learner.start()
+    before = [parameter.clone() for parameter in task.critic.parameters()]
+    learner.step([batch(task)])
+    largest = max((p - b).abs().max().item() for p, b in zip(task.critic.parameters(), before, strict=True))
+    assert largest == pytest.approx(0.01, rel=0.01)  # one step of Adam is as long as its learning rate
+
+
+def test_a_state_brings_critic_and_optimizers_back() -> None:
+    config, task = adversarial()
+    learner = Learner(config, task, DEVICE)
+    learner.start()
+    learner.step([batch(task)])
+    state = {key: dict(value) for key, value in learner.state().items()}
+    state["network"] = {key: tensor.clone() for key, tensor in state["network"].items()}
+    state["critic"] = {key: tensor.clone() for key, tensor in state["critic"].items()}
+
+    _, other_task = adversarial()
+    other = Learner(config, other_task, DEVICE)
+    other.load(state)
+    other.start()
+    assert other.lr == learner.lr
+    for one, two in zip(other.state()["critic"].values(), learner.state()["critic"].values(), strict=True):
+        assert torch.equal(one, two)
+
+
+def test_frozen_tensors_are_not_trained(tmp_path: Path) -> None:
+    torch.save(build("edsr", width=2, blocks=1).state_dict(), tmp_path / "start.pth")
+    options = {
+        "network": {"config": {"width": 2, "blocks": 1}, "train": "deltas", "start": "start.pth"},
+        "optimizer": {"warmup_steps": 0},
+        "compute": {"runner": "local"},
+    }
+    config, task = parse_section(options, "train", TrainConfig), tiny_task("denoise-deblur")
+    learner = Learner(config, task, DEVICE, tmp_path)
+    learner.start()
+    before = {name: parameter.clone() for name, parameter in learner.network.named_parameters()}
+    for _ in range(2):  # the last layer is zero at first, which stops the gradient of all before it
+        learner.step([batch(task)])
+    changed = {n for n, p in learner.network.named_parameters() if not torch.equal(p, before[n])}
+    assert changed
+    assert changed == {n for n, p in learner.network.named_parameters() if p.requires_grad}
+
+
+def halves(whole: Batch) -> list[Batch]:
+    """The same batch in two portions of one sample."""
+
+    def part(index: int) -> Batch:
+        rows = slice(index, index + 1)
+        example = whole.example
+        targets = {name: target[rows] for name, target in example.targets.items()}
+        return Batch(Example(example.inputs[rows], targets), whole.omega[rows], (*whole.key, index))
+
+    return [part(0), part(1)]
+
+
+def ready(precision: str = "float32") -> tuple[Learner, Task]:
+    config, task = adversarial()
+    learner = Learner(config.model_copy(update={"precision": precision}), task, DEVICE)
+    learner.start()
+    return learner, task
+
+
+def test_portions_train_network_and_critic_like_the_whole() -> None:
+    states = []
+    for split in (False, True):
+        learner, task = ready()
+        step = learner.step(halves(batch(task)) if split else [batch(task)])
+        assert sum(share.item() for share in step.shares.values()) > 0
+        states.append(learner.state())
+    for part in ("network", "critic"):
+        for one, two in zip(states[0][part].values(), states[1][part].values(), strict=True):
+            torch.testing.assert_close(two, one, atol=1e-5, rtol=1e-3)
+
+
+def test_what_the_network_draws_depends_on_the_batch_alone() -> None:
+    learner, task = ready()
+    draws = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        learner._backward(batch(task))
+        draws.append(torch.rand(1).item())
+    assert draws[0] == draws[1]
+
+
+def test_a_scale_that_fits_nothing_is_told() -> None:
+    learner, task = ready("float16")
+    broken = batch(task)
+    broken.example.inputs.fill_(torch.nan)
+    learner._scaler.load_state_dict({**learner._scaler.state_dict(), "scale": 2.0**-14})
+    with pytest.raises(TrainingError, match="bfloat16 or float32"):
+        learner.step([broken])
+
+
+def test_an_overflow_of_float16_is_no_step_and_no_fault() -> None:
+    learner, task = ready("float16")
+    before = {name: tensor.clone() for name, tensor in learner.network.state_dict().items()}
+    learner._scaler.load_state_dict({**learner._scaler.state_dict(), "scale": 2.0**120})
+    step = learner.step([batch(task)])
+    assert step.norm.isfinite()
+    assert learner.done == 1
+    assert all(torch.equal(before[name], now) for name, now in learner.network.state_dict().items())

@@ -1,0 +1,1 @@
+"""Reading and writing picture files: what they hold, at full depth, in the colours they declare."""

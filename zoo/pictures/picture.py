@@ -1,0 +1,191 @@
+"""A picture at its full depth, apart from files and from Pillow's modes."""
+
+import logging
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image
+
+from zoo.errors import ImageError
+from zoo.pictures.colour import kept_profile
+from zoo.pictures.metadata import Metadata
+from zoo.pictures.planes import SIXTEEN_BIT_MODES, Array, of_depth, to_array, to_image
+
+FLOAT = 32
+"""Bits that stand for floating point, 1 for white."""
+
+GREY = ("1", "L", "LA", "La")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the pixels of a picture are made of.
+
+    Attributes:
+        channels: 1 grey, 2 grey with alpha, 3 RGB, 4 RGB with alpha.
+        bits: of a channel: 8, 16, or ``FLOAT``.
+    """
+
+    channels: int
+    bits: int
+
+    @classmethod
+    def of(cls, image: Image.Image) -> "Kind":
+        """The kind of what a network makes of an image: the rules of :mod:`zoo.pictures.planes`.
+
+        Args:
+            image: its header is enough.
+
+        Example:
+            >>> from PIL import Image
+            >>> Kind.of(Image.new("I;16", (4, 3)))
+            Kind(channels=1, bits=16)
+        """
+        if image.mode == "F":
+            return cls(1, FLOAT)
+        if image.mode in SIXTEEN_BIT_MODES:
+            return cls(1, 16)
+        return cls((1 if image.mode in GREY else 3) + image.has_transparency_data, 8)
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether it may be transparent."""
+        return self.channels in (2, 4)
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether it is more than an image of Pillow's holds."""
+        return self.bits > 8 and self.channels > 1
+
+    def __str__(self) -> str:
+        """In words, such as ``16-bit grey``."""
+        depth = "float" if self.bits == FLOAT else f"{self.bits}-bit"
+        return f"{depth} {'grey' if self.channels < 3 else 'RGB'}{' with alpha' if self.has_alpha else ''}"
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture at the depth of its file.
+
+    Attributes:
+        pixels: (H, W), or (H, W, C) with 2 channels for grey with alpha, 3 for RGB, 4 for RGB with alpha;
+            uint8, uint16, or float32 with 1 for white.
+        profile: the ICC profile of these colours, if any.
+        metadata: what else its file said.
+
+    Example:
+        >>> import numpy as np
+        >>> print(Picture(np.zeros((32, 48, 3), np.uint16)).kind)
+        16-bit RGB
+    """
+
+    pixels: Array = field(repr=False)
+    profile: bytes | None = field(default=None, repr=False)
+    metadata: Metadata = field(default_factory=Metadata, repr=False)
+
+    @classmethod
+    def of(cls, image: Image.Image) -> "Picture":
+        """The picture in a PIL image, by the rules of :mod:`zoo.pictures.planes`.
+
+        Raises:
+            ImageError: a mode, or a range of a 32-bit picture, that no rule covers.
+        """
+        return cls(to_array(image), kept_profile(image))
+
+    @property
+    def kind(self) -> Kind:
+        """What the pixels are made of."""
+        channels = 1 if self.pixels.ndim == 2 else self.pixels.shape[2]
+        return Kind(channels, FLOAT if self.pixels.dtype.kind == "f" else 8 * self.pixels.dtype.itemsize)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.pixels.shape[1], self.pixels.shape[0]
+
+    def image(self) -> Image.Image:
+        """A PIL image, with the profile in its ``info``.
+
+        Pillow holds more than 8 bits for grey alone: of other kinds 8 bits are left, and a warning is logged.
+        """
+        pixels = self.pixels
+        if self.kind.is_deep:
+            _log.warning("%s is rounded to 8 bits: PIL images hold no more; read_picture keeps it", self.kind)
+            pixels = of_depth(pixels, np.dtype(np.uint8))
+        image = to_image(pixels)
+        if self.profile:
+            image.info["icc_profile"] = self.profile
+        return image
+
+
+@dataclass(frozen=True)
+class Header:
+    """What is known of a file before anything is decoded.
+
+    Attributes:
+        kind: of picture that a network makes of it.
+        size: width and height in the file, before its EXIF orientation is applied.
+        pages: how many pages or frames there are.
+        moves: whether they are frames of an animation.
+        is_hdr: whether its colours are those of PQ or HLG, brighter than any white.
+        later_px: pixels of the pages after the first, together.
+    """
+
+    kind: Kind
+    size: tuple[int, int]
+    pages: int = 1
+    moves: bool = False
+    is_hdr: bool = False
+    later_px: int = 0
+
+    @property
+    def pixels(self) -> int:
+        """Of all pages."""
+        return self.size[0] * self.size[1] + self.later_px
+
+    @property
+    def count(self) -> str:
+        """In words, such as ``3 frames``."""
+        return f"{self.pages} {'frame' if self.moves else 'page'}{'s' if self.pages > 1 else ''}"
+
+
+@dataclass(frozen=True, eq=False)
+class Pages:
+    """The pages of a file, or the frames of an animation.
+
+    Attributes:
+        pictures: one at least.
+        durations_ms: how long each frame is shown; none for pages.
+        loops: how often an animation runs; 0 is for ever.
+
+    Raises:
+        ImageError: there is no picture, not a time for each frame, or frames are of several sizes.
+
+    Example:
+        >>> import numpy as np
+        >>> dark, light = Picture(np.zeros((32, 48), np.uint8)), Picture(np.ones((32, 48), np.uint8))
+        >>> len(Pages((dark, light), durations_ms=(40, 40)).pictures)
+        2
+    """
+
+    pictures: tuple[Picture, ...]
+    durations_ms: tuple[float, ...] = ()
+    loops: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what no file holds."""
+        count, times = len(self.pictures), len(self.durations_ms)
+        if not count:
+            raise ImageError("expected one picture at least, got none")
+        if times not in (0, count):
+            raise ImageError(
+                f"expected {count} durations, one for each frame, got {times}; or give none for pages"
+            )
+        sizes = sorted({picture.size for picture in self.pictures})
+        if times and len(sizes) > 1:
+            several = ", ".join(f"{width} x {height}" for width, height in sizes[:3])
+            raise ImageError(
+                f"expected frames of one size, got {several}; make them alike, or give no durations"
+            )

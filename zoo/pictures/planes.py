@@ -1,0 +1,218 @@
+"""A picture as the network sees it, and the way back to the picture's own kind.
+
+The network takes RGB in [0, 1]. What else a picture may be follows these rules:
+
+| picture | the network sees | what comes back |
+|---|---|---|
+| grey | three equal channels | grey: the channels' mean |
+| 1 bit | black and white as grey | 8-bit grey |
+| palette | its RGB | RGB, or RGBA if it is transparent |
+| alpha, or a transparent colour | the visible colours, spread to where it is 0 | the same alpha, enlarged |
+| CMYK, LAB, YCbCr, HSV | RGB (by ICC profile if any) | RGB |
+
+Depth stays what it was: 8 or 16 bits, or floating point, whatever the channels.
+
+An array is (H, W), (H, W, 1), (H, W, 2) with alpha, (H, W, 3) or (H, W, 4) with alpha; uint8, uint16,
+or floating point with 1 for white. The ICC profile stays on the output where its colour space does.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from zoo.errors import ImageError
+from zoo.pictures.colour import to_rgb
+
+Array = NDArray[Any]
+
+FLOAT_RANGE = (-2.0, 3.0)
+"""What float pictures may hold: [0, 1] with room for unclipped noise, but not 0..255."""
+
+SIXTEEN_BIT_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
+_BASE_MODES = {"1": "L", "La": "LA", "PA": "RGBA", "RGBX": "RGB", "RGBa": "RGBA"}
+_OPAQUE_MODES = {"L": "LA", "RGB": "RGBA", "P": "RGBA"}
+
+
+@dataclass(frozen=True, eq=False)
+class Planes:
+    """The colours and the alpha of one picture.
+
+    Attributes:
+        rgb: (H, W, 3) float32, white is 1.
+        like: (H, W[, C]) array whose dtype, channels and alpha the output takes.
+    """
+
+    rgb: NDArray[np.float32]
+    like: Array = field(repr=False)
+
+    @classmethod
+    def of(cls, array: Array) -> "Planes":
+        """Planes of an array; its kinds are at the head of this module.
+
+        Raises:
+            ImageError: another shape or dtype, no pixels, or floats that are not finite or not about [0, 1].
+        """
+        like = _checked(array)
+        colour = like[..., : _colours(like)]
+        rgb = np.broadcast_to(colour.astype(np.float32) / np.float32(_white(like)), (*like.shape[:2], 3))
+        visible = np.full(like.shape[:2], True) if like.shape[2] in (1, 3) else like[..., -1] > 0
+        return cls(_spread(rgb, visible), array)
+
+    @property
+    def alpha(self) -> Array | None:
+        """(H, W) of the picture's dtype, or None."""
+        has_alpha = self.like.ndim == 3 and self.like.shape[2] in (2, 4)
+        return self.like[..., -1] if has_alpha else None
+
+    def restore(self, rgb: Array) -> Array:
+        """An array of the picture's kind from the network's output.
+
+        Args:
+            rgb: (sH, sW, 3) float in [0, 1]; s is the network's scale.
+
+        Returns:
+            (sH, sW) or (sH, sW, C) with the picture's channels and dtype, integers rounded.
+        """
+        channels = 1 if self.like.ndim == 2 else self.like.shape[2]
+        colour = rgb.mean(axis=2, keepdims=True) if channels < 3 else rgb
+        colour = _quantised(colour * _white(self.like), self.like.dtype)
+        if self.alpha is not None:
+            alpha = _enlarged(self.alpha, (rgb.shape[0], rgb.shape[1]))
+            colour = np.concatenate([colour, alpha[..., None]], axis=2)
+        return colour[..., 0] if self.like.ndim == 2 else colour
+
+    def over_white(self) -> NDArray[np.uint8]:
+        """The picture as (H, W, 3) uint8, alpha composited on white."""
+        if self.alpha is None:
+            rgb = self.rgb
+        else:
+            opacity = self.alpha[..., None].astype(np.float32) / np.float32(_white(self.like))
+            rgb = 1 - opacity * (1 - self.rgb)
+        return _quantised(rgb * 255, np.dtype(np.uint8))
+
+
+def to_array(image: Image.Image) -> Array:
+    """The array that stands for a PIL image: (H, W[, C]) uint8, uint16 or float32.
+
+    Raises:
+        ImageError: a mode, or a range of a 32-bit picture, that no rule covers.
+    """
+    if image.mode in SIXTEEN_BIT_MODES:
+        return sixteen_bit(np.asarray(image))
+    if image.mode == "F":
+        return np.asarray(image)
+    base = _BASE_MODES.get(image.mode, image.mode)
+    if image.has_transparency_data:
+        base = _OPAQUE_MODES.get(base, base)
+    elif base == "P":
+        base = "RGB"
+    if base not in ("L", "LA", "RGB", "RGBA"):
+        return np.asarray(to_rgb(image))
+    return np.asarray(image.convert(base))
+
+
+def to_image(array: Array) -> Image.Image:
+    """The PIL image of an array that :func:`to_array` or :meth:`Planes.restore` made."""
+    return Image.fromarray(array.astype(np.float32) if array.dtype.kind == "f" else array)
+
+
+def of_depth(array: Array, dtype: np.dtype[Any]) -> Array:
+    """Pixels with another white, rounded and clipped."""
+    # Pillow's own conversions clip at 255: 16 bits would come out white, floats black.
+    scaled = np.asarray(array, dtype=np.float32) * np.float32(np.iinfo(dtype).max / _white(array))
+    return _quantised(scaled, dtype)
+
+
+def sixteen_bit(array: Array) -> Array:
+    """Integers of any width as uint16.
+
+    Raises:
+        ImageError: some are not from 0 to 65535.
+    """
+    if array.min() < 0 or array.max() > 65535:
+        raise ImageError(
+            f"expected 16-bit values 0 to 65535, got {array.min()} to {array.max()}; scale the picture first"
+        )
+    return array.astype(np.uint16)
+
+
+def _checked(array: Array) -> Array:
+    """The array as (H, W, C)."""
+    if not isinstance(array, np.ndarray):
+        raise ImageError(
+            f"expected an array as pixels, got {type(array).__name__}; Picture.of takes a PIL image, and "
+            "read_picture a path"
+        )
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 2, 3, 4)):
+        raise ImageError(
+            f"expected an array (H, W) or (H, W, 1 to 4), got shape {array.shape}; transpose it if channels "
+            "come first"
+        )
+    if array.size == 0:
+        raise ImageError(f"expected at least one pixel, got shape {array.shape}")
+    if array.dtype.kind != "f" and array.dtype not in (np.uint8, np.uint16):
+        raise ImageError(f"expected uint8, uint16 or floating point, got {array.dtype}; convert with astype")
+    if array.dtype.kind == "f":
+        check_range(float(array.min()), float(array.max()))
+    return array if array.ndim == 3 else array[..., None]
+
+
+def check_range(low: float, high: float) -> None:
+    """Refuse the range of a float picture that is not meant for [0, 1].
+
+    Raises:
+        ImageError: NaN, an infinity, or far outside [0, 1].
+    """
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ImageError(f"expected floats in [0, 1], got {low:g} to {high:g}; replace what is not finite")
+    if low < FLOAT_RANGE[0] or high > FLOAT_RANGE[1]:
+        raise ImageError(f"expected floats in [0, 1], got {low:g} to {high:g}; divide 0..255 by 255")
+
+
+def _colours(like: Array) -> int:
+    return 1 if like.shape[2] < 3 else 3
+
+
+def _white(array: Array) -> float:
+    return 1.0 if array.dtype.kind == "f" else float(np.iinfo(array.dtype).max)
+
+
+def _quantised(values: Array, dtype: np.dtype[Any]) -> Array:
+    if dtype.kind == "f":
+        return values.astype(dtype)
+    limit = np.iinfo(dtype).max
+    return np.clip(np.rint(values), 0, limit).astype(dtype)
+
+
+def _enlarged(alpha: Array, shape: tuple[int, int]) -> Array:
+    if alpha.shape == shape:
+        return alpha
+    plane = Image.fromarray(alpha.astype(np.float32)).resize(shape[::-1], Image.Resampling.BICUBIC)
+    return _quantised(np.clip(np.asarray(plane), 0, _white(alpha)), alpha.dtype)
+
+
+def _spread(rgb: Array, visible: NDArray[np.bool_]) -> Array:
+    """Colours (H, W, 3) in which means of visible ones nearby stand for those that are not visible.
+
+    What a file holds there is anybody's guess, often black, and a network would draw it into what is seen.
+    """
+    if visible.all():
+        return rgb
+    height, width = visible.shape
+    if visible.size == 1:
+        return np.zeros_like(rgb)
+    odd = ((0, height % 2), (0, width % 2))
+    weights = np.pad(visible, odd).astype(np.float32)[..., None]
+    colours = np.pad(rgb, (*odd, (0, 0))) * weights
+    count, total = _sum_blocks(weights), _sum_blocks(colours)
+    around = _spread(total / np.maximum(count, 1), count[..., 0] > 0)
+    return np.where(visible[..., None], rgb, around.repeat(2, 0).repeat(2, 1)[:height, :width])
+
+
+def _sum_blocks(array: Array) -> Array:
+    """(H, W, C) to (H/2, W/2, C)."""
+    return array[::2, ::2] + array[1::2, ::2] + array[::2, 1::2] + array[1::2, 1::2]
