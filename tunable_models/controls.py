@@ -13,7 +13,6 @@ Shapes: P controls, V vertices, B samples.
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from itertools import product
 from numbers import Real
@@ -22,7 +21,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from tunable_models.errors import OmegaError
+from tunable_models.errors import OmegaError, suggest_name
 
 SUM_TOLERANCE = 1e-4
 """How far the sum of a simplex omega may be from 1: room for float32, none for a mistake."""
@@ -245,9 +244,7 @@ class ControlSpace:
             )
 
     def _unknown(self, name: str) -> str:
-        close = get_close_matches(str(name), self.names, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        return f"unknown control {name!r}; this network has {', '.join(self.names)}{hint}"
+        return f"unknown control {name!r}{suggest_name(name, self.names, 'this network has')}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a manifest."""

@@ -8,6 +8,9 @@ TunableError
 Each takes one message: expected, got, what to do. That form survives pickling between processes.
 """
 
+from collections.abc import Collection
+from difflib import get_close_matches
+
 
 class TunableError(Exception):
     """Root of the errors raised on purpose by ``tunable_models``.
@@ -55,3 +58,20 @@ class ArchitectureError(TunableError, ValueError):
         ...     print(error)
         unknown architecture 'nafnett'; did you mean 'nafnet'?
     """
+
+
+def suggest_name(name: object, known: Collection[str], otherwise: str = "expected one of") -> str:
+    """End of a message about an unknown name: the closest known one, or the first dozen.
+
+    Example:
+        >>> suggest_name("denoize", ["denoise", "deblur"])
+        "; did you mean 'denoise'?"
+        >>> suggest_name("x", ["denoise", "deblur"])
+        '; expected one of denoise, deblur'
+    """
+    close = get_close_matches(str(name), list(known), n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    first = list(known)[:12]
+    more = f" and {len(known) - 12} more" if len(known) > 12 else ""
+    return f"; {otherwise} {', '.join(first) or 'none'}{more}"

@@ -8,7 +8,6 @@ norms keep their one affine, as in the published networks (https://arxiv.org/abs
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -21,7 +20,7 @@ from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
 from tunable_models.aliases import reached
-from tunable_models.errors import ConversionError
+from tunable_models.errors import ConversionError, suggest_name
 
 Pattern = str | type[nn.Module]
 """A name such as ``"body.*"``, with shell wildcards, of a tensor or of a module around it; or a type."""
@@ -129,8 +128,8 @@ def _refuse_idle(patterns: Iterable[Any], candidates: list[_Candidate]) -> None:
             raise ConversionError(f"expected name patterns or module types, got {pattern!r}")
         if not _any_match(pattern, candidates):
             names = [c.slot.full_name for c in candidates]
-            close = get_close_matches(str(pattern), names, n=1, cutoff=0.3) or names[:1]
-            raise ConversionError(f"no tensor matches {pattern!r}; there is, for example, {close}")
+            hint = suggest_name(pattern, names, "there are")
+            raise ConversionError(f"no tensor matches {pattern!r}{hint}")
 
 
 def _any_match(pattern: Pattern, candidates: list[_Candidate]) -> bool:

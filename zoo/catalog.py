@@ -8,11 +8,11 @@ import os
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 from platformdirs import user_data_path
 
+from tunable_models.errors import suggest_name
 from zoo.entry import Entry
 from zoo.errors import EntryNotFoundError, ZooError
 from zoo.manifest import MANIFEST, NAME, WEIGHTS, FileRecord
@@ -147,7 +147,5 @@ def _not_found(ref: str | Path, name: str, stores: list[Store]) -> str:
         return f"no entry {str(ref)!r}; {name} has {', '.join(has)}"
     if (Path(ref) / MANIFEST).exists():
         return f"no entry {str(ref)!r} in any store; for the folder of that name, write './{ref}'"
-    close = get_close_matches(name, names, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names) or 'none'}"
     places = ", ".join(str(store.root) for store in stores)
-    return f"no entry {str(ref)!r} in {places}; {hint}"
+    return f"no entry {str(ref)!r} in {places}{suggest_name(name, names, 'there are')}"

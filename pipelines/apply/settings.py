@@ -15,12 +15,11 @@ import csv
 import io
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from pipelines.core.errors import ConfigError, PipelineError
+from pipelines.core.errors import ConfigError, PipelineError, suggest_name
 from pipelines.serve.sliders import parse_value
 from tunable_models import ControlSpace, OmegaError
 
@@ -67,7 +66,8 @@ def combine(assigned: Values, file: Path | None, space: ControlSpace, pictures: 
     read = read_settings(file)
     for name in read.own:
         if name not in pictures:
-            raise ConfigError(f"{file}: {name!r} is not among the pictures{_nearest(name, pictures)}")
+            hint = suggest_name(name, pictures, "they have names such as")
+            raise ConfigError(f"{file}: {name!r} is not among the pictures{hint}")
     for values in (read.common, *read.own.values()):
         if both := sorted({*values} & {*assigned}):
             raise ConfigError(f"{both[0]} is set by --set and in {file}; keep one")
@@ -174,8 +174,3 @@ def _cells(path: Path, head: list[str], row: list[str]) -> Iterator[tuple[str, f
                 yield name, parse_value(name, text)
             except ConfigError as error:
                 raise ConfigError(f"{path}: {error}") from error
-
-
-def _nearest(name: str, valid: Collection[str]) -> str:
-    close = get_close_matches(name, list(valid), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; they have names such as {min(valid)!r}"

@@ -4,14 +4,13 @@ One section a stage; each stage's model lives beside the stage, so that editing 
 does not touch the modules another stage depends on.
 """
 
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pipelines.core.errors import ConfigError
+from pipelines.core.errors import ConfigError, suggest_name
 
 SECTIONS = ("prepare", "train", "search", "evaluate", "publish", "serve")
 """Every top-level key ``params.yaml`` may have."""
@@ -55,7 +54,7 @@ def load_section(path: Path, name: str, model: type[S]) -> S:
     document = read_yaml(path)
     for key in document:
         if key not in SECTIONS:
-            raise ConfigError(f"{path.name}: unknown section {key!r}{_nearest(str(key), SECTIONS)}")
+            raise ConfigError(f"{path.name}: unknown section {key!r}{suggest_name(str(key), SECTIONS)}")
     return parse_section(document.get(name) or {}, name, model)
 
 
@@ -102,7 +101,7 @@ def _sentence(fault: Any, name: str, model: type[BaseModel]) -> str:
     keys, valid = _place(fault["loc"], model)
     where = ".".join([name, *keys])
     if fault["type"] == "extra_forbidden":
-        return f"params.yaml: unknown key {where!r}{_nearest(keys[-1], valid)}"
+        return f"params.yaml: unknown key {where!r}{suggest_name(keys[-1], valid)}"
     hint = ""
     if fault["type"] in {"float_type", "int_type"} and isinstance(fault["input"], str):
         hint = " (YAML reads 1e-3 as text: write 0.001 or 1.0e-3)"
@@ -144,8 +143,3 @@ def _member(union: Any, tag: Any) -> type[BaseModel] | None:
 
 def _is_model(item: Any) -> bool:
     return isinstance(item, type) and issubclass(item, BaseModel)
-
-
-def _nearest(name: str, valid: Any) -> str:
-    close = get_close_matches(name, list(valid), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; valid are {', '.join(valid)}"

@@ -13,6 +13,8 @@ Every constructor takes one message, so the errors survive pickling across proce
 
 import errno
 import sys
+from collections.abc import Collection
+from difflib import get_close_matches
 
 DEBUG = "TUNABLE_DEBUG"
 """Environment variable: 1 shows the traceback of known errors too."""
@@ -73,3 +75,16 @@ def sentence(error: BaseException) -> str | None:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}expected room to write, got: {error.strerror}; free some and run again"
     return f"{error.filename}: {error.strerror}" if error.filename else None
+
+
+def suggest_name(name: object, known: Collection[str], otherwise: str = "expected one of") -> str:
+    """End of a message about an unknown name: the closest known one, or the first dozen.
+
+    The same as that of ``tunable_models``, whose import brings torch: commands start without it.
+    """
+    close = get_close_matches(str(name), list(known), n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    first = list(known)[:12]
+    more = f" and {len(known) - 12} more" if len(known) > 12 else ""
+    return f"; {otherwise} {', '.join(first) or 'none'}{more}"

@@ -1,10 +1,9 @@
 """Which photographs are held out: whole groups of near duplicates, decided by names and a seed."""
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from hashlib import sha256
 
-from pipelines.core.errors import DataError
+from pipelines.core.errors import DataError, suggest_name
 
 
 def hold_out(
@@ -52,11 +51,10 @@ def _named(
     free = {names[position]: position for group in groups for position in group}
     for name in wanted:
         if name not in free:
-            near = get_close_matches(name, free, n=1) or sorted(free)[:3]
             state = ", which is held out already" if name in names else ""
             raise DataError(
-                f"expected names of usable photographs in {option}, got {name!r}{state}; "
-                f"there is {', '.join(map(repr, near))}"
+                f"expected names of usable photographs in {option}, got {name!r}{state}"
+                f"{suggest_name(name, free, 'there are')}"
             )
     chosen = {free[name] for name in wanted}
     return {position for group in groups if chosen.intersection(group) for position in group}

@@ -1,9 +1,8 @@
 """At which strengths of the degradation a task is evaluated."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 
-from pipelines.core.errors import ConfigError
+from pipelines.core.errors import ConfigError, suggest_name
 from pipelines.tasks import Task
 
 
@@ -16,12 +15,6 @@ def levels_of(task: Task, asked: Mapping[str, float]) -> dict[str, float]:
     known = dict(task.levels)
     for name in asked:
         if name not in known:
-            raise ConfigError(f"params.yaml: unknown key 'evaluate.levels.{name}'{_hint(name, task)}")
+            hint = suggest_name(name, task.levels, f"{task.name} has")
+            raise ConfigError(f"params.yaml: unknown key 'evaluate.levels.{name}'{hint}")
     return known | dict(asked)
-
-
-def _hint(name: str, task: Task) -> str:
-    close = get_close_matches(name, list(task.levels), n=1, cutoff=0.5)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; {task.name} has {', '.join(task.levels) or 'no levels'}"

@@ -4,15 +4,13 @@ A budget's file holds what its recipes share; a task's file, what it trains and 
 budget that it has a recipe for.
 """
 
-from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib.resources import files
 from string import Template
 from textwrap import indent
 
 import yaml
 
-from pipelines.core.errors import ConfigError
+from pipelines.core.errors import ConfigError, suggest_name
 
 TASKS = (
     "noise-level",
@@ -36,10 +34,9 @@ def make_recipe(task: str, budget: str = "minutes") -> str:
             lists those there are.
     """
     if task not in TASKS:
-        raise ConfigError(f"unknown task {task!r}{_nearest(task, TASKS)}; there are {', '.join(TASKS)}")
+        raise ConfigError(f"unknown task {task!r}{suggest_name(task, TASKS)}")
     if budget not in BUDGETS:
-        close = _nearest(budget, BUDGETS)
-        raise ConfigError(f"unknown budget {budget!r}{close}; expected {', '.join(BUDGETS)}")
+        raise ConfigError(f"unknown budget {budget!r}{suggest_name(budget, BUDGETS)}")
     parts = yaml.safe_load(_read(task))
     if budget not in parts:
         raise ConfigError(f"no recipe of {task} for {budget}; it has {', '.join(find_budgets(task))}")
@@ -61,8 +58,3 @@ def find_budgets(task: str) -> tuple[str, ...]:
 
 def _read(name: str) -> str:
     return files(__package__).joinpath(f"{name}.yaml").read_text(encoding="utf-8")
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    close = get_close_matches(name, known, n=1)
-    return f", did you mean {close[0]!r}" if close else ""

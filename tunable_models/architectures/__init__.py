@@ -9,14 +9,13 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from torch import nn
 
 from tunable_models.architectures import drunet, edsr, nafnet, stylenet, swinir
 from tunable_models.architectures.contract import ImageContract
-from tunable_models.errors import ArchitectureError
+from tunable_models.errors import ArchitectureError, suggest_name
 
 __all__ = ["Architecture", "ImageContract", "build", "get_architecture", "list_architectures", "list_presets"]
 
@@ -52,7 +51,7 @@ class Architecture:
         fields = [field.name for field in dataclasses.fields(self.config_class)]
         for key in values:
             if key not in fields:
-                raise ArchitectureError(f"{self.name} has no option {key!r}{_nearest(key, fields)}")
+                raise ArchitectureError(f"{self.name} has no option {key!r}{suggest_name(key, fields)}")
         return self.config_class(**{**self._preset(preset), **values})
 
     def options(self, preset: str | None = None, **values: Any) -> dict[str, Any]:
@@ -72,7 +71,9 @@ class Architecture:
         if name is None:
             return {}
         if name not in self.presets:
-            raise ArchitectureError(f"{self.name} has no preset {name!r}{_nearest(name, list(self.presets))}")
+            raise ArchitectureError(
+                f"{self.name} has no preset {name!r}{suggest_name(name, list(self.presets))}"
+            )
         return self.presets[name]
 
 
@@ -151,7 +152,7 @@ def get_architecture(name: str) -> Architecture:
     for architecture in _ARCHITECTURES:
         if architecture.name == name:
             return architecture
-    raise ArchitectureError(f"unknown architecture {name!r}{_nearest(name, list_architectures())}")
+    raise ArchitectureError(f"unknown architecture {name!r}{suggest_name(name, list_architectures())}")
 
 
 def build(name: str, preset: str | None = None, **config: Any) -> nn.Module:
@@ -171,8 +172,3 @@ def build(name: str, preset: str | None = None, **config: Any) -> nn.Module:
         torch.Size([1, 3, 9, 13])
     """
     return get_architecture(name).build(preset, **config)
-
-
-def _nearest(name: Any, valid: list[str]) -> str:
-    close = get_close_matches(str(name), valid, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; expected one of {', '.join(valid)}"

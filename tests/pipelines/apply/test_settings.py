@@ -71,7 +71,7 @@ def test_what_is_common_stands_behind_what_is_a_picture_s_own(write: Write) -> N
         ("s.json", '{"denoise": "0.5"}', "s.json: denoise: expected a number such as 0.5, got '0.5'"),
         ("s.json", '{"a.jpg": {"denoise": true}}', "s.json: a.jpg: denoise: expected a number"),
         ("s.json", '{"a.jpeg": {"denoise": 1}}', "s.json: 'a.jpeg' is not among .*; did you mean 'a.jpg'"),
-        ("s.json", '{"z": {"denoise": 1}}', "'z' is not among the pictures; they have names such as 'a.jpg'"),
+        ("s.json", '{"z": {"denoise": 1}}', "'z' is not among the pictures.*a.jpg"),
         ("s.json", '{"level": 1}', "level is set by --set and in s.json; keep one"),
         ("s.yaml", "denoise: 0.5\ndenoise: 1\n", "twice"),
         ("s.yaml", "a: [", "s.yaml is not valid YAML"),

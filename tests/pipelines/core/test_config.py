@@ -16,7 +16,7 @@ from pipelines.doctor.options import Options as AllSections  # noqa: F401, defin
 from pipelines.serve.config import ServeConfig
 from pipelines.training.config import TrainConfig
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 SEARCHED = "pipelines.search.space"
 """Its options are ranges of those that other sections describe."""

@@ -281,7 +281,7 @@ def test_a_reader_that_is_gone_is_no_fault(tmp_path: Path) -> None:
         "tell('two')\n"
         "sys.stderr.write('went on')\n"
     )
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     with subprocess.Popen(
         [sys.executable, str(script)],
         env={**os.environ, "PYTHONPATH": str(root)},

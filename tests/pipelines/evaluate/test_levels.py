@@ -19,5 +19,5 @@ def test_an_unknown_level_is_refused_with_the_nearest(name: str, hint: str) -> N
 
 
 def test_a_task_without_levels_says_so() -> None:
-    with pytest.raises(ConfigError, match="tinting has no levels"):
+    with pytest.raises(ConfigError, match="tinting has none"):
         levels_of(Tinting(), {"noise_sigma": 1.0})

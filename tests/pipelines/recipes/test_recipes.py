@@ -75,9 +75,11 @@ def test_every_task_has_the_cheapest_and_the_dearest() -> None:
 
 
 def test_unknown_ones_are_told_with_those_there_are() -> None:
-    with pytest.raises(ConfigError, match=r"did you mean 'noise-level'; there are .*real-world"):
+    with pytest.raises(ConfigError, match="did you mean 'noise-level'"):
         make_recipe("noise-levl")
-    with pytest.raises(ConfigError, match="did you mean 'minutes'; expected minutes, cpu-hours"):
+    with pytest.raises(ConfigError, match=r"noise-level, .*real-world"):
+        make_recipe("x")
+    with pytest.raises(ConfigError, match="did you mean 'minutes'"):
         make_recipe("noise-level", "minute")
     with pytest.raises(ConfigError, match="style-transfer for cpu-hours; it has minutes, gpu-days"):
         make_recipe("style-transfer", "cpu-hours")
