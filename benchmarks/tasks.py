@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.core.errors import ConfigError
-from pipelines.core.trained import selection
 from pipelines.recipes import BUDGETS, TASKS, make_recipe
-from tunable_models import ControlSpace, get_architecture, make_tunable
+from tunable_models import NetworkSpec, TunableNetwork
 
 KEPT = {
     "params.yaml": "params.yaml",
@@ -128,10 +127,9 @@ def _network(record: dict[str, Any]) -> str:
 
 def _ratio(record: dict[str, Any]) -> float:
     """Parameters of the tunable network over those of the plain one."""
-    architecture, space = record["architecture"], ControlSpace.from_dict(record["space"])
-    plain = get_architecture(architecture["id"]).build(**architecture["config"])
-    tunable = make_tunable(plain, space, record["basis"], **selection(record))
-    sizes = [sum(parameter.numel() for parameter in net.parameters()) for net in (tunable, plain)]
+    spec = NetworkSpec.from_dict(record)
+    networks = (TunableNetwork.from_spec(spec), spec.build_plain())
+    sizes = [sum(parameter.numel() for parameter in net.parameters()) for net in networks]
     return sizes[0] / sizes[1]
 
 

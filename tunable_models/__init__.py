@@ -43,6 +43,7 @@ from tunable_models.layers import (
     TunableLinear,
     TunableParameter,
 )
+from tunable_models.loading import load_checkpoint, load_network
 from tunable_models.losses import BlendedLoss, Loss, MultiLoss, Term, blend
 from tunable_models.metrics import NIQE, psnr, ssim
 from tunable_models.network import TunableNetwork, make_tunable
@@ -73,8 +74,9 @@ from tunable_models.sampling import (
     TruncatedNormal,
     Uniform,
 )
+from tunable_models.spec import NetworkSpec
 from tunable_models.view import View
-from tunable_models.warm_start import WarmStart, from_specialists, load_checkpoint
+from tunable_models.warm_start import WarmStart, from_specialists
 
 __all__ = [
     "L1",
@@ -103,6 +105,7 @@ __all__ = [
     "ImageContract",
     "Loss",
     "MultiLoss",
+    "NetworkSpec",
     "Objective",
     "OmegaError",
     "PatchCritic",
@@ -136,6 +139,7 @@ __all__ = [
     "list_architectures",
     "list_presets",
     "load_checkpoint",
+    "load_network",
     "make_tunable",
     "psnr",
     "ssim",

@@ -13,6 +13,7 @@ from tunable_models.bases import BasisName
 from tunable_models.controls import ControlSpace
 from tunable_models.errors import OmegaError
 from tunable_models.network import TunableNetwork
+from tunable_models.spec import NetworkSpec
 
 Size = int | tuple[int, ...]
 
@@ -46,7 +47,7 @@ class _TunableConvolution(TunableLayer):
         **options: Any,
     ) -> None:
         layer = self.plain(in_channels, out_channels, kernel_size, **options)
-        super().__init__(layer, controls, basis, rank=rank)
+        super().__init__(layer, NetworkSpec.of(layer, controls, basis, rank=rank))
 
 
 class TunableConv1d(_TunableConvolution):
@@ -157,7 +158,8 @@ class TunableLinear(TunableLayer):
         rank: int | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(nn.Linear(in_features, out_features, **options), controls, basis, rank=rank)
+        layer = nn.Linear(in_features, out_features, **options)
+        super().__init__(layer, NetworkSpec.of(layer, controls, basis, rank=rank))
 
 
 class Value(nn.Module):
@@ -195,7 +197,8 @@ class TunableParameter(TunableNetwork):
         basis: BasisName = "delta",
         rank: int | None = None,
     ) -> None:
-        super().__init__(Value(value), controls, basis, rank=rank)
+        parameter = Value(value)
+        super().__init__(parameter, NetworkSpec.of(parameter, controls, basis, rank=rank))
 
     def forward(self, omega: Tensor) -> Tensor:  # type: ignore[override]
         """The value mixed at omega: (*shape) at (P,), (B, *shape) at (B, P)."""

@@ -13,7 +13,7 @@ import copy
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -38,11 +38,10 @@ from tunable_models.selection import (
     select,
 )
 from tunable_models.shells import Bound, Shells, bind, bind_mixed, descend
+from tunable_models.spec import NetworkSpec, Trained
 from tunable_models.states import States
 from tunable_models.tracing import run_traced
 from tunable_models.view import View
-
-Trained = Literal["all", "deltas"]
 
 Mixed = dict[str, dict[str, Tensor]]
 """Mixed tensors by module path, then by name."""
@@ -88,25 +87,20 @@ def make_tunable(
         >>> net(torch.rand(2, 3, 8, 8), omega=net.space.omega(denoise=0.5)).shape
         torch.Size([2, 3, 8, 8])
     """
-    return TunableNetwork(
-        module,
-        controls,
-        basis,
-        rank=rank,
-        train=train,
-        include=include,
-        exclude=exclude,
-        batch_dim=batch_dim,
-    )
+    spec = NetworkSpec.of(module, controls, basis, rank=rank, train=train, include=include, exclude=exclude)
+    return TunableNetwork(module, spec, batch_dim=batch_dim)
 
 
 class TunableNetwork(nn.Module):
     """A network that takes omega beside its inputs; made by :func:`make_tunable`.
 
+    Args:
+        module: the source; it is copied and left as it is.
+        spec: what is made of it.
+        batch_dim: as of :func:`make_tunable`.
+
     Attributes:
-        space: the control space of omega.
-        basis: name of the basis.
-        rank: of the deltas, None for full rank.
+        spec: what the network is, apart from its tensors.
         network: the source's modules, with kernels where it had tensors. Not to be called; where a layer
             that is tunable was replaced or removed, calls are refused.
 
@@ -119,25 +113,18 @@ class TunableNetwork(nn.Module):
     def __init__(
         self,
         module: nn.Module,
-        controls: ControlSpace | int,
-        basis: BasisName = "delta",
+        spec: NetworkSpec,
         *,
-        rank: int | None = None,
-        train: Trained = "all",
-        include: Sequence[Pattern] | None = None,
-        exclude: Sequence[Pattern] = (),
         batch_dim: int = 0,
     ) -> None:
         super().__init__()
-        self.space = ControlSpace.of(controls)
-        self.basis = basis
-        self.rank = rank
+        self.spec = spec
         self.batch_dim = batch_dim
-        start = make_basis(basis, self.space)
-        _check_options(start, basis, rank, train)
+        start = make_basis(spec.basis, spec.space)
+        freeze = spec.train == "deltas"
         check_module(module)
         _refuse_tunable(module)
-        slots = select(module, include, exclude)
+        slots = select(module, spec.include, spec.exclude)
         self.network = copy_module(module)
         refuse_computing_modes(self.network, slots)
         self._shared = aliased_paths(self.network)
@@ -146,9 +133,9 @@ class TunableNetwork(nn.Module):
         for slot in slots:
             shape = self.network.get_submodule(slot.path)._parameters[slot.name].shape  # type: ignore[union-attr]
             self._names.setdefault(slot.path, {})[slot.name] = shape
-        if train == "deltas":
+        if freeze:
             self.network.requires_grad_(False)
-        first = self._install(slots, start, rank, freeze=train == "deltas")
+        first = self._install(slots, start, freeze=freeze)
         # A basis that learns is each layer's own, or of layers with tied tensors; the others have nothing
         # to keep apart.
         learns = any(True for _ in start.parameters())
@@ -157,7 +144,16 @@ class TunableNetwork(nn.Module):
         self._mixers.to(self.device)
         self.train(module.training)
 
-    def _install(self, slots: list[Slot], start: Basis, rank: int | None, *, freeze: bool) -> dict[str, str]:
+    @classmethod
+    def from_spec(cls, spec: NetworkSpec) -> "TunableNetwork":
+        """The untrained network of a spec, freshly initialised from torch's global generator.
+
+        Raises:
+            ConversionError: the spec names no architecture, or it cannot be made tunable in this way.
+        """
+        return cls(spec.build_plain(), spec)
+
+    def _install(self, slots: list[Slot], start: Basis, *, freeze: bool) -> dict[str, str]:
         """Put kernels where the source had tensors; tied tensors get tied kernels.
 
         Returns:
@@ -175,8 +171,13 @@ class TunableNetwork(nn.Module):
                 first[slot.path] = first[at[source]]
             else:
                 done[source], at[source] = (owner, slot.name), slot.path
-                kernels.install(owner, slot.name, start, rank, freeze=freeze)
+                kernels.install(owner, slot.name, start, self.spec.rank, freeze=freeze)
         return first
+
+    @property
+    def space(self) -> ControlSpace:
+        """The control space of omega."""
+        return self.spec.space
 
     @property
     def device(self) -> torch.device:
@@ -300,7 +301,7 @@ class TunableNetwork(nn.Module):
         Raises:
             ConversionError: they are not there any more.
         """
-        module, has_base = descend(self.network, path), BASES[self.basis].has_base
+        module, has_base = descend(self.network, path), BASES[self.spec.basis].has_base
         found: dict[str, Kernels] = {}
         for name, shape in self._names[path].items():
             if module is not None:
@@ -391,20 +392,9 @@ class TunableNetwork(nn.Module):
 
     def extra_repr(self) -> str:
         """The space and basis, for printing."""
-        rank = "" if self.rank is None else f", rank={self.rank}"
-        return f"{self.space.kind}({', '.join(self.space.names)}), basis={self.basis!r}{rank}"
-
-
-def _check_options(start: Basis, basis: str, rank: int | None, train: str) -> None:
-    if rank is not None and (isinstance(rank, bool) or not isinstance(rank, int) or rank < 1):
-        raise ConversionError(f"rank must be a whole number from 1 or None for full rank, got {rank!r}")
-    if train not in get_args(Trained):
-        raise ConversionError(f"train must be 'all' or 'deltas', got {train!r}")
-    if not start.has_base and (rank is not None or train == "deltas"):
-        asked = f"rank={rank}" if rank is not None else "train='deltas'"
-        raise ConversionError(
-            f"basis {basis!r} has no deltas, so {asked} has no meaning; use 'delta' or 'multilinear'"
-        )
+        spec = self.spec
+        rank = "" if spec.rank is None else f", rank={spec.rank}"
+        return f"{spec.space.kind}({', '.join(spec.space.names)}), basis={spec.basis!r}{rank}"
 
 
 def _refuse_tunable(module: nn.Module) -> None:

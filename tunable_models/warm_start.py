@@ -9,7 +9,7 @@ were trained apart do not interpolate.
 Shapes: V specialists, K kernels, n values of a tensor.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,18 +19,13 @@ from tunable_models.bases import BasisName, make_basis
 from tunable_models.controls import ControlSpace
 from tunable_models.errors import ConversionError
 from tunable_models.kernels import Kernels
-from tunable_models.network import Trained, TunableNetwork, make_tunable
-from tunable_models.selection import Pattern, check_module
+from tunable_models.loading import State, check_state
+from tunable_models.network import TunableNetwork, make_tunable
+from tunable_models.selection import Pattern
+from tunable_models.spec import Trained
 
-State = Mapping[str, Tensor]
 Specialists = Mapping[tuple[float, ...], nn.Module | State]
 """By omega; at a vertex such as ``(1.0, 0.0)``, or anywhere else."""
-
-WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model", "generator", "netG")
-"""Under which of these keys, the first one there, training codes keep a network's state."""
-
-PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "netG.", "generator.")
-"""Of every name, where a network was saved inside a parallel wrapper, compiled, or as part of a trainer."""
 
 NEGLIGIBLE = 1e-7
 """Singular values below this part of the largest are rounding, not content."""
@@ -121,37 +116,6 @@ def from_specialists(
     return WarmStart(network, fit.residual, fit.residuals)
 
 
-def load_checkpoint(module: nn.Module, checkpoint: Mapping[str, object]) -> nn.Module:
-    """Put the tensors of a training code's checkpoint into a plain network, all of them or none.
-
-    The state may lie under one of :data:`WRAPPERS`, and all its names may begin with one or more of
-    :data:`PREFIXES`, which are taken off as far as that makes them the network's.
-
-    Args:
-        module: the plain network; it is changed.
-        checkpoint: what was saved, as read with ``torch.load(..., weights_only=True)`` or safetensors.
-
-    Returns:
-        The same module, ready for ``make_tunable(module, ..., train="deltas")``.
-
-    Raises:
-        ConversionError: tensors are missing, left over, of another shape or no tensors at all.
-
-    Example:
-        >>> layer = nn.Linear(2, 1)
-        >>> saved = {"params": {"module.weight": torch.ones(1, 2), "module.bias": torch.zeros(1)}}
-        >>> load_checkpoint(layer, saved)(torch.ones(2)).item()
-        2.0
-    """
-    check_module(module)
-    if not isinstance(checkpoint, Mapping):
-        raise ConversionError(
-            f"expected a checkpoint as torch.load or safetensors read it, got {type(checkpoint).__name__}"
-        )
-    module.load_state_dict(_checked(module, _unwrapped(module, checkpoint), "the checkpoint"))
-    return module
-
-
 class _Fit:
     """Kernels from specialists, and what they cannot hold.
 
@@ -237,51 +201,4 @@ def _omegas(space: ControlSpace, specialists: Specialists) -> Tensor:
 
 def _state(source: nn.Module, specialist: nn.Module | State, omega: tuple[float, ...]) -> State:
     state = specialist.state_dict() if isinstance(specialist, nn.Module) else specialist
-    return _checked(source, state, f"the specialist at {omega}")
-
-
-def _checked(source: nn.Module, state: State, label: str) -> State:
-    expected = source.state_dict()
-    shared = expected.keys() & state.keys()
-    tensors = {name for name in shared if isinstance(state[name], Tensor)}
-    problems = {
-        "missing": sorted(expected.keys() - state.keys()),
-        "not the network's": sorted(state.keys() - expected.keys()),
-        "no tensors": sorted(shared - tensors),
-        "of another shape": [
-            f"{name} {tuple(state[name].shape)}, expected {tuple(expected[name].shape)}"
-            for name in sorted(tensors)
-            if expected[name].shape != state[name].shape
-        ],
-    }
-    found = [f"{kind}: {_some(names)}" for kind, names in problems.items() if names]
-    if found:
-        raise ConversionError(
-            f"expected the tensors of {type(source).__name__} in {label}, got {'; '.join(found)}"
-        )
-    return state
-
-
-def _unwrapped(module: nn.Module, checkpoint: Mapping[str, object]) -> State:
-    inner = next(
-        (checkpoint[key] for key in WRAPPERS if isinstance(checkpoint.get(key), Mapping)), checkpoint
-    )
-    assert isinstance(inner, Mapping)
-    state = {str(name): value for name, value in inner.items()}
-    # A network may also have a child called so: whatever leaves most names that it knows is taken off.
-    own = module.state_dict().keys()
-    return max(_bared(state), key=lambda names: len(own & names.keys()))
-
-
-def _bared(state: State) -> Iterator[State]:
-    """The state, and the state without what all its names begin with, as often as they do."""
-    while True:
-        yield state
-        prefix = next((p for p in PREFIXES if state and all(name.startswith(p) for name in state)), None)
-        if prefix is None:
-            return
-        state = {name.removeprefix(prefix): value for name, value in state.items()}
-
-
-def _some(names: list[str], limit: int = 5) -> str:
-    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
+    return check_state(source, state, f"the specialist at {omega}")

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from tunable_models import ControlSpace, OmegaError
+from tunable_models import ControlSpace, NetworkSpec, OmegaError
 from zoo import strict_json
 from zoo.errors import ManifestError
 
@@ -225,6 +225,14 @@ class Manifest(_Strict):
     def control_space(self) -> ControlSpace:
         """The controls."""
         return ControlSpace.from_dict(self.space)
+
+    def network_spec(self) -> NetworkSpec:
+        """The network to build.
+
+        Raises:
+            TunableError: its architecture, config or basis is unknown or impossible.
+        """
+        return NetworkSpec.from_dict(self.model_dump(mode="json"))
 
 
 LATER_FIELDS = ("intended_use", "limitations")

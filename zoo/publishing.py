@@ -1,10 +1,11 @@
 """Publishing: from a trained network to an immutable entry, and from there to a semantic version."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tunable_models import ArchitectureError, TunableNetwork, get_architecture
+from tunable_models import NetworkSpec, TunableError, TunableNetwork
 from zoo.card import render
 from zoo.catalog import bundled_store, resolve, user_store
 from zoo.entry import Entry
@@ -29,12 +30,7 @@ def publish(
     *,
     name: str,
     task: str,
-    architecture: str,
-    config: Mapping[str, Any],
     license: License | Mapping[str, str],
-    rank: int | None = None,
-    include: Sequence[str] | None = None,
-    exclude: Sequence[str] = (),
     description: str = "",
     intended_use: Sequence[str] = (),
     limitations: Sequence[str] = (),
@@ -46,15 +42,10 @@ def publish(
     """Make an immutable entry of a trained network; the same content again gives the same entry.
 
     Args:
-        network: whose weights to publish.
+        network: of an architecture of the registry; its ``spec`` says what to build again.
         name: of the model.
         task: a name to filter by.
-        architecture: id in the registry that ``network`` was built from.
-        config: its options.
         license: of weights and data.
-        rank: as ``network`` was made with.
-        include: as ``network`` was made with.
-        exclude: as ``network`` was made with.
         description: for people.
         intended_use: what the model is for, one sentence a use.
         limitations: what it is not for, and where it fails.
@@ -66,19 +57,16 @@ def publish(
         store: where to; the user's by default.
 
     Raises:
-        ManifestError: a field is malformed or the architecture unknown.
-        IntegrityError: weights that are not finite, or do not fit architecture and config.
+        ManifestError: a field is malformed, or the network is of no registered architecture.
+        IntegrityError: weights that are not finite, or a network that was changed after it was built.
 
     Example:
         >>> from tunable_models import ControlSpace, build, make_tunable
-        >>> config = {"width": 8, "blocks": 1}
-        >>> network = make_tunable(build("edsr", **config), ControlSpace.box("denoise"))
+        >>> network = make_tunable(build("edsr", width=8, blocks=1), ControlSpace.box("denoise"))
         >>> entry = publish(
         ...     network,
         ...     name="tiny",
         ...     task="denoise",
-        ...     architecture="edsr",
-        ...     config=config,
         ...     license={"weights": "CC0-1.0", "data": "CC0-1.0"},
         ...     store=store,
         ... )
@@ -95,13 +83,7 @@ def publish(
             "description": description,
             "intended_use": list(intended_use),
             "limitations": list(limitations),
-            "architecture": {"id": architecture, "config": dict(config)},
-            "basis": network.basis,
-            "rank": rank,
-            "include": None if include is None else list(include),
-            "exclude": list(exclude),
-            "space": network.space.to_dict(),
-            "input": _input(architecture, config),
+            **_describe_network(network.spec),
             "metrics": dict(metrics or {}),
             "license": license.model_dump() if isinstance(license, License) else dict(license),
             "provenance": dict(provenance or {}),
@@ -153,16 +135,10 @@ def _records(contents: Mapping[str, bytes]) -> list[dict[str, Any]]:
     return [FileRecord.of(path, contents[path]).model_dump() for path in sorted(contents)]
 
 
-def _input(architecture: str, config: Mapping[str, Any]) -> dict[str, Any]:
+def _describe_network(spec: NetworkSpec) -> dict[str, Any]:
     try:
-        contract = get_architecture(architecture).contract(**config)
-    except (ArchitectureError, TypeError) as error:
+        values = spec.to_dict()
+    except TunableError as error:
         raise ManifestError(f"cannot publish: {error}") from error
-    return {
-        "kind": "image",
-        "channels": contract.channels,
-        "scale": contract.scale,
-        "multiple": contract.multiple,
-        "alignment": contract.alignment,
-        "radius_px": contract.radius_px,
-    }
+    del values["train"]  # how it was trained changes nothing in what it computes
+    return {**values, "input": {"kind": "image", **asdict(spec.contract)}}

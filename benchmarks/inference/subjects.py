@@ -9,7 +9,7 @@ from torch import Tensor
 
 import zoo
 from benchmarks.cost.timing import Call
-from tunable_models import ControlSpace, build, get_architecture, make_tunable
+from tunable_models import ControlSpace, build, make_tunable
 from zoo.catalog import bundled_store
 from zoo.tiling import Network
 
@@ -90,8 +90,6 @@ def _publish(name: str, preset: str, folder: Path) -> zoo.Entry:
         network,
         name=name,
         task="benchmark",
-        architecture=name,
-        config=get_architecture(name).options(preset),
         license={"weights": "Apache-2.0", "data": "none"},
         store=zoo.Store(folder),
     )

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from pipelines.core.errors import DataError
 from pipelines.core.layout import Layout
 from pipelines.core.records import write_atomic, write_json_atomic
-from pipelines.core.trained import AGAIN, contract_of, load_trained
+from pipelines.core.trained import AGAIN, load_trained
 from pipelines.data.photos import PhotoSet
 from pipelines.evaluate.config import EvaluateConfig
 from pipelines.evaluate.degraded import degrade
@@ -53,7 +53,7 @@ def run(config: EvaluateConfig, layout: Layout) -> None:
     photos = _photos(config, layout)
     lpips = LPIPS(config.lpips_net, layout.root / config.lpips_weights if config.lpips_weights else None)
     niqe = load_niqe(layout.root / config.niqe_model) if config.niqe_model else None
-    subject = Subject(network, contract_of(record), config.device)
+    subject = Subject(network, network.spec.contract, config.device)
     measured = measure(subject, task, photos, config, lpips, niqe)
     summary = summarise(task, measured, config, lpips.label) | {"materials": materials}
     sheet = io.BytesIO()

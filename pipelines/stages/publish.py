@@ -11,7 +11,7 @@ from pipelines.core.errors import DataError
 from pipelines.core.layout import Layout
 from pipelines.core.provenance import provenance
 from pipelines.core.records import read_json, write_json_atomic
-from pipelines.core.trained import load_trained, selection
+from pipelines.core.trained import load_trained
 from pipelines.publish.config import PublishConfig
 from pipelines.publish.results import make_tables
 from pipelines.tracking import Tracker, shown_uri
@@ -37,8 +37,6 @@ def run(config: PublishConfig, layout: Layout) -> None:
         description=record["description"],
         intended_use=config.intended_use,
         limitations=config.limitations,
-        architecture=record["architecture"]["id"],
-        config=record["architecture"]["config"],
         metrics=_metrics(layout, record),
         license=_license(config, layout),
         provenance={
@@ -46,7 +44,6 @@ def run(config: PublishConfig, layout: Layout) -> None:
             "fingerprint": record["fingerprint"],
             "published": provenance(layout.root)["time"],
         },
-        **selection(record),
         files=_files(config, layout),
         store=Store(layout.store),
     )

@@ -6,7 +6,6 @@ from typing import Any, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
-from torch import nn
 
 from pipelines.core.config import Section
 from pipelines.core.random_streams import stream_seed
@@ -14,11 +13,10 @@ from pipelines.training.warm_start import load_start, start_sha256
 from tunable_models import (
     ControlSpace,
     ImageContract,
+    NetworkSpec,
     TunableError,
     TunableNetwork,
-    build,
     get_architecture,
-    make_tunable,
 )
 from tunable_models.bases import BasisName
 
@@ -70,6 +68,23 @@ class NetworkConfig(Section):
         """How images go through the network."""
         return get_architecture(self.architecture).contract(self.preset, **self.config)
 
+    def spec(self, space: ControlSpace) -> NetworkSpec:
+        """The network with the sliders of a task.
+
+        Raises:
+            ConversionError: the basis does not fit the sliders, the rank or ``train``.
+        """
+        return NetworkSpec(
+            space=space,
+            basis=self.basis,
+            rank=self.rank,
+            train=self.train,
+            include=self.include,
+            exclude=self.exclude,
+            architecture=self.architecture,
+            config=self.options(),
+        )
+
     def materials(self, root: Path) -> Mapping[str, str]:
         """What the network takes from outside its options: the SHA-256 of the checkpoint it starts from.
 
@@ -92,18 +107,7 @@ class NetworkConfig(Section):
         """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(stream_seed(seed, "initialisation"))
-            plain = build(self.architecture, self.preset, **self.config)
-            if self.start is None:
-                return self._convert(plain, space)
-            return load_start(plain, self.start, root, lambda fitted: self._convert(fitted, space))
-
-    def _convert(self, plain: nn.Module, space: ControlSpace) -> TunableNetwork:
-        return make_tunable(
-            plain,
-            space,
-            self.basis,
-            rank=self.rank,
-            train=self.train,
-            include=self.include,
-            exclude=self.exclude,
-        )
+            spec = self.spec(space)
+            return (
+                TunableNetwork.from_spec(spec) if self.start is None else load_start(spec, self.start, root)
+            )

@@ -6,13 +6,13 @@ from pipelines.tasks import make_task
 from pipelines.training.checkpoint import CheckpointStore
 from pipelines.training.config import TrainConfig
 from pipelines.training.learner import result_of
-from tunable_models import TunableNetwork
+from tunable_models import TunableNetwork, load_network
 
 
 def trained_network(
     config: TrainConfig, store: CheckpointStore, root: Path, step: int | None = None
 ) -> TunableNetwork:
-    """The network after a step, or its moving average.
+    """The network after a step, or its moving average: on the CPU, frozen, in evaluation mode.
 
     Args:
         config: of the run.
@@ -24,6 +24,5 @@ def trained_network(
         CheckpointError: there is no whole checkpoint of that step.
     """
     space = make_task(config.task, root).space
-    network = config.network.make(space, config.seed, root)
-    network.load_state_dict(result_of(store.load(config.steps if step is None else step)))
-    return network
+    state = result_of(store.load(config.steps if step is None else step))
+    return load_network(config.network.spec(space), state)

@@ -1,17 +1,16 @@
 """The checkpoint that a run starts from: tensors of a plain or a tunable network, in a file of the user."""
 
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
-from torch import nn
 
 from pipelines.core.errors import DataError
 from pipelines.core.records import sha256_file
-from tunable_models import TunableError, TunableNetwork, load_checkpoint
+from tunable_models import NetworkSpec, TunableError, TunableNetwork, load_checkpoint
 
 SUFFIXES = (".safetensors", ".pth", ".pt")
 """Files that are read; pickles hold tensors and plain containers only, or are refused."""
@@ -33,17 +32,14 @@ def start_sha256(name: str, root: Path) -> str:
     return sha256_file(_file(name, root))
 
 
-def load_start(
-    plain: nn.Module, name: str, root: Path, convert: Callable[[nn.Module], TunableNetwork]
-) -> TunableNetwork:
+def load_start(spec: NetworkSpec, name: str, root: Path) -> TunableNetwork:
     """The tunable network that begins as a checkpoint, all of whose tensors it takes.
 
     Args:
-        plain: of the checkpoint's architecture; it may be changed.
+        spec: of the network to make.
         name: of a file with the plain network's tensors, or with those of a tunable network such as
             ``model.safetensors`` of a run or of an entry of the zoo; absolute or relative to ``root``.
         root: the work tree.
-        convert: makes the plain network tunable.
 
     Raises:
         DataError: there is no such file, it is no checkpoint, or its tensors are not the network's.
@@ -52,12 +48,12 @@ def load_start(
     path = _file(name, root)
     checkpoint = _read(path)
     tunable = any(str(key).startswith(TUNABLE) for key in checkpoint)
-    module = convert(plain) if tunable else plain
+    module = TunableNetwork.from_spec(spec) if tunable else spec.build_plain()
     try:
         load_checkpoint(module, checkpoint)
     except (TunableError, AttributeError) as error:  # AttributeError: a value that is no tensor
         raise DataError(f"train.network.start {path} does not fit: {error}") from error
-    return module if isinstance(module, TunableNetwork) else convert(module)
+    return module if isinstance(module, TunableNetwork) else TunableNetwork(module, spec)
 
 
 def _file(name: str, root: Path) -> Path:

@@ -25,8 +25,6 @@ def tiny_entry(tmp_path: Path) -> Path:
         network,
         name="tiny",
         task="noise-level",
-        architecture="edsr",
-        config=config,
         license={"weights": "CC0-1.0", "data": "CC0-1.0"},
         store=zoo.Store(tmp_path / "store"),
     )

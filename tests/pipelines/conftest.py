@@ -99,7 +99,7 @@ def trained(tmp_path: Path, network: TunableNetwork) -> Layout:
             "distance": "charbonnier",
         },
         "architecture": ARCHITECTURE,
-        "basis": network.basis,
+        "basis": network.spec.basis,
         "space": network.space.to_dict(),
         "weights_sha256": sha256_file(weights),
     }

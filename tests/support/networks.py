@@ -58,7 +58,7 @@ def mixed_by_hand(network: TunableNetwork, omega: Tensor) -> dict[str, Tensor]:
             tensors[name] = done[state[name]]
             continue
         c = _coefficients(network, name, omega)
-        if network.basis in ("linear", "affine"):
+        if network.spec.basis in ("linear", "affine"):
             kernels = list(state[name])
         elif f"{name}_deltas" in state:
             kernels = [state[name], *state[f"{name}_deltas"]]
@@ -72,12 +72,12 @@ def mixed_by_hand(network: TunableNetwork, omega: Tensor) -> dict[str, Tensor]:
 
 def _coefficients(network: TunableNetwork, name: str, omega: Tensor) -> Tensor:
     one = torch.ones(1, dtype=omega.dtype)
-    if network.basis == "linear":
+    if network.spec.basis == "linear":
         return omega
-    if network.basis == "affine":
+    if network.spec.basis == "affine":
         mixer = network.get_submodule("_mixers")["/" + name.rpartition(".")[0].replace(".", "/")]
         return mixer.weight.to(omega.dtype) @ omega + mixer.bias.to(omega.dtype)
-    if network.basis == "delta":
+    if network.spec.basis == "delta":
         return torch.cat([one, omega[1:] if network.space.kind == "simplex" else omega])
     return torch.cat([one, omega, omega.prod().reshape(1)])  # two controls
 

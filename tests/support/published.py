@@ -30,8 +30,5 @@ def publish_small(
     return zoo.publish(
         network,
         **{"name": "tiny", "task": "denoise", "license": LICENSE, **manifest},
-        architecture=architecture,
-        config=config,
-        rank=rank,
         store=zoo.Store(folder),
     )

@@ -35,7 +35,7 @@ def test_one_hot_omega_equals_the_plain_convolution() -> None:
 
 def test_starts_as_its_source_at_every_omega(network: TunableNetwork) -> None:
     source = Mixed().eval()
-    fresh = make_tunable(source, network.space, network.basis).eval()
+    fresh = make_tunable(source, network.space, network.spec.basis).eval()
     for omega in omegas(network, 4):
         torch.testing.assert_close(fresh(X_EVEN, omega=omega), source(X_EVEN))
 
@@ -198,7 +198,7 @@ def test_a_batch_that_cannot_be_split_is_refused_not_mixed_up() -> None:
 
 
 def test_state_dict_round_trip(network: TunableNetwork) -> None:
-    other = make_tunable(Mixed(), network.space, network.basis).eval()
+    other = make_tunable(Mixed(), network.space, network.spec.basis).eval()
     other.load_state_dict(network.state_dict())
     omega = omegas(network, 1)[0]
     assert torch.equal(other(X_EVEN, omega=omega), network(X_EVEN, omega=omega))

@@ -1,17 +1,15 @@
 """A tunable network that begins as specialists: exact where the basis can be, least squares elsewhere."""
 
 import copy
-from itertools import product
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from networks import Mixed, perturb
+from networks import Mixed
 from tunable_models import ControlSpace, ConversionError, OmegaError
 from tunable_models.bases import BasisName
-from tunable_models.warm_start import from_specialists, load_checkpoint
+from tunable_models.warm_start import from_specialists
 
 SIMPLEX = ControlSpace.simplex("a", "b", "c")
 BOX = ControlSpace.box("a", "b")
@@ -190,7 +188,7 @@ def test_trained_deltas_leave_the_base() -> None:
         (lambda state: state.update({"extra": torch.zeros(1)}), "not the network's: extra"),
         (
             lambda state: state.update({"0.bias": torch.zeros(9)}),
-            r"of another shape: 0.bias \(9,\), expected \(8,\)",
+            r"of another shape: 0.bias \(\(9,\).*\(8,\)",
         ),
         (lambda state: state.update({"0.bias": 2}), "no tensors: 0.bias"),
     ],
@@ -201,8 +199,6 @@ def test_a_specialist_of_another_network_is_refused(change: object, said: str) -
     change(state)  # type: ignore[operator]
     with pytest.raises(ConversionError, match=said):
         from_specialists(source, {(1.0,): state}, 1)
-    with pytest.raises(ConversionError, match=said):
-        load_checkpoint(source, state)
 
 
 def test_omegas_of_another_space_are_refused() -> None:
@@ -214,86 +210,7 @@ def test_omegas_of_another_space_are_refused() -> None:
         from_specialists(source, {}, 1)
 
 
-@pytest.mark.parametrize(
-    ("wrapper", "prefix"),
-    list(
-        product(
-            [None, "params_ema", "state_dict", "netG"],
-            ["", "module.", "netG.", "module.netG.", "model._orig_mod."],
-        )
-    ),
-)
-def test_checkpoints_of_training_codes(wrapper: str | None, prefix: str) -> None:
-    trained, fresh = specialists(2)
-    state: dict[str, object] = {prefix + name: value for name, value in trained.state_dict().items()}
-    checkpoint = {wrapper: state, "epoch": 3} if wrapper else state
-    assert load_checkpoint(fresh, checkpoint) is fresh
-    torch.testing.assert_close(fresh(X), trained(X))
-
-
-def test_the_averaged_weights_come_first() -> None:
-    average, last, fresh = specialists(3)
-    load_checkpoint(fresh, {"params": last.state_dict(), "params_ema": average.state_dict()})
-    torch.testing.assert_close(fresh(X), average(X))
-
-
-def test_a_checkpoint_that_does_not_fit_changes_nothing() -> None:
-    source = Normed()
-    perturb(source)
-    before = copy.deepcopy(source.state_dict())
-    with pytest.raises(ConversionError):
-        load_checkpoint(source, {"0.weight": torch.zeros(8, 3, 3, 3)})
-    torch.testing.assert_close(source.state_dict(), before)
-
-
 def test_whole_numbers_are_omegas_too() -> None:
     weak, strong = specialists(2)
     start = from_specialists(weak, {(0,): weak, (1,): strong}, 1)
     torch.testing.assert_close(start.network(X, omega=torch.tensor([1.0])), strong(X))
-
-
-class Inside(nn.Module):
-    """A network with a child of the name that parallel wrappers take."""
-
-    def __init__(self, *, head: bool) -> None:
-        super().__init__()
-        self.module = nn.Linear(2, 2)
-        if head:
-            self.head = nn.Linear(2, 1)
-
-
-@pytest.mark.parametrize("head", [True, False])
-def test_a_child_called_module_keeps_its_name(head: bool) -> None:
-    saved, fresh = Inside(head=head), Inside(head=head)
-    load_checkpoint(fresh, saved.state_dict())
-    torch.testing.assert_close(fresh.state_dict(), saved.state_dict())
-
-
-def test_such_a_network_saved_inside_a_wrapper() -> None:
-    saved, fresh = Inside(head=True), Inside(head=True)
-    load_checkpoint(fresh, {f"module.{name}": value for name, value in saved.state_dict().items()})
-    torch.testing.assert_close(fresh.state_dict(), saved.state_dict())
-
-
-@pytest.mark.parametrize("prefix", ["", "model.", "generator.model.module."])
-def test_a_network_with_a_child_of_a_prefix_within_that_prefix(prefix: str) -> None:
-    saved, fresh = (nn.ModuleDict({"model": nn.ModuleDict({"net": nn.Linear(2, 2)})}) for _ in range(2))
-    load_checkpoint(fresh, {prefix + name: value for name, value in saved.state_dict().items()})
-    torch.testing.assert_close(fresh.state_dict(), saved.state_dict())
-
-
-@pytest.mark.parametrize("checkpoint", [nn.Linear(2, 1), "model.pth", [torch.ones(1)]])
-def test_what_is_no_checkpoint_is_refused(checkpoint: Any) -> None:
-    with pytest.raises(ConversionError, match="expected a checkpoint"):
-        load_checkpoint(nn.Linear(2, 1), checkpoint)
-
-
-def test_an_empty_checkpoint_is_refused() -> None:
-    with pytest.raises(ConversionError, match="missing: bias, weight"):
-        load_checkpoint(nn.Linear(2, 1), {})
-
-
-def test_a_prefix_of_some_names_is_part_of_them() -> None:
-    layer = nn.Linear(2, 1)
-    with pytest.raises(ConversionError, match=r"missing: weight; not the network's: module\.weight"):
-        load_checkpoint(layer, {"module.weight": layer.weight, "bias": layer.bias})

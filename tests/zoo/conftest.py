@@ -64,8 +64,6 @@ def publish(store: Store) -> Callable[..., Entry]:
             "name": "tiny",
             "task": "denoise",
             "description": "A toy.",
-            "architecture": "edsr",
-            "config": CONFIG,
             "metrics": {"summary": {"psnr": 31.5}, "grid": [{"denoise": 0.0, "psnr": 30}]},
             "license": {"weights": "CC0-1.0", "data": "CC0-1.0"},
             "provenance": {"commit": "abc"},
@@ -90,5 +88,4 @@ def predictor(entry: Entry) -> Predictor:
 @pytest.fixture
 def enlarging(publish: Callable[..., Entry]) -> Predictor:
     """A predictor of scale 2."""
-    config = {**CONFIG, "scale": 2}
-    return zoo.load(publish(random_network(**config), name="enlarging", config=config).folder)
+    return zoo.load(publish(random_network(scale=2), name="enlarging").folder)

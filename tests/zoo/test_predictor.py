@@ -203,7 +203,7 @@ def test_tiled_is_whole_on_a_grid_of_features(
     size: tuple[int, int],
 ) -> None:
     network = make_network(architecture, **config)
-    entry = publish(network, architecture=architecture, config=config)
+    entry = publish(network)
     contract = entry.manifest.input
     assert contract.alignment > 1
     assert contract.radius_px
@@ -219,7 +219,7 @@ def test_a_network_that_sees_all_at_once_has_a_limit(
 ) -> None:
     config = {"width": 4, "middle_blocks": 1, "enc_blocks": [1], "dec_blocks": [1]}
     network = make_network("nafnet", **config)
-    entry = publish(network, architecture="nafnet", config=config)
+    entry = publish(network)
     assert entry.manifest.input.radius_px is None
     assert zoo.load(entry.folder).max_pixels == UNTILED_MAX_PIXELS
     small = Predictor(network, entry.manifest, whole_px=0, max_pixels=400)

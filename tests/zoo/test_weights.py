@@ -67,7 +67,7 @@ def _halve(tensors: dict[str, Tensor], name: str) -> None:
     ("change", "message"),
     [
         (_drop, "missing: {name}$"),
-        (_add, "not its own: {name}2$"),
+        (_add, "not the network's: {name}2$"),
         (_reshape, r"of another shape or type: {name} \(\(\d+,\) float32, expected \(.*\) float32\)$"),
         (_halve, r"of another shape or type: {name} \(\(.*\) float16, expected \(.*\) float32\)$"),
     ],

@@ -17,7 +17,15 @@ from tunable_models.architectures import drunet, edsr, nafnet, stylenet, swinir
 from tunable_models.architectures.contract import ImageContract
 from tunable_models.errors import ArchitectureError, suggest_name
 
-__all__ = ["Architecture", "ImageContract", "build", "get_architecture", "list_architectures", "list_presets"]
+__all__ = [
+    "Architecture",
+    "ImageContract",
+    "build",
+    "get_architecture",
+    "identify_architecture",
+    "list_architectures",
+    "list_presets",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +64,7 @@ class Architecture:
 
     def options(self, preset: str | None = None, **values: Any) -> dict[str, Any]:
         """The whole configuration in JSON's types, for files that must not depend on presets."""
-        resolved: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self.config(preset, **values))))
-        return resolved
+        return _to_json(self.config(preset, **values))
 
     def build(self, preset: str | None = None, **values: Any) -> nn.Module:
         """The plain network, freshly initialised from torch's global generator."""
@@ -155,6 +162,19 @@ def get_architecture(name: str) -> Architecture:
     raise ArchitectureError(f"unknown architecture {name!r}{suggest_name(name, list_architectures())}")
 
 
+def identify_architecture(module: nn.Module) -> tuple[str, dict[str, Any]] | None:
+    """Name and whole configuration of a network of exactly a registered class; None for any other.
+
+    Example:
+        >>> identify_architecture(build("stylenet", "johnson"))[0]
+        'stylenet'
+    """
+    for architecture in _ARCHITECTURES:
+        if type(module) is architecture.network:
+            return architecture.name, _to_json(module.config)
+    return None
+
+
 def build(name: str, preset: str | None = None, **config: Any) -> nn.Module:
     """A plain network by name, of a published size or of one's own.
 
@@ -172,3 +192,8 @@ def build(name: str, preset: str | None = None, **config: Any) -> nn.Module:
         torch.Size([1, 3, 9, 13])
     """
     return get_architecture(name).build(preset, **config)
+
+
+def _to_json(config: Any) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
+    return values

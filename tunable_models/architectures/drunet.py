@@ -110,6 +110,7 @@ class DRUNet(nn.Module):
 
     def __init__(self, config: DRUNetConfig) -> None:
         super().__init__()
+        self.config = config
         self.alignment = config.alignment
         self.unshuffle = config.unshuffle
         self.noise_map = config.noise_map

@@ -106,6 +106,7 @@ class EDSR(nn.Module):
 
     def __init__(self, config: EDSRConfig) -> None:
         super().__init__()
+        self.config = config
         width = config.width
         self.alignment = 1
         self.rgb_range = float(config.rgb_range)

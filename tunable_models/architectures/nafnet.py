@@ -78,6 +78,7 @@ class NAFNet(nn.Module):
 
     def __init__(self, config: NAFNetConfig) -> None:
         super().__init__()
+        self.config = config
         self.alignment = 2 ** len(config.enc_blocks)
         width = config.width
         self.intro = nn.Conv2d(3, width, 3, padding=1)

@@ -69,6 +69,7 @@ class StyleNet(nn.Module):
 
     def __init__(self, config: StyleNetConfig) -> None:
         super().__init__()
+        self.config = config
         self.alignment = _GRID
         high, middle, low = (config.width * factor for factor in (1, 2, 4))
         self.conv1, self.in1 = ConvLayer(3, high, 9), _norm(high)

@@ -120,6 +120,7 @@ class SwinIR(nn.Module):
 
     def __init__(self, config: SwinIRConfig) -> None:
         super().__init__()
+        self.config = config
         width = config.width
         self.alignment, self.scale, self.img_range = config.window, config.scale, float(config.img_range)
         self.register_buffer("mean", torch.tensor(_RGB_MEAN).reshape(1, 3, 1, 1), persistent=False)

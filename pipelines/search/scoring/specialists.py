@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pipelines.core.errors import ConfigError, DataError
-from pipelines.core.trained import contract_of, load_folder
+from pipelines.core.trained import load_folder
 from pipelines.measure.settings import DIGITS, Setting
 from pipelines.search.scoring.crops import Crops
 from pipelines.search.scoring.measure_config import SpecialistConfig
@@ -56,7 +56,7 @@ def _measured(
     config: SpecialistConfig, task: Task, crops: Crops, folder: Path, device: torch.device
 ) -> Specialist:
     network, record = load_folder(folder)
-    contract = contract_of(record)
+    contract = network.spec.contract
     _check_task(record, contract.scale, task, folder)
     setting = _setting(task.space, config)
     view = network.to(device).at(_omega(network.space, config).to(device))

@@ -8,7 +8,7 @@ import torch
 from pipelines.core.errors import DataError
 from pipelines.core.layout import Layout
 from pipelines.core.records import read_json, sha256_file, write_json_atomic
-from pipelines.core.trained import contract_of, load_trained, selection
+from pipelines.core.trained import load_trained
 from pipelines.tasks import DenoiseDeblur
 from tunable_models import TunableNetwork, build, get_architecture, make_tunable
 
@@ -16,7 +16,7 @@ from tunable_models import TunableNetwork, build, get_architecture, make_tunable
 def test_what_was_trained_is_loaded(trained: Layout, network: TunableNetwork) -> None:
     loaded, record = load_trained(trained)
     assert not loaded.training
-    assert (loaded.space, loaded.basis) == (network.space, network.basis)
+    assert (loaded.space, loaded.spec.basis) == (network.space, network.spec.basis)
     x, omega = torch.rand(1, 3, 12, 12), torch.tensor([0.3, 0.8])
     assert torch.equal(loaded.at(omega)(x), network.at(omega)(x))
     assert record["task"] == "denoise-deblur"
@@ -32,15 +32,15 @@ def test_what_is_tunable_is_rebuilt(trained: Layout, task: DenoiseDeblur, option
     write_json_atomic(path, read_json(path) | complete | {"weights_sha256": sha256_file(weights)})
     loaded, record = load_trained(trained)
     assert loaded.tunable_names == network.tunable_names
-    assert selection(record) == options
+    assert loaded.spec == network.spec
+    assert record["weights_sha256"] == sha256_file(weights)
     x = torch.rand(1, 3, 8, 8)
     assert torch.equal(loaded.at(denoise=0.3)(x), network.at(denoise=0.3)(x))
 
 
 def test_the_contract_is_the_architectures(trained: Layout) -> None:
-    _, record = load_trained(trained)
-    record["architecture"]["config"]["scale"] = 4
-    assert contract_of(record) == get_architecture("edsr").contract(width=4, blocks=1, scale=4)
+    network, _ = load_trained(trained)
+    assert network.spec.contract == get_architecture("edsr").contract(width=4, blocks=1)
 
 
 @pytest.mark.parametrize("place", [10, -1])
