@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.core.errors import ConfigError, PipelineError
-from pipelines.serve.sliders import parse_value
+from pipelines.core.sliders import parse_value
 from tunable_models import ControlSpace, OmegaError
 
 PICTURE = "picture"
