@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.core.errors import ConfigError, PipelineError, suggest_name
-from pipelines.serve.sliders import parse_value
+from pipelines.core.sliders import parse_value
 from tunable_models import ControlSpace, OmegaError
 
 PICTURE = "picture"

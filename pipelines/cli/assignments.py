@@ -6,7 +6,7 @@ from typing import Any
 from typer.core import TyperCommand
 
 from pipelines.core.errors import ConfigError
-from pipelines.serve.sliders import parse_value
+from pipelines.core.sliders import parse_value
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=.*")
 

@@ -31,10 +31,10 @@ def serve(
     require("serve")
     entries = _entries(refs)
     config = _config(host, port)
-    from pipelines.serve.server import log_folder, running, wait_for_signal
+    from pipelines.serve.server import log_folder, serve_entries, wait_for_signal
 
     typer.echo(f"Starting {', '.join(entries)} ...")
-    with running(entries, config) as url:
+    with serve_entries(entries, config) as url:
         typer.echo(f"Serving at {url}  (page: {url}/docs/, stop: Ctrl-C)")
         typer.echo(f"The log is in {log_folder()}")
         if not _is_loopback(config.host):

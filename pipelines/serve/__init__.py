@@ -1,7 +1,6 @@
-"""The endpoint: a FastAPI app over zoo entries, and the Ray Serve shell that runs it.
+"""HTTP endpoint: a FastAPI app over zoo entries, and the Ray Serve deployment that runs it.
 
-In reading order: ``config`` (the options), ``app`` (the routes), ``upload`` and ``sliders`` (what a client
-sends), ``restore`` and ``workers`` (what is done with it, and where), ``cards`` and ``openapi`` (what a
-client can know), ``faults`` and ``body_limit`` (what it is told when something is wrong), ``server`` (Ray),
-``page`` (what lies at /docs).
+In reading order: ``config`` (options), ``app`` (routes), ``upload`` (parse and limit requests),
+``inference`` (run a model in a bounded thread pool), ``schemas`` (response bodies and OpenAPI), ``errors``
+(error responses), ``server`` (Ray Serve), ``page`` (the static page at /docs).
 """

@@ -1,4 +1,4 @@
-"""The Ray Serve shell around the app: the only module that imports ``ray.serve``."""
+"""Deploy the app with Ray Serve; the only module that imports ``ray.serve``."""
 
 import logging
 import math
@@ -21,18 +21,18 @@ from pipelines.core.errors import ConfigError, PipelineError
 from pipelines.core.ray_cluster import ray_cluster
 from pipelines.serve.app import create_app
 from pipelines.serve.config import ServeConfig
-from pipelines.serve.workers import RETRY_AFTER_S
+from pipelines.serve.inference import RETRY_AFTER_S
 
 APPLICATION = "tunable"
 _QUIET = LoggingConfig(log_level="WARNING")
 HEADROOM = 64
-"""Requests beyond the pictures that a replica takes at once: health checks, the page, refusals."""
+"""Concurrent requests per replica beyond pictures: health checks, the page, rejections."""
 GRACE_S = 5.0
-"""How long after the app's own timeout, which answers in JSON, Ray cuts a request off."""
+"""How much longer than the app, whose timeout answers in JSON, Ray waits for a request."""
 
 
 class Endpoint:
-    """One replica: every served model in one process."""
+    """A replica: one process with every served model."""
 
     def __init__(self, entries: Mapping[str, Path], config: ServeConfig) -> None:
         torch.set_num_threads(config.threads)
@@ -47,32 +47,32 @@ class Endpoint:
 
 
 @contextmanager
-def running(entries: Mapping[str, Path], config: ServeConfig) -> Iterator[str]:
-    """Serve while the block runs.
+def serve_entries(entries: Mapping[str, Path], config: ServeConfig) -> Iterator[str]:
+    """Serve models while the block runs.
 
     Args:
-        entries: the name of each model and the folder of its entry.
-        config: where and on what.
+        entries: each model's name and the folder of its entry.
+        config: address, limits and resources.
 
     Yields:
         The endpoint's URL, once it answers.
 
     Raises:
-        ConfigError: the address cannot be listened on.
+        ConfigError: cannot listen on the address.
         PipelineError: the replicas did not start.
     """
-    config = config.model_copy(update={"port": _free_port(config.host, config.port)})
+    config = config.model_copy(update={"port": _resolve_port(config.host, config.port)})
     gpus = math.ceil(config.replicas * config.num_gpus)
     cpus = config.replicas * config.threads
     with ray_cluster(config.address, num_cpus=cpus, num_gpus=gpus, workers_speak=True) as private:
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
-        serve.start(proxy_location="HeadOnly", http_options=_http_options(config), logging_config=_QUIET)
+        serve.start(proxy_location="HeadOnly", http_options=_make_http_options(config), logging_config=_QUIET)
         try:
-            _deploy(entries, config)
-            yield _url(config)
+            _deploy_models(entries, config)
+            yield _format_url(config)
         finally:
-            # Both let running requests end. On a cluster that is not ours, other applications go on; on ours,
-            # Serve must end before Ray, or its threads look for the cluster and end the process themselves.
+            # Both let running requests finish. On a shared cluster, other applications keep running; on a
+            # private one Serve must stop before Ray, or its threads miss the cluster and exit the process.
             if private:
                 serve.shutdown()  # type: ignore[no-untyped-call]
             else:
@@ -80,12 +80,12 @@ def running(entries: Mapping[str, Path], config: ServeConfig) -> Iterator[str]:
 
 
 def log_folder() -> Path:
-    """Where Ray Serve keeps the log while a block of :func:`running` runs; on a cluster, of each node."""
-    return Path(get_serve_logs_dir())  # it has no public name
+    """Ray Serve's log folder on each node, while :func:`serve_entries` runs."""
+    return Path(get_serve_logs_dir())  # Ray has no public name for it
 
 
 def wait_for_signal() -> None:
-    """Return at Ctrl-C or SIGTERM; a second one does not disturb the clean-up."""
+    """Return at the first SIGINT or SIGTERM; later ones are ignored, so as not to disturb the cleanup."""
 
     def stop(_: int, __: FrameType | None) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -101,7 +101,7 @@ def wait_for_signal() -> None:
         return
 
 
-def _deploy(entries: Mapping[str, Path], config: ServeConfig) -> None:
+def _deploy_models(entries: Mapping[str, Path], config: ServeConfig) -> None:
     pictures = config.concurrency + config.max_queued_requests
     deployment = serve.deployment(
         num_replicas=config.replicas,
@@ -109,7 +109,7 @@ def _deploy(entries: Mapping[str, Path], config: ServeConfig) -> None:
         max_ongoing_requests=pictures + HEADROOM,
         max_queued_requests=pictures + HEADROOM,
         backpressure_config=BackpressureConfig(status_code=429, retry_after_s=RETRY_AFTER_S),
-        # A model that does not load the first time will not load the twentieth.
+        # Ray would retry 20 times to load a model that cannot be loaded.
         max_constructor_retry_count=1,
     )
     endpoint = deployment(serve.ingress()(Endpoint))
@@ -122,28 +122,28 @@ def _deploy(entries: Mapping[str, Path], config: ServeConfig) -> None:
         )
     except RuntimeError as error:
         raise PipelineError(
-            f"the replicas did not start: {_cause() or error}; the log is in {log_folder()}"
+            f"the replicas did not start: {_replica_error() or error}; the log is in {log_folder()}"
         ) from error
 
 
-def _cause() -> str:
-    """The last line of what a replica raised, which the error of ``serve.run`` leaves out."""
+def _replica_error() -> str:
+    """Last line of a replica's traceback, which the exception from ``serve.run`` lacks."""
     application = serve.status().applications.get(APPLICATION)
     messages = [deployment.message for deployment in application.deployments.values()] if application else []
     return "; ".join(message.splitlines()[-1] for message in messages if message)
 
 
-def _http_options(config: ServeConfig) -> HTTPOptions:
+def _make_http_options(config: ServeConfig) -> HTTPOptions:
     timeout_s = config.request_timeout_s + GRACE_S
     return HTTPOptions(host=config.host, port=config.port, request_timeout_s=timeout_s)
 
 
-def _url(config: ServeConfig) -> str:
+def _format_url(config: ServeConfig) -> str:
     host = f"[{config.host}]" if ":" in config.host else config.host
     return f"http://{host}:{config.port}"
 
 
-def _free_port(host: str, port: int) -> int:
+def _resolve_port(host: str, port: int) -> int:
     try:
         family, *_, target = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, socket.SOCK_STREAM) as probe:

@@ -1,4 +1,4 @@
-"""The routes: what works, and every way to be wrong."""
+"""The routes: successful requests and every kind of error."""
 
 import io
 import json
@@ -22,16 +22,16 @@ from zoo.pictures.picture import Kind
 APPLY = "/v1/models/tiny:apply"
 
 
-def pixels(data: bytes) -> np.ndarray:
+def decode_pixels(data: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(data)))
 
 
-def upload(photo: bytes, **sliders: Any) -> dict[str, Any]:
+def make_upload(photo: bytes, **sliders: Any) -> dict[str, Any]:
     return {"files": {"image": ("photo.png", photo)}, "data": {k: str(v) for k, v in sliders.items()}}
 
 
-def fault(response: Any, status: int, code: str) -> str:
-    """The sentence of a refusal, checked for form."""
+def check_error(response: Any, status: int, code: str) -> str:
+    """Check the form of an error response and return its message."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/json"
     body = response.json()
@@ -47,7 +47,7 @@ def test_health(client: Any) -> None:
     assert client.get("/readyz").json() == {"status": "ready"}
 
 
-def test_models_say_their_sliders_and_limits(client: Any, model: zoo.Predictor) -> None:
+def test_models_list_their_sliders_and_limits(client: Any, model: zoo.Predictor) -> None:
     card = client.get("/v1/models/tiny").json()
     assert client.get("/v1/models").json() == {"models": [card]}
     assert (card["name"], card["version"], card["space"]) == ("tiny", model.version, "box")
@@ -79,24 +79,24 @@ def test_a_larger_picture_comes_back(
     client_of: Callable[..., Any], enlarging: zoo.Predictor, photo: bytes
 ) -> None:
     client = client_of(large=enlarging)
-    response = client.post("/v1/models/large:apply", **upload(photo, accuracy=0.25))
+    response = client.post("/v1/models/large:apply", **make_upload(photo, accuracy=0.25))
     assert json.loads(response.headers["tunable-values"]) == {"accuracy": 0.25, "perception": 0.75}
-    assert pixels(response.content).shape == (120, 160, 3)
-    both = client.post("/v1/models/large:apply", **upload(photo, accuracy=0.25, perception=0.75))
+    assert decode_pixels(response.content).shape == (120, 160, 3)
+    both = client.post("/v1/models/large:apply", **make_upload(photo, accuracy=0.25, perception=0.75))
     assert both.content == response.content
-    wrong = client.post("/v1/models/large:apply", **upload(photo, accuracy=0.5, perception=0.75))
-    assert "sum to 1" in fault(wrong, 422, "invalid_slider")
+    wrong = client.post("/v1/models/large:apply", **make_upload(photo, accuracy=0.5, perception=0.75))
+    assert "sum to 1" in check_error(wrong, 422, "invalid_slider")
 
 
 def test_a_picture_too_large_for_the_model_alone(
     client_of: Callable[..., Any], enlarging: zoo.Predictor, photo: bytes
 ) -> None:
     small = zoo.Predictor(enlarging.network, enlarging.manifest, max_pixels=100)
-    response = client_of(large=small).post("/v1/models/large:apply", **upload(photo))
-    assert "at most 100 pixels" in fault(response, 413, "image_too_large")
+    response = client_of(large=small).post("/v1/models/large:apply", **make_upload(photo))
+    assert "100 pixels" in check_error(response, 413, "image_too_large")
 
 
-def test_schema_states_each_models_sliders(client: Any) -> None:
+def test_schema_lists_each_models_sliders(client: Any) -> None:
     operation = client.get("/openapi.json").json()["paths"][APPLY]["post"]
     form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert form["required"] == ["image"]
@@ -106,7 +106,7 @@ def test_schema_states_each_models_sliders(client: Any) -> None:
     assert {"200", "404", "413", "415", "422", "429"} <= set(operation["responses"])
 
 
-def test_page_is_whole_and_asks_nothing_of_other_hosts(client: Any) -> None:
+def test_page_is_complete_and_loads_nothing_from_other_hosts(client: Any) -> None:
     assert client.get("/").headers["location"] == "docs/"
     for name in ("", "page.js", "page.css"):
         response = client.get(f"/docs/{name}")
@@ -115,42 +115,42 @@ def test_page_is_whole_and_asks_nothing_of_other_hosts(client: Any) -> None:
 
 
 def test_apply_equals_the_predictor(client: Any, model: zoo.Predictor, photo: bytes) -> None:
-    response = client.post(APPLY, **upload(photo, denoise=0.25, level="1e1"))
+    response = client.post(APPLY, **make_upload(photo, denoise=0.25, level="1e1"))
     assert response.status_code == 200
     assert response.headers["content-type"] == "image/png"
     assert response.headers["tunable-model"] == "tiny"
     assert response.headers["tunable-version"] == model.version
     assert json.loads(response.headers["tunable-values"]) == {"denoise": 0.25, "level": 10.0}
     expected = model(Image.open(io.BytesIO(photo)), denoise=0.25, level=10.0)
-    assert (pixels(response.content) == np.asarray(expected)).all()
+    assert (decode_pixels(response.content) == np.asarray(expected)).all()
 
 
-def test_sliders_left_out_stand_at_their_defaults(client: Any, photo: bytes) -> None:
-    response = client.post(APPLY, **upload(photo))
+def test_sliders_left_out_have_their_defaults(client: Any, photo: bytes) -> None:
+    response = client.post(APPLY, **make_upload(photo))
     assert json.loads(response.headers["tunable-values"]) == {"denoise": 1.0, "level": 25.0}
-    explicit = client.post(APPLY, **upload(photo, denoise=1, level=25))
+    explicit = client.post(APPLY, **make_upload(photo, denoise=1, level=25))
     assert response.content == explicit.content
 
 
-def test_colour_profile_is_kept(client: Any, photo: bytes) -> None:
+def test_color_profile_is_kept(client: Any, photo: bytes) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     out = io.BytesIO()
     Image.open(io.BytesIO(photo)).save(out, "PNG", icc_profile=profile)
-    response = client.post(APPLY, **upload(out.getvalue()))
+    response = client.post(APPLY, **make_upload(out.getvalue()))
     assert Image.open(io.BytesIO(response.content)).info["icc_profile"] == profile
 
 
 def test_floating_point_comes_back_in_sixteen_bits(client: Any) -> None:
     tiff = io.BytesIO()
     Image.fromarray(np.full((30, 40), 0.5, dtype=np.float32)).save(tiff, "TIFF")
-    response = client.post(APPLY, **upload(tiff.getvalue()))
+    response = client.post(APPLY, **make_upload(tiff.getvalue()))
     assert response.status_code == 200
-    assert pixels(response.content).dtype == np.uint16
+    assert decode_pixels(response.content).dtype == np.uint16
 
 
-def test_sixteen_bits_of_colour_stay(client: Any) -> None:
-    colours = np.random.default_rng(0).integers(0, 65536, (30, 40, 3), dtype=np.uint16)
-    response = client.post(APPLY, **upload(png(colours)))
+def test_sixteen_bits_of_color_stay(client: Any) -> None:
+    colors = np.random.default_rng(0).integers(0, 65536, (30, 40, 3), dtype=np.uint16)
+    response = client.post(APPLY, **make_upload(png(colors)))
     assert response.status_code == 200
     assert zoo.read_picture(response.content).kind == Kind(3, 16)
 
@@ -158,17 +158,19 @@ def test_sixteen_bits_of_colour_stay(client: Any) -> None:
 def test_several_pages_are_refused(client: Any) -> None:
     out = io.BytesIO()
     Image.new("L", (8, 6)).save(out, "GIF", save_all=True, append_images=[Image.new("L", (8, 6), 9)])
-    said = fault(client.post(APPLY, **upload(out.getvalue())), 422, "bad_image")
-    assert "2 frames, and the endpoint restores one picture; send them one by one" in said
+    said = check_error(client.post(APPLY, **make_upload(out.getvalue())), 422, "bad_image")
+    assert "2 frames" in said
 
 
 def test_a_kind_that_is_not_supported_is_named(client: Any) -> None:
-    response = client.post(APPLY, **upload(tiff(np.zeros((8, 8), np.int16))))
-    assert "a TIFF of 1 x 16-bit signed integer" in fault(response, 422, "bad_image")
+    response = client.post(APPLY, **make_upload(tiff(np.zeros((8, 8), np.int16))))
+    assert "a TIFF of 1 x 16-bit signed integer" in check_error(response, 422, "bad_image")
 
 
 def test_a_format_that_is_not_read_is_named(client: Any) -> None:
-    assert "got HEIC; convert it to PNG" in fault(client.post(APPLY, **upload(HEIC)), 422, "bad_image")
+    assert "got HEIC; convert it to PNG" in check_error(
+        client.post(APPLY, **make_upload(HEIC)), 422, "bad_image"
+    )
 
 
 def test_content_decides_not_name_or_declared_type(client: Any, photo: bytes) -> None:
@@ -181,32 +183,34 @@ def test_content_decides_not_name_or_declared_type(client: Any, photo: bytes) ->
 def test_interleaved_values_do_not_mix(make_client: Callable[..., Any], photo: bytes) -> None:
     client = make_client(concurrency=4, max_queued_requests=64)
     settings = [{"denoise": 0, "level": 0}, {"denoise": 1, "level": 50}]
-    alone = [client.post(APPLY, **upload(photo, **s)).content for s in settings]
+    alone = [client.post(APPLY, **make_upload(photo, **s)).content for s in settings]
     assert alone[0] != alone[1]
-    requests = [{"method": "POST", "url": APPLY, **upload(photo, **settings[i % 2])} for i in range(32)]
+    requests = [{"method": "POST", "url": APPLY, **make_upload(photo, **settings[i % 2])} for i in range(32)]
     for index, response in enumerate(client.together(requests)):
         assert response.content == alone[index % 2]
 
 
 def test_unknown_model_names_those_there_are(client: Any, photo: bytes) -> None:
-    assert "tiny" in fault(client.get("/v1/models/huge"), 404, "unknown_model")
-    assert "tiny" in fault(client.post("/v1/models/huge:apply", **upload(photo)), 404, "unknown_model")
+    assert "tiny" in check_error(client.get("/v1/models/huge"), 404, "unknown_model")
+    assert "tiny" in check_error(
+        client.post("/v1/models/huge:apply", **make_upload(photo)), 404, "unknown_model"
+    )
 
 
 def test_unknown_address_and_method(client: Any) -> None:
-    fault(client.get("/v2"), 404, "not_found")
-    fault(client.get("/docs/none.js"), 404, "not_found")
-    fault(client.post("/livez"), 405, "method_not_allowed")
-    fault(client.post("/v1/models/tiny"), 405, "method_not_allowed")
+    check_error(client.get("/v2"), 404, "not_found")
+    check_error(client.get("/docs/none.js"), 404, "not_found")
+    check_error(client.post("/livez"), 405, "method_not_allowed")
+    check_error(client.post("/v1/models/tiny"), 405, "method_not_allowed")
     for method in ("GET", "PUT", "DELETE"):
         [response] = client.together([{"method": method, "url": APPLY}])
-        fault(response, 405, "method_not_allowed")
+        check_error(response, 405, "method_not_allowed")
         assert response.headers["allow"] == "POST"
 
 
 @pytest.mark.parametrize("query", ["denoise=0", "strengh=9", "denoise=0.5&image=photo.png", "denoise"])
 def test_a_query_is_refused(client: Any, photo: bytes, query: str) -> None:
-    message = fault(client.post(f"{APPLY}?{query}", **upload(photo)), 422, "unexpected_query")
+    message = check_error(client.post(f"{APPLY}?{query}", **make_upload(photo)), 422, "unexpected_query")
     assert query.partition("=")[0] in message
     assert "-F NAME=VALUE" in message
 
@@ -228,35 +232,35 @@ def test_a_query_is_refused(client: Any, photo: bytes, query: str) -> None:
     ],
 )
 def test_slider_values_that_are_refused(client: Any, photo: bytes, text: str, hint: str) -> None:
-    message = fault(client.post(APPLY, **upload(photo, denoise=text)), 422, "invalid_slider")
+    message = check_error(client.post(APPLY, **make_upload(photo, denoise=text)), 422, "invalid_slider")
     assert "denoise" in message
     assert hint in message
 
 
 def test_unknown_slider_names_the_nearest(client: Any, photo: bytes) -> None:
-    message = fault(client.post(APPLY, **upload(photo, denoize=0.5)), 422, "invalid_slider")
+    message = check_error(client.post(APPLY, **make_upload(photo, denoize=0.5)), 422, "invalid_slider")
     assert "did you mean 'denoise'" in message
     many = {f"knob{index}": "1" for index in range(100)}
-    fault(client.post(APPLY, **upload(photo, **many)), 422, "invalid_slider")
+    check_error(client.post(APPLY, **make_upload(photo, **many)), 422, "invalid_slider")
 
 
 def test_fields_given_twice(client: Any, photo: bytes) -> None:
     data = {"denoise": ["0.1", "0.9"]}
-    message = fault(client.post(APPLY, files={"image": photo}, data=data), 422, "duplicate_field")
+    message = check_error(client.post(APPLY, files={"image": photo}, data=data), 422, "duplicate_field")
     assert "denoise" in message
     files = [("image", ("a.png", photo)), ("image", ("b.png", photo))]
-    fault(client.post(APPLY, files=files), 422, "duplicate_field")
+    check_error(client.post(APPLY, files=files), 422, "duplicate_field")
 
 
 def test_slider_sent_as_a_file(client: Any, photo: bytes) -> None:
     files = {"image": photo, "denoise": ("value.txt", b"0.5")}
-    fault(client.post(APPLY, files=files), 422, "invalid_slider")
+    check_error(client.post(APPLY, files=files), 422, "invalid_slider")
 
 
 def test_missing_image(client: Any) -> None:
-    message = fault(client.post(APPLY, files={"denoise": (None, "0.5")}), 422, "missing_image")
+    message = check_error(client.post(APPLY, files={"denoise": (None, "0.5")}), 422, "missing_image")
     assert "-F image=@" in message
-    fault(client.post(APPLY, files={"image": (None, "photo.png")}), 422, "missing_image")
+    check_error(client.post(APPLY, files={"image": (None, "photo.png")}), 422, "missing_image")
 
 
 @pytest.mark.parametrize(
@@ -265,11 +269,11 @@ def test_missing_image(client: Any) -> None:
     ids=["empty", "text", "magic-then-noise", "cut-gif", "svg"],
 )
 def test_broken_image(client: Any, data: bytes) -> None:
-    fault(client.post(APPLY, **upload(data)), 422, "bad_image")
+    check_error(client.post(APPLY, **make_upload(data)), 422, "bad_image")
 
 
 def test_truncated_image(client: Any, photo: bytes) -> None:
-    fault(client.post(APPLY, **upload(photo[: len(photo) // 2])), 422, "bad_image")
+    check_error(client.post(APPLY, **make_upload(photo[: len(photo) // 2])), 422, "bad_image")
 
 
 def test_too_many_pixels_are_refused_before_decoding(client: Any) -> None:
@@ -283,11 +287,11 @@ def test_too_many_pixels_are_refused_before_decoding(client: Any) -> None:
         + chunk(b"IDAT", zlib.compress(b""))
         + chunk(b"IEND", b"")
     )
-    fault(client.post(APPLY, **upload(bomb)), 413, "image_too_large")
+    check_error(client.post(APPLY, **make_upload(bomb)), 413, "image_too_large")
 
 
 def test_body_too_large(client: Any) -> None:
-    message = fault(client.post(APPLY, **upload(bytes(2**21))), 413, "body_too_large")
+    message = check_error(client.post(APPLY, **make_upload(bytes(2**21))), 413, "body_too_large")
     assert "1 MiB" in message
 
 
@@ -295,7 +299,7 @@ def test_body_too_large(client: Any) -> None:
 def test_body_too_large_though_content_length_says_otherwise(client: Any, length: str) -> None:
     headers = {"content-type": "multipart/form-data; boundary=b", "content-length": length}
     body = b'--b\r\nContent-Disposition: form-data; name="image"; filename="x"\r\n\r\n' + bytes(2**21)
-    fault(client.post(APPLY, content=body, headers=headers), 413, "body_too_large")
+    check_error(client.post(APPLY, content=body, headers=headers), 413, "body_too_large")
 
 
 @pytest.mark.parametrize(
@@ -303,13 +307,13 @@ def test_body_too_large_though_content_length_says_otherwise(client: Any, length
 )
 def test_wrong_content_type(client: Any, photo: bytes, content_type: str) -> None:
     response = client.post(APPLY, content=photo, headers={"content-type": content_type})
-    assert "multipart/form-data" in fault(response, 415, "unsupported_media_type")
+    assert "multipart/form-data" in check_error(response, 415, "unsupported_media_type")
 
 
 @pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; charset=utf-8"])
 def test_no_boundary(client: Any, photo: bytes, content_type: str) -> None:
     response = client.post(APPLY, content=photo, headers={"content-type": content_type})
-    assert "boundary" in fault(response, 400, "malformed_form")
+    assert "boundary" in check_error(response, 400, "malformed_form")
 
 
 def test_malformed_multipart(client: Any) -> None:
@@ -321,72 +325,72 @@ def test_malformed_multipart(client: Any) -> None:
 
 def test_too_many_parts(client: Any, photo: bytes) -> None:
     many = {f"knob{index}": "1" for index in range(1500)}
-    fault(client.post(APPLY, **upload(photo, **many)), 400, "bad_request")
+    check_error(client.post(APPLY, **make_upload(photo, **many)), 400, "bad_request")
 
 
 @pytest.fixture
-def let_go(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """Pictures are ready once this is set, at the end of the test at the latest."""
-    let_go = threading.Event()
-    monkeypatch.setattr(app_module, "restore", lambda *_: let_go.wait() and b"done")
-    yield let_go
-    let_go.set()
+def release(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Inference blocks until this is set, at the end of the test at the latest."""
+    release = threading.Event()
+    monkeypatch.setattr(app_module, "restore_picture", lambda *_: release.wait() and b"done")
+    yield release
+    release.set()
 
 
 def test_busy_server_answers_429_and_stays_healthy(
-    make_client: Callable[..., Any], photo: bytes, let_go: threading.Event
+    make_client: Callable[..., Any], photo: bytes, release: threading.Event
 ) -> None:
     client = make_client(concurrency=1, max_queued_requests=1, request_timeout_s=UNREACHED_S)
     early: list[int] = []
 
-    # Pictures are finished only once all that need not wait for them have been answered.
+    # Inference is released once every request that need not wait for it has its response.
     def answered(response: Any) -> None:
         early.append(response.status_code)
         if len(early) == 3:
-            let_go.set()
+            release.set()
 
-    apply = {"method": "POST", "url": APPLY, **upload(photo)}
+    apply = {"method": "POST", "url": APPLY, **make_upload(photo)}
     *answers, health = client.together([apply] * 4 + [{"method": "GET", "url": "/livez"}], answered)
     assert sorted(early[:3]) == [200, 429, 429]
     assert sorted(answer.status_code for answer in answers) == [200, 200, 429, 429]
     refused = next(answer for answer in answers if answer.status_code == 429)
-    fault(refused, 429, "busy")
+    check_error(refused, 429, "busy")
     assert int(refused.headers["retry-after"]) > 0
     assert health.status_code == 200
-    assert client.post(APPLY, **upload(photo)).status_code == 200
+    assert client.post(APPLY, **make_upload(photo)).status_code == 200
 
 
 def test_health_is_answered_while_networks_run(
-    make_client: Callable[..., Any], photo: bytes, let_go: threading.Event
+    make_client: Callable[..., Any], photo: bytes, release: threading.Event
 ) -> None:
     client = make_client(concurrency=1, request_timeout_s=UNREACHED_S)
 
-    # The picture is finished only once the health check has been answered.
+    # Inference is released once the health check has its response.
     def answered(response: Any) -> None:
         if response.url.path == "/livez":
-            let_go.set()
+            release.set()
 
-    requests = [{"method": "POST", "url": APPLY, **upload(photo)}, {"method": "GET", "url": "/livez"}]
+    requests = [{"method": "POST", "url": APPLY, **make_upload(photo)}, {"method": "GET", "url": "/livez"}]
     slow, health = client.together(requests, on_response=answered)
     assert (slow.status_code, health.status_code) == (200, 200)
     assert slow.content == b"done"
 
 
 def test_slow_request_times_out(
-    make_client: Callable[..., Any], photo: bytes, let_go: threading.Event
+    make_client: Callable[..., Any], photo: bytes, release: threading.Event
 ) -> None:
     client = make_client(request_timeout_s=0.1)
-    fault(client.post(APPLY, **upload(photo)), 408, "timeout")
+    check_error(client.post(APPLY, **make_upload(photo)), 408, "timeout")
 
 
-def test_unforeseen_faults_leave_no_traceback(
+def test_unexpected_errors_show_no_traceback(
     client: Any, photo: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*_: object) -> bytes:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(app_module, "restore", broken)
-    message = fault(client.post(APPLY, **upload(photo)), 500, "internal_error")
+    monkeypatch.setattr(app_module, "restore_picture", broken)
+    message = check_error(client.post(APPLY, **make_upload(photo)), 500, "internal_error")
     assert "secret" not in message
     assert "log" in message
     assert f"POST {APPLY}: RuntimeError: secret detail" in caplog.messages

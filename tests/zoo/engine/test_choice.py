@@ -80,7 +80,16 @@ def test_an_export_that_fails_falls_back_with_a_sentence(
     assert "runs on torch" in caplog.text
     assert "it cannot be exported: EDSR cannot be exported to ONNX: No ONNX function" in caplog.text
     assert "bessel_j0" in caplog.text
-    with pytest.raises(EngineError, match=r"tiny@\w+ cannot run on onnx: it cannot be exported"):
+
+
+def test_an_export_that_fails_is_an_error_if_onnx_is_asked_for(
+    published: zoo.Entry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise EngineError("it cannot be exported: no such operator")
+
+    monkeypatch.setattr("zoo.engine.on_onnx.export_graph", fail)
+    with pytest.raises(EngineError, match=r"tiny@\w+ .*it cannot be exported: no such operator"):
         zoo.load(published.folder, engine="onnx")
 
 
@@ -117,7 +126,7 @@ def test_half_the_bits_are_torch_s_and_near(published: zoo.Entry, precision: Pre
     half = zoo.load(published.folder, precision=precision)
     assert half.engine == "torch"
     x = torch.rand(1, 3, 24, 24)
-    wanted, found = zoo.load(published.folder)(x), half(x)
+    wanted, found = zoo.load(published.folder, engine="torch")(x), half(x)
     assert found.dtype == torch.float32
     assert not torch.equal(found, wanted)
     torch.testing.assert_close(found, wanted, rtol=0, atol=0.05)

@@ -3,7 +3,7 @@
 import pytest
 
 from pipelines.core.errors import ConfigError
-from pipelines.serve.sliders import parse_value
+from pipelines.core.sliders import parse_value
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,18 @@
-"""Slider values written as text, on a command line or in a form."""
+"""Parse slider values from a command line, a settings file or a form."""
 
 import re
 
 from pipelines.core.errors import ConfigError
 
-# Narrower than float(), which also takes "1_000", " 1 ", "infinity" and the digits of every script.
+# Stricter than float(), which also accepts "1_000", " 1 ", "infinity" and the digits of every script.
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
 
 def parse_value(name: str, text: str) -> float:
-    """The number in ``text``; its range is for the control space to judge.
+    """Parse one decimal number; the control space checks its range.
 
     Raises:
-        ConfigError: the text is not one decimal number.
+        ConfigError: ``text`` is not a decimal number.
     """
     if _NUMBER.fullmatch(text):
         return float(text)

@@ -1,16 +1,16 @@
-"""The limit on bodies, without an app: a body without an end."""
+"""The body limit, without an app: endless bodies and false lengths."""
 
 import asyncio
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from pipelines.serve.body_limit import BodyLimit
-from pipelines.serve.faults import RequestError
+from pipelines.serve.errors import RequestError
+from pipelines.serve.upload import BodyLimit
 
 
 def read_endless(headers: list[tuple[bytes, bytes]], max_bytes: int) -> int:
-    """How many bytes the app saw before the limit stopped it."""
+    """Number of bytes the app received before the limit stopped it."""
     seen = 0
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -32,11 +32,11 @@ def test_endless_body_stops_at_the_limit() -> None:
     assert read_endless([], max_bytes=1000) == 1000
 
 
-def test_honest_length_is_refused_unread() -> None:
+def test_declared_length_is_rejected_unread() -> None:
     assert read_endless([(b"content-length", b"1001")], max_bytes=1000) == 0
 
 
-def test_false_length_changes_nothing() -> None:
+def test_false_length_makes_no_difference() -> None:
     assert read_endless([(b"content-length", b"5")], max_bytes=1000) == 1000
 
 

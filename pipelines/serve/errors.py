@@ -1,0 +1,82 @@
+"""Error responses: every error becomes ``{"error": {"code", "message"}}``, without a traceback."""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from pipelines.core.errors import PipelineError
+
+_log = logging.getLogger(__name__)
+
+
+class RequestError(PipelineError):
+    """A rejected request: what was expected, what came, what to do.
+
+    Attributes:
+        status: the HTTP status.
+        code: machine-readable, such as ``unknown_model``.
+        retry_after_s: sent as Retry-After if not None.
+    """
+
+    def __init__(
+        self, message: str, *, status: int = 400, code: str = "bad_request", retry_after_s: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.retry_after_s = retry_after_s
+
+
+class ErrorDetail(BaseModel):
+    """A machine-readable code and a message for people."""
+
+    code: str
+    message: str
+
+
+class ErrorBody(BaseModel):
+    """The body of every error response."""
+
+    error: ErrorDetail
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Render every exception that ``app`` raises as an :class:`ErrorBody`."""
+    app.exception_handler(RequestError)(_handle_request_error)
+    app.exception_handler(HTTPException)(_handle_http_exception)
+    app.exception_handler(ClientDisconnect)(_handle_disconnect)
+    app.exception_handler(Exception)(_handle_unexpected)
+
+
+def _error_response(
+    status: int, code: str, message: str, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    body = ErrorBody(error=ErrorDetail(code=code, message=message))
+    return JSONResponse(body.model_dump(), status_code=status, headers=headers)
+
+
+def _handle_request_error(_: Request, error: RequestError) -> JSONResponse:
+    headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s is not None else None
+    return _error_response(error.status, error.code, str(error), headers)
+
+
+def _handle_http_exception(request: Request, error: HTTPException) -> JSONResponse:
+    code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+    message = f"{request.method} {request.url.path}: {error.detail}; see /docs for the available routes"
+    return _error_response(error.status_code, code, message, error.headers)
+
+
+def _handle_disconnect(_: Request, __: ClientDisconnect) -> JSONResponse:
+    return _error_response(400, "incomplete_body", "the connection closed before the request was complete")
+
+
+def _handle_unexpected(request: Request, error: Exception) -> JSONResponse:
+    # Starlette raises the error again after this response, and Ray Serve logs it with its traceback.
+    _log.error("%s %s: %s: %s", request.method, request.url.path, type(error).__name__, error)
+    return _error_response(500, "internal_error", "internal server error; see the server's log")
