@@ -29,10 +29,10 @@ def doctor(
     Changes nothing. Exit code 1 if anything would keep a stage from running.
     """
     require("pipelines")
-    from pipelines.doctor.examine import findings
-    from pipelines.doctor.report import report, report_json
+    from pipelines.doctor.report import print_findings, print_findings_json
+    from pipelines.doctor.run import examine_work_tree
 
     layout = Layout.at(root) if root else Layout.find()
-    show = report_json if json else report
-    if not show(findings(layout, stage, processes)):
+    show = print_findings_json if json else print_findings
+    if not show(examine_work_tree(layout, stage, processes)):
         raise typer.Exit(1)

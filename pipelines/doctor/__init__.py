@@ -1,1 +1,1 @@
-"""Whether everything a run needs is there, told in seconds: one concept a file, each a list of findings."""
+"""Checks of everything a run needs, in seconds and before it starts."""

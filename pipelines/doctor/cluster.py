@@ -1,33 +1,121 @@
-"""A named Ray cluster: it answers, lets us in, has room, and every node sees the work tree."""
+"""Check of a named Ray cluster: it answers, accepts this client, has capacity, and its nodes are set up."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from pipelines.core.errors import ConfigError
 from pipelines.core.layout import Layout
-from pipelines.doctor.finding import About, Finding
-from pipelines.doctor.places import places
-from pipelines.doctor.ports import answers
-from pipelines.doctor.visit import visit
+from pipelines.doctor.report import Finding
+from pipelines.running.ray.capacity import Resources, Room
 from pipelines.training.config import ComputeConfig
 
-ABOUT = About("cluster")
+CONNECT_TIMEOUT_S = 3.0
+PROBE_TIMEOUT_S = 50.0
+PROBE = "pipelines.doctor.nodes"
+PROBE_RETRIES = "3"
+"""Ray asks a head that refuses it 20 times by default, a second apart."""
 
 
-def cluster(address: str, compute: ComputeConfig, layout: Layout) -> list[Finding]:
-    """Connect, and ask every node; a cluster that does not answer is one fault.
+@dataclass(frozen=True)
+class ClusterReport:
+    """What the nodes of a cluster reported.
+
+    Attributes:
+        resources: of each node when nothing runs.
+        findings: about each node.
+    """
+
+    resources: Sequence[Resources]
+    findings: Sequence[Finding]
+
+
+def check_cluster(address: str, compute: ComputeConfig, layout: Layout) -> list[Finding]:
+    """Connect to a cluster, and probe every node.
 
     Args:
         address: of the cluster.
-        compute: what a run would ask of it.
-        layout: the work tree that all nodes must share.
+        compute: what a run would request.
+        layout: of the work tree that all nodes must share.
     """
-    found = answers(address)
-    if found[0].level == "fault":
-        return found
+    answer = check_address(address)
+    if answer.level == "fault":
+        return [answer]
     try:
-        visited = visit(address, layout.root)
+        report = probe_cluster(address, layout.root)
     except ConfigError as error:
         remedy = (
             "export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=/a/file with the head's token, if it has one; "
-            "Ray and Python must have the versions of the head's"
+            "use the head's versions of Ray and Python"
         )
-        return [*found, ABOUT.fault(str(error), remedy)]
-    return [*found, places(visited.resources, compute), *visited.findings]
+        return [answer, Finding.fault("cluster", str(error), remedy)]
+    return [answer, check_capacity(report.resources, compute), *report.findings]
+
+
+def check_address(address: str) -> Finding:
+    """Check that something listens at a cluster's address."""
+    place = urlsplit(address if "://" in address else f"ray://{address}")
+    try:
+        host, port = place.hostname, place.port
+    except ValueError:
+        host = port = None
+    if host is None or port is None:
+        if address == "auto":
+            return Finding.ok("cluster", "Ray looks for a cluster on this machine")
+        remedy = "name the head as HOST:PORT, such as 10.0.0.1:6379"
+        return Finding.fault("cluster", f"invalid address {address!r}", remedy)
+    try:
+        socket.create_connection((host, port), CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        remedy = "start the head there, open its port, or correct train.compute.address or RAY_ADDRESS"
+        return Finding.fault("cluster", f"no answer at {address}: {error.strerror or error}", remedy)
+    return Finding.ok("cluster", f"{address} accepts connections")
+
+
+def check_capacity(nodes: Sequence[Resources], compute: ComputeConfig) -> Finding:
+    """Compare the workers that fit onto the nodes with those requested; Ray waits for them silently."""
+    room = Room.of(nodes, compute)
+    remedy = "lower train.compute.workers or threads, or join a larger cluster"
+    if not room.enough:
+        return Finding.fault("cluster", str(room), remedy)
+    return Finding.ok("cluster", str(room)) if room.ample else Finding.warning("cluster", str(room), remedy)
+
+
+def probe_cluster(address: str, root: Path) -> ClusterReport:
+    """Probe every node from a process of its own, which can be ended if the connection hangs.
+
+    Args:
+        address: of the cluster.
+        root: of the work tree.
+
+    Raises:
+        ConfigError: the cluster refuses this client, or does not accept it in time.
+    """
+    # -P: the current folder may have a module or folder of the same name.
+    command = [sys.executable, "-P", "-m", PROBE, address, str(root)]
+    environment = {"RAY_NUM_REDIS_GET_RETRIES": PROBE_RETRIES, **os.environ}
+    try:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=PROBE_TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        message = f"no connection to the cluster at {address} within {PROBE_TIMEOUT_S:g} s"
+        raise ConfigError(message) from None
+    if done.returncode:
+        raise ConfigError(_find_reason(done.stderr))
+    report: Mapping[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return ClusterReport(report["resources"], [Finding(**finding) for finding in report["findings"]])
+
+
+def _find_reason(log: str) -> str:
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    # Ray's exception names the address alone; why the head refused is in its log.
+    refused = any("InvalidAuthToken" in line for line in lines)
+    return f"{lines[-1]}: the head expects another token" if refused else lines[-1]

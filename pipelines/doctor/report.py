@@ -1,30 +1,62 @@
-"""How findings are shown: aligned lines for people, in colour on a terminal, or JSON."""
+"""Findings of the checks, and how they are printed: aligned lines for people, JSON for programs."""
 
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
-from typing import TextIO
+from dataclasses import asdict, dataclass
+from typing import Literal, Self, TextIO
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.doctor.finding import Finding
+Level = Literal["ok", "warning", "fault"]
 
-STYLES = {"ok": "green", "warning": "yellow", "fault": "bold red"}
-WIDTH = 10
-"""Columns of the name of a check."""
+STYLES: dict[Level, str] = {"ok": "green", "warning": "yellow", "fault": "bold red"}
+NAME_WIDTH = 10
+"""Columns for the name of a check."""
 PIPE_WIDTH = 10_000
-"""Columns where there is no terminal: enough to keep a finding on a line."""
+"""Columns without a terminal: enough to keep a finding on one line."""
 
 
-def report(findings: Iterable[Finding], stream: TextIO | None = None) -> bool:
-    """Print findings as they come, and a line that counts them.
+@dataclass(frozen=True)
+class Finding:
+    """Result of one check about one thing.
+
+    Attributes:
+        check: name of the check.
+        level: ``fault`` keeps a stage from completing; ``warning`` is worth a look.
+        message: what was found, and what was expected if that differs.
+        remedy: what to do about it; empty if nothing.
+    """
+
+    check: str
+    level: Level
+    message: str
+    remedy: str = ""
+
+    @classmethod
+    def ok(cls, check: str, message: str) -> Self:
+        """Nothing to do."""
+        return cls(check, "ok", message)
+
+    @classmethod
+    def warning(cls, check: str, message: str, remedy: str) -> Self:
+        """A stage will run, but slowly or not as intended."""
+        return cls(check, "warning", message, remedy)
+
+    @classmethod
+    def fault(cls, check: str, message: str, remedy: str) -> Self:
+        """A stage will not run, or will fail."""
+        return cls(check, "fault", message, remedy)
+
+
+def print_findings(findings: Iterable[Finding], stream: TextIO | None = None) -> bool:
+    """Print each finding as soon as it is known, then how many there are of each level.
 
     Args:
         findings: in the order of their lines.
-        stream: to print on; standard output by default.
+        stream: standard output by default.
 
     Returns:
         Whether there is no fault.
@@ -35,29 +67,38 @@ def report(findings: Iterable[Finding], stream: TextIO | None = None) -> bool:
     counts = dict.fromkeys(STYLES, 0)
     for finding in findings:
         counts[finding.level] += 1
-        console.print(*_rows(finding), sep="\n")
-    counted = ", ".join(f"{count} {level}" for level, count in counts.items())
-    console.print(Text(counted, style=STYLES["fault"] if counts["fault"] else ""))
+        console.print(*_make_rows(finding), sep="\n")
+    total = ", ".join(f"{count} {level}" for level, count in counts.items())
+    console.print(Text(total, style=STYLES["fault"] if counts["fault"] else ""))
     return not counts["fault"]
 
 
-def report_json(findings: Iterable[Finding], stream: TextIO | None = None) -> bool:
-    """Print all findings as one JSON list; whether there is no fault."""
+def print_findings_json(findings: Iterable[Finding], stream: TextIO | None = None) -> bool:
+    """Print all findings as one JSON list; returns whether there is no fault."""
     found = list(findings)
     print(json.dumps([asdict(finding) for finding in found], indent=2), file=stream or sys.stdout)
     return all(finding.level != "fault" for finding in found)
 
 
-def _rows(finding: Finding) -> Iterator[Table]:
-    yield _row(Text(finding.level, style=STYLES[finding.level]), finding.check, finding.message)
+def format_bytes(count: float) -> str:
+    """A size in B, kB, MB, GB or TB: powers of ten, three significant digits."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(count) < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
+def _make_rows(finding: Finding) -> Iterator[Table]:
+    yield _make_row(Text(finding.level, style=STYLES[finding.level]), finding.check, finding.message)
     if finding.remedy:
-        yield _row(Text(), "", f"-> {finding.remedy}")
+        yield _make_row(Text(), "", f"-> {finding.remedy}")
 
 
-def _row(level: Text, check: str, sentence: str) -> Table:
+def _make_row(level: Text, check: str, sentence: str) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(width=max(map(len, STYLES)))
-    table.add_column(width=WIDTH)
+    table.add_column(width=NAME_WIDTH)
     table.add_column(overflow="fold")
     table.add_row(level, Text(check), Text(sentence))
     return table

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from pipelines.core.config import parse_section
-from pipelines.doctor.processes import processes
+from pipelines.doctor.options import check_processes
 from pipelines.recipes import make_recipe
 from pipelines.training.config import TrainConfig
 
@@ -60,7 +60,7 @@ def test_the_recipe_with_slurms_options_fits_each_job_that_is_shown() -> None:
     numbers = [(int(job["nodes"]), int(job["gpus-per-node"]), int(job["cpus-per-task"])) for job in jobs]
     assert [nodes * gpus for nodes, gpus, _ in numbers] == [8, 32]
     for nodes, gpus, cpus in numbers:
-        assert [found.level for found in processes(config, nodes * gpus)] == ["ok"]
+        assert [found.level for found in check_processes(config, nodes * gpus)] == ["ok"]
         assert gpus * (config.compute.threads + config.compute.loaders) <= cpus
 
 

@@ -1,5 +1,5 @@
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,8 +8,8 @@ from typer.testing import Result
 
 import command_line
 from pipelines.cli import extras
-from pipelines.doctor import bounded, examine
-from pipelines.doctor.finding import Finding
+from pipelines.doctor import run
+from pipelines.doctor.report import Finding
 from waiting import UNREACHED_S
 
 
@@ -17,11 +17,13 @@ from waiting import UNREACHED_S
 def _no_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for every check however busy the machine is."""
 
-    def examine_without_limits(checks: Sequence[bounded.Check]) -> Iterator[Finding]:
-        return bounded.examine([replace(check, limit_s=UNREACHED_S) for check in checks])
+    run_checks = run.run_checks
 
-    monkeypatch.setattr(examine, "examine", examine_without_limits)
-    for name in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS", "RAY_TMPDIR"):
+    def run_without_limits(checks: Iterable[run.Check]) -> Iterator[Finding]:
+        return run_checks(replace(check, limit_s=UNREACHED_S) for check in checks)
+
+    monkeypatch.setattr(run, "run_checks", run_without_limits)
+    for name in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
 
 

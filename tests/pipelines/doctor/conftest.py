@@ -1,6 +1,6 @@
-"""A work tree with small options, on which the doctor has nothing to say against."""
+"""A work tree with small options, in which the doctor finds no fault."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +12,8 @@ from file_server import closed_port
 from pipelines.core.config import parse_section
 from pipelines.core.layout import Layout
 from pipelines.data.photos import write_photos
-from pipelines.doctor import bounded, examine, ports, shared_storage, tracking, visit
-from pipelines.doctor.finding import Finding
+from pipelines.doctor import cluster, local, nodes, run
+from pipelines.doctor.report import Finding
 from pipelines.training.config import TrainConfig
 from waiting import UNREACHED_S
 
@@ -32,7 +32,7 @@ OPTIONS = {
 
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_TMPDIR"):
+    for name in ("RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
@@ -41,15 +41,17 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def _no_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for an answer however busy the machine is; a test of a limit sets its own."""
 
-    def examine_without_limits(checks: Sequence[bounded.Check]) -> Iterator[Finding]:
-        return bounded.examine([replace(check, limit_s=UNREACHED_S) for check in checks])
+    run_checks = run.run_checks
 
-    monkeypatch.setattr(examine, "examine", examine_without_limits)
-    monkeypatch.setattr(ports, "TIMEOUT_S", UNREACHED_S)
-    monkeypatch.setattr(shared_storage, "NODES_TIMEOUT_S", UNREACHED_S)
-    monkeypatch.setattr(shared_storage, "VISIBLE_WITHIN_S", UNREACHED_S)
-    monkeypatch.setattr(tracking, "TIMEOUT_S", UNREACHED_S)
-    monkeypatch.setattr(visit, "LIMIT_S", UNREACHED_S)
+    def run_without_limits(checks: Iterable[run.Check]) -> Iterator[Finding]:
+        return run_checks(replace(check, limit_s=UNREACHED_S) for check in checks)
+
+    monkeypatch.setattr(run, "run_checks", run_without_limits)
+    monkeypatch.setattr(cluster, "CONNECT_TIMEOUT_S", UNREACHED_S)
+    monkeypatch.setattr(cluster, "PROBE_TIMEOUT_S", UNREACHED_S)
+    monkeypatch.setattr(nodes, "NODES_TIMEOUT_S", UNREACHED_S)
+    monkeypatch.setattr(nodes, "VISIBLE_WITHIN_S", UNREACHED_S)
+    monkeypatch.setattr(local, "TRACKING_TIMEOUT_S", UNREACHED_S)
 
 
 @pytest.fixture

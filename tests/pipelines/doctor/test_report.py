@@ -4,8 +4,7 @@ import re
 
 import pytest
 
-from pipelines.doctor.finding import Finding
-from pipelines.doctor.report import report, report_json
+from pipelines.doctor.report import Finding, format_bytes, print_findings, print_findings_json
 
 FINDINGS = [
     Finding("params", "ok", "every [option] is understood"),
@@ -22,7 +21,7 @@ class Terminal(io.StringIO):
 def test_lines_are_aligned_and_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     stream = io.StringIO()
-    assert not report(FINDINGS, stream)
+    assert not print_findings(FINDINGS, stream)
     lines = stream.getvalue().splitlines()
     assert lines[0] == "ok       params      every [option] is understood"
     assert lines[1] == "warning  data        prepared from elsewhere"
@@ -38,7 +37,7 @@ def test_a_terminal_has_colours_and_wraps_below_the_sentence(monkeypatch: pytest
     monkeypatch.setenv("COLUMNS", "60")
     monkeypatch.delenv("NO_COLOR", raising=False)
     stream = Terminal()
-    report(FINDINGS, stream)
+    print_findings(FINDINGS, stream)
     assert "\x1b[32mok" in stream.getvalue()
     lines = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue()).splitlines()
     wrapped = [line for line in lines if "much" in line]
@@ -46,18 +45,18 @@ def test_a_terminal_has_colours_and_wraps_below_the_sentence(monkeypatch: pytest
     assert all(line.startswith(" " * 21) for line in wrapped[1:])
     monkeypatch.setenv("NO_COLOR", "1")
     stream = Terminal()
-    report(FINDINGS, stream)
+    print_findings(FINDINGS, stream)
     assert "\x1b[3" not in stream.getvalue()
 
 
 def test_without_a_fault_it_is_well() -> None:
-    assert report(FINDINGS[:2], io.StringIO())
-    assert report_json(FINDINGS[:2], io.StringIO())
+    assert print_findings(FINDINGS[:2], io.StringIO())
+    assert print_findings_json(FINDINGS[:2], io.StringIO())
 
 
 def test_json_for_programs() -> None:
     stream = io.StringIO()
-    assert not report_json(FINDINGS, stream)
+    assert not print_findings_json(FINDINGS, stream)
     said = json.loads(stream.getvalue())
     assert said[1] == {
         "check": "data",
@@ -65,3 +64,11 @@ def test_json_for_programs() -> None:
         "message": "prepared from elsewhere",
         "remedy": "run: tunable run prepare",
     }
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (2_420_000, "2.42 MB"), (78e9, "78 GB"), (1.5e13, "15 TB")],
+)
+def test_sizes_read_well(count: float, text: str) -> None:
+    assert format_bytes(count) == text
