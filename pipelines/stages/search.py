@@ -197,7 +197,7 @@ def _receipt(best: Configuration, objectives: list[Objective], layout: Layout) -
     return (
         f"search: best {point}: {numbers}\n"
         f"  tables   {layout.search / 'configurations.csv'}, trials.csv\n"
-        f"  figures  {layout.search / 'front.png'}, parallel.png\n"
+        f"  figure   {layout.search / 'front.png'}\n"
         f"  params   {layout.search / 'params.yaml'}, which trains the best one in full"
     )
 

@@ -1,14 +1,14 @@
-"""Everything that a search leaves for people and for the next stage, in one folder.
+"""Writes the results of a search, for people and for the next stage, into one folder.
 
-trials.parquet, trials.csv   a row a trial
-configurations.csv           a row a configuration, the best first
-front.csv                    of these, the ones that none dominates
+trials.parquet, trials.csv   one row per trial
+configurations.csv           one row per configuration, the best first
+front.csv                    the rows of these that none dominates
 settings.csv                 the losses of every trial at each setting of the sliders
 importance.csv               how much each axis matters for the first objective
-front.png, parallel.png      figures
+front.png                    the configurations and their trade-offs
 plots/                       CSV files for ``dvc plots``
 params.yaml                  the parameters with the best configuration's values
-record.json                  the verdict; written last, the same bytes for the same numbers
+record.json                  the summary; written last, the same bytes for the same numbers
 """
 
 import io
@@ -21,31 +21,33 @@ from matplotlib.figure import Figure
 
 from pipelines.core.records import write_atomic, write_json_atomic
 from pipelines.search.results.best_params import write_params
-from pipelines.search.results.configurations import Configuration, axes_of, configurations
+from pipelines.search.results.configurations import (
+    Configuration,
+    find_front,
+    group_trials,
+    list_axes,
+    pick_best,
+    rank_configurations,
+)
 from pipelines.search.results.front_figure import draw_front
-from pipelines.search.results.importance import importance, importance_frame
-from pipelines.search.results.labels import labels
-from pipelines.search.results.parallel_figure import draw_parallel
-from pipelines.search.results.plot_tables import parallel_plot, trials_plot
-from pipelines.search.results.ranking import best, front, ranked
-from pipelines.search.results.settings_table import settings_frame
-from pipelines.search.results.table import configurations_frame, trials_frame, write_csv, write_parquet
+from pipelines.search.results.importance import importance_frame, measure_importance
+from pipelines.search.results.plot_tables import label_configurations, parallel_plot, trials_plot
+from pipelines.search.results.tables import (
+    configurations_frame,
+    settings_frame,
+    trials_frame,
+    write_csv,
+    write_parquet,
+)
 from pipelines.search.trial_record import Objective, Point, State, TrialRecord
 
 SCHEMA = 1
 
 OUTPUTS = (
     *("record.json", "params.yaml", "trials.parquet", "trials.csv", "configurations.csv", "front.csv"),
-    *(
-        "settings.csv",
-        "importance.csv",
-        "front.png",
-        "parallel.png",
-        "plots/trials.csv",
-        "plots/parallel.csv",
-    ),
+    *("settings.csv", "importance.csv", "front.png", "plots/trials.csv", "plots/parallel.csv"),
 )
-"""All files, the verdict first."""
+"""All files, the summary first."""
 
 
 def write_results(
@@ -61,87 +63,68 @@ def write_results(
     """Write every file into ``folder``.
 
     Args:
-        folder: where to; made if it is not there.
+        folder: of the results; created if missing.
         records: every trial of the search.
         objectives: at least one; the first ranks.
-        source_params: the ``params.yaml`` that the best one's is made from.
+        source_params: the ``params.yaml`` that the best configuration's is made from.
         changes_of: values by dotted key of ``params.yaml`` that train a point.
-        vertices: what a task's K normalised losses ask for, for the figures; empty numbers them.
-        seeds: that each point was to be trained with; by default all that any was.
+        vertices: names of a task's K normalized losses, for the figure; empty numbers them.
+        seeds: that each point was to be trained with; by default all that occur.
 
     Returns:
         The best configuration.
 
     Raises:
-        TrainingError: no configuration completed with every seed. The table of trials, which says what
-            became of each, is written all the same, and alone.
+        TrainingError: no configuration completed with every seed. Then the table of trials, which says how
+            each ended, is the only file written.
     """
-    for name in OUTPUTS:  # of an older search, beside whose files these would stand
+    for name in OUTPUTS:  # of an earlier search, which must not mix with these
         (folder / name).unlink(missing_ok=True)
-    _write_trials(folder, records)
-    groups = configurations(records, seeds)
-    winner = best(groups, objectives, seeds)
-    _write_tables(folder, records, objectives, seeds, vertices)
-    _write_plots(folder, records, groups, objectives, vertices)
-    write_params(source_params, folder / "params.yaml", changes_of(winner.point))
-    write_json_atomic(folder / "record.json", _record(records, groups, objectives))
-    return winner
-
-
-def _write_trials(folder: Path, records: Sequence[TrialRecord]) -> None:
     trials = trials_frame(records)
     write_parquet(trials, folder / "trials.parquet")
     write_csv(trials, folder / "trials.csv")
+    groups = group_trials(records, seeds)
+    winner = pick_best(groups, objectives, seeds)
+    importance = measure_importance(records, objectives[0])
+    labels = label_configurations(groups, list_axes(records))
+    tables = {
+        "configurations": configurations_frame(records, objectives, seeds),
+        "front": configurations_frame(records, objectives, seeds, front_only=True),
+        "settings": settings_frame(records, vertices),
+        "importance": importance_frame(importance),
+        "plots/trials": trials_plot(rank_configurations(groups, objectives), objectives, labels),
+        "plots/parallel": parallel_plot(records, objectives),
+    }
+    for name, table in tables.items():
+        write_csv(table, folder / f"{name}.csv")
+    _write_png(draw_front(groups, objectives, labels, vertices), folder / "front.png")
+    write_params(source_params, folder / "params.yaml", changes_of(winner.point))
+    write_json_atomic(folder / "record.json", _make_record(records, groups, objectives))
+    return winner
 
 
-def _write_tables(
-    folder: Path,
-    records: Sequence[TrialRecord],
-    objectives: Sequence[Objective],
-    seeds: Sequence[int] | None,
-    vertices: Sequence[str],
-) -> None:
-    write_csv(configurations_frame(records, objectives, seeds), folder / "configurations.csv")
-    write_csv(configurations_frame(records, objectives, seeds, front_only=True), folder / "front.csv")
-    write_csv(settings_frame(records, vertices), folder / "settings.csv")
-    write_csv(importance_frame(importance(records, objectives[0])), folder / "importance.csv")
-
-
-def _write_plots(
-    folder: Path,
-    records: Sequence[TrialRecord],
-    groups: Sequence[Configuration],
-    objectives: Sequence[Objective],
-    vertices: Sequence[str],
-) -> None:
-    words = labels(groups, axes_of(records))
-    _write_figure(draw_front(groups, objectives, words, vertices), folder / "front.png")
-    _write_figure(draw_parallel(records, objectives), folder / "parallel.png")
-    write_csv(trials_plot(ranked(groups, objectives), objectives, words), folder / "plots" / "trials.csv")
-    write_csv(parallel_plot(records, objectives), folder / "plots" / "parallel.csv")
-
-
-def _write_figure(figure: Figure, path: Path) -> None:
+def _write_png(figure: Figure, path: Path) -> None:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100, metadata={"Software": None})
     write_atomic(path, buffer.getvalue())
 
 
-def _record(
+def _make_record(
     records: Sequence[TrialRecord], groups: Sequence[Configuration], objectives: Sequence[Objective]
 ) -> dict[str, Any]:
     states = Counter(record.state for record in records)
+    ranked = rank_configurations(groups, objectives)
     return {
         "schema": SCHEMA,
         "objectives": [{"name": o.name, "mode": o.mode} for o in objectives],
         "trials": {state: states[state] for state in get_args(State)},
-        "configurations": {"tried": len(groups), "ranked": len(ranked(groups, objectives))},
-        "best": _verdict(best(groups, objectives)),
-        "front": [_verdict(configuration) for configuration in front(groups, objectives)],
+        "configurations": {"tried": len(groups), "ranked": len(ranked)},
+        "best": _summarize_configuration(ranked[0]),
+        "front": [_summarize_configuration(one) for one in find_front(groups, objectives)],
     }
 
 
-def _verdict(configuration: Configuration) -> dict[str, Any]:
+def _summarize_configuration(configuration: Configuration) -> dict[str, Any]:
     names = configuration.completed[0].measures
     return {
         "configuration": configuration.number,

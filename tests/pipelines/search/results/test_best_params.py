@@ -72,10 +72,9 @@ def test_comments_below_what_goes_stay(source: Path, tmp_path: Path) -> None:
 
 def test_a_mapping_takes_the_place_of_a_value_and_the_other_way_round(source: Path, tmp_path: Path) -> None:
     write_params(source, tmp_path / "best.yaml", {"train.sampling": None, "train.log_every": {"of": 10}})
-    assert (tmp_path / "best.yaml").read_text() == FRAGMENT.replace(
-        "  sampling:  # of omega\n    family: dirichlet\n    alpha: 0.5  # flat is 1\n",
-        "  sampling: null # of omega\n",
-    ).replace("  log_every: 10\n", "  log_every:\n    of: 10\n")
+    written = (tmp_path / "best.yaml").read_text()
+    assert yaml.safe_load(written)["train"] == {"steps": 20, "sampling": None, "log_every": {"of": 10}}
+    assert written.endswith("\n\n# next\nserve:\n  port: 8000\n")
 
 
 def test_sections_that_are_missing_or_empty_are_made(tmp_path: Path) -> None:
@@ -94,14 +93,14 @@ def test_values_are_read_as_they_were_written(value: object, source: Path, tmp_p
 
 def test_refusals(source: Path, tmp_path: Path) -> None:
     target = tmp_path / "best.yaml"
-    with pytest.raises(ConfigError, match=r"'train.steps.x' leads through 20"):
+    with pytest.raises(ConfigError, match=r"'train.steps.x'"):
         write_params(source, target, {"train.steps.x": 1})
-    with pytest.raises(ConfigError, match="found no such file"):
+    with pytest.raises(ConfigError, match=r"none.yaml"):
         write_params(tmp_path / "none.yaml", target, {})
     source.write_text("train: [")
-    with pytest.raises(ConfigError, match="not valid YAML"):
+    with pytest.raises(ConfigError, match=r"source.yaml .*YAML"):
         write_params(source, target, {})
     source.write_text("- 1")
-    with pytest.raises(ConfigError, match="expected sections"):
+    with pytest.raises(ConfigError, match="sections"):
         write_params(source, target, {})
     assert not target.exists()

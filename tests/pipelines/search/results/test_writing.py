@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 FILES = {
     *("trials.parquet", "trials.csv", "configurations.csv", "front.csv", "settings.csv", "importance.csv"),
-    *("front.png", "parallel.png", "plots/trials.csv", "plots/parallel.csv", "params.yaml", "record.json"),
+    *("front.png", "plots/trials.csv", "plots/parallel.csv", "params.yaml", "record.json"),
 }
 
 
@@ -75,14 +75,14 @@ def test_without_a_winner_the_trials_are_told_and_nothing_of_an_older_search_sta
 ) -> None:
     folder = shutil.copytree(written[0], tmp_path / "out")
     failed = [trial(0, {"lr": 0.1}, None, state="failed", reason="no space left")]
-    with pytest.raises(TrainingError, match="1 failed; the first: no space left"):
+    with pytest.raises(TrainingError, match=r"1 failed; .*no space left"):
         write_results(folder, failed, [VOLUME], source_params=params, changes_of=changes)
     assert set(files(folder)) == {"trials.parquet", "trials.csv"}
     assert list(pd.read_csv(folder / "trials.csv")["reason"]) == ["no space left"]
 
 
-def test_seeds_that_nobody_has_begun_with_are_counted(params: Path, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="1 trial completed, but no configuration did with all 3 seeds"):
+def test_seeds_without_any_trial_are_counted(params: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"1 trial completed, .*all 3 seeds"):
         write_results(
             tmp_path / "out",
             [trial(0, {"lr": 0.1})],

@@ -4,8 +4,16 @@ import pandas as pd
 import pytest
 
 from pipelines.core.errors import DataError
-from pipelines.search.results.table import configurations_frame, trials_frame, write_csv, write_parquet
+from pipelines.search.results.tables import (
+    configurations_frame,
+    settings_frame,
+    trials_frame,
+    write_csv,
+    write_parquet,
+)
 from search_trials import GAP, VOLUME, search, trial
+
+ENDS = ["a 0 b 0", "a 1 b 0", "a 0 b 1", "a 1 b 1"]
 
 
 def test_a_row_a_trial_in_order_of_start() -> None:
@@ -69,5 +77,22 @@ def test_the_front_is_some_of_these_rows() -> None:
 
 
 def test_two_columns_of_one_name_are_refused() -> None:
-    with pytest.raises(DataError, match="two columns 'seed'"):
+    with pytest.raises(DataError, match="'seed'"):
         trials_frame([trial(0, {"seed": 1})])
+
+
+def test_a_row_a_trial_and_setting() -> None:
+    records = search(2)  # four trials of nine settings, and two that were not scored at any
+    table = settings_frame(records, ENDS)
+    assert len(table) == 4 * 9
+    assert list(table.columns[3:]) == ["omega_1", "omega_2", *(f"loss {end}" for end in ENDS)]
+    third = table[table["trial"] == 2]
+    assert set(third["configuration"]) == {1}
+    assert list(third["omega_1"]) == [setting["omega"][0] for setting in records[2].settings]
+    wanted = [setting["objectives"][3] for setting in records[2].settings]
+    assert list(third["loss a 1 b 1"]) == wanted
+    assert list(settings_frame(records).columns[5:]) == ["loss 1", "loss 2", "loss 3", "loss 4"]
+
+
+def test_no_settings_no_rows() -> None:
+    assert settings_frame([trial(1, {"lr": 0.1})]).empty
