@@ -8,7 +8,7 @@ import pytest
 pytest_plugins = ["pytester"]
 
 SUPPORT = Path(__file__).parent / "support"
-OPTIONS = ("-p", "rerun", "-p", "tiers", "-n", "0")
+OPTIONS = ("-p", "rerun", "-p", "tiers")
 
 pytestmark = pytest.mark.slow
 
@@ -16,6 +16,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """A suite with the same plugins and an empty list of flaky tests."""
+    # Those of installed packages are most of what a process takes to start.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTHONPATH", str(SUPPORT))
     pytester.mkdir("tests").joinpath("flaky.txt").touch()
     pytester.makeini("[pytest]\nmarkers =\n    cluster\n    server\n")
@@ -78,7 +80,7 @@ def test_what_a_dead_process_never_came_to_is_run(
             pass
         """
     )
-    first = suite.runpytest_subprocess("-p", "rerun", "-n", "1", "--max-worker-restart", "0")
+    first = suite.runpytest_subprocess("-p", "rerun", "-p", "xdist", "-n", "1", "--max-worker-restart", "0")
     assert first.ret != pytest.ExitCode.OK
     monkeypatch.setenv("SECOND", "1")
     again = suite.runpytest_subprocess(*OPTIONS, "--unpassed")
