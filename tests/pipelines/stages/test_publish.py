@@ -14,7 +14,7 @@ from pipelines.stages.publish import run
 from pipelines.tracking import PUBLISHED, tracking_uri
 from tunable_models import TunableNetwork
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from pipelines.training.samples import Samples
 from tiny_tasks import tiny_config
 from tunable_models import TunableNetwork, build
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("patient_tracking")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database", "patient_tracking")]
 
 DETERMINISTIC = ("model.safetensors", "curve.csv", "record.json")
 
