@@ -19,7 +19,7 @@ Example:
     torch.Size([4, 3, 16, 16])
 """
 
-from tunable_models.adversarial import CriticStep, PatchCritic
+from tunable_models._execution.rebind import View
 from tunable_models.architectures import (
     Architecture,
     ImageContract,
@@ -63,6 +63,7 @@ from tunable_models.objectives import (
     TotalVariation,
     gram,
 )
+from tunable_models.objectives.adversarial import CriticStep, PatchCritic
 from tunable_models.sampling import (
     Beta,
     Corners,
@@ -75,7 +76,6 @@ from tunable_models.sampling import (
     Uniform,
 )
 from tunable_models.spec import NetworkSpec
-from tunable_models.view import View
 from tunable_models.warm_start import WarmStart, from_specialists
 
 __all__ = [

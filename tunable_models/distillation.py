@@ -11,10 +11,10 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from tunable_models._execution.rebind import View
 from tunable_models.errors import ConversionError
 from tunable_models.losses.loss import Loss, check_names
 from tunable_models.network import TunableNetwork
-from tunable_models.view import View
 
 Teacher = nn.Module | View
 

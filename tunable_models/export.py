@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from tunable_models._conversion.checks import check_module
 from tunable_models.errors import ConversionError
 from tunable_models.export_check import check_onnx, check_program, example_sides, needed_multiple
 from tunable_models.folding import fold
 from tunable_models.network import TunableNetwork
-from tunable_models.selection import check_module
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram

@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tunable_models import kernels
+from tunable_models._conversion.checks import check_module
+from tunable_models._execution import kernels
 from tunable_models.errors import ConversionError
 from tunable_models.layers import TunableLayer, TunableParameter, Value
 from tunable_models.network import TunableNetwork
-from tunable_models.selection import check_module
 
 
 def fold(net: nn.Module, omega: Tensor | Mapping[str, float] | None = None, /, **values: float) -> nn.Module:

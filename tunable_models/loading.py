@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
+from tunable_models._conversion.checks import check_module
 from tunable_models.errors import ConversionError
 from tunable_models.network import TunableNetwork
-from tunable_models.selection import check_module
 from tunable_models.spec import NetworkSpec
 
 State = Mapping[str, Tensor]

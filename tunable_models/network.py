@@ -1,10 +1,11 @@
-"""Making any network tunable: the same modules, with kernels that omega mixes.
+"""Make any network tunable: the same modules, with kernels that omega mixes.
 
 ``make_tunable`` keeps the source's module tree and puts kernels where it had tensors. A call mixes them
-and runs the source's own ``forward`` on shells (:mod:`tunable_models.shells`) that hold the result, so
-nothing on the network is written; what the forward writes on self belongs to the omega of the call
-(:mod:`tunable_models.states`). Under ``torch.compile`` and ``torch.export``, which trace one call and let
-no other in between, the mixed tensors are bound by ``torch.func.functional_call`` instead.
+and runs the source's own ``forward`` on rebound modules that hold the result
+(:mod:`tunable_models._execution.rebind`), so nothing on the network is written; what the forward writes on
+self belongs to the omega of the call (:mod:`tunable_models._execution.states`). Under ``torch.compile`` and
+``torch.export``, which trace one call and allow no other in between, the mixed tensors are bound by
+``torch.func.functional_call`` instead.
 
 Source: https://arxiv.org/abs/2304.00898.
 """
@@ -18,30 +19,27 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tunable_models import kernels
-from tunable_models.bases import BASES, Basis, BasisName, make_basis
-from tunable_models.controls import ControlSpace
-from tunable_models.copying import copy_module
-from tunable_models.errors import ConversionError, OmegaError
-from tunable_models.groups import Call, groups_of, run_by_groups
-from tunable_models.kernels import Kernels
-from tunable_models.mixing import Coefficients
-from tunable_models.per_pixel import OmegaMap, bind_per_pixel, check_map
-from tunable_models.per_sample import BatchMovedError, bind_per_sample, runs_per_sample
-from tunable_models.selection import (
+from tunable_models._conversion.checks import (
     BATCH_NORMS,
-    Pattern,
-    Slot,
     aliased_paths,
     check_module,
+    copy_module,
     refuse_computing_modes,
-    select,
 )
-from tunable_models.shells import Bound, Shells, bind, bind_mixed, descend
+from tunable_models._conversion.selection import Pattern, Slot, select
+from tunable_models._execution import kernels
+from tunable_models._execution.kernels import Kernels
+from tunable_models._execution.mixing import Coefficients
+from tunable_models._execution.omega_batches import Call, groups_of, run_by_groups
+from tunable_models._execution.per_pixel import OmegaMap, bind_per_pixel, check_map
+from tunable_models._execution.per_sample import BatchMovedError, bind_per_sample, runs_per_sample
+from tunable_models._execution.rebind import Bound, Shells, View, bind, bind_mixed, descend
+from tunable_models._execution.states import States
+from tunable_models._execution.tracing import run_traced
+from tunable_models.bases import BASES, Basis, BasisName, make_basis
+from tunable_models.controls import ControlSpace
+from tunable_models.errors import ConversionError, OmegaError
 from tunable_models.spec import NetworkSpec, Trained
-from tunable_models.states import States
-from tunable_models.tracing import run_traced
-from tunable_models.view import View
 
 Mixed = dict[str, dict[str, Tensor]]
 """Mixed tensors by module path, then by name."""
@@ -126,7 +124,7 @@ class TunableNetwork(nn.Module):
         _refuse_tunable(module)
         slots = select(module, spec.include, spec.exclude)
         self.network = copy_module(module)
-        refuse_computing_modes(self.network, slots)
+        refuse_computing_modes(self.network, [slot.path for slot in slots])
         self._shared = aliased_paths(self.network)
         self._states = States()
         self._names: dict[str, dict[str, torch.Size]] = {}  # with the shapes of the source

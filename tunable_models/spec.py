@@ -10,11 +10,11 @@ from typing import Any, Literal, Self, get_args
 
 from torch import nn
 
+from tunable_models._conversion.selection import Pattern
 from tunable_models.architectures import ImageContract, get_architecture, identify_architecture
 from tunable_models.bases import BASES, BasisName, make_basis
 from tunable_models.controls import ControlSpace
 from tunable_models.errors import ConversionError
-from tunable_models.selection import Pattern
 
 Trained = Literal["all", "deltas"]
 

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from tunable_models._conversion.selection import Pattern
+from tunable_models._execution.kernels import Kernels
 from tunable_models.bases import BasisName, make_basis
 from tunable_models.controls import ControlSpace
 from tunable_models.errors import ConversionError
-from tunable_models.kernels import Kernels
 from tunable_models.loading import State, check_state
 from tunable_models.network import TunableNetwork, make_tunable
-from tunable_models.selection import Pattern
 from tunable_models.spec import Trained
 
 Specialists = Mapping[tuple[float, ...], nn.Module | State]

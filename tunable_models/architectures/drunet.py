@@ -22,8 +22,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tunable_models.architectures import options, reach
-from tunable_models.architectures.contract import ImageContract
+from tunable_models.architectures import options
+from tunable_models.architectures.contract import ImageContract, Step, convolution, doubling, halving, radius
 from tunable_models.architectures.padding import crop, mirror_pad
 
 LEVEL_GAIN = 0.5
@@ -203,20 +203,20 @@ def contract(config: DRUNetConfig) -> ImageContract:
         >>> contract(DRUNetConfig(widths=[16, 32], blocks=1)).radius_px
         11
     """
-    return ImageContract(alignment=config.alignment, radius_px=reach.radius(_steps(config), config.alignment))
+    return ImageContract(alignment=config.alignment, radius_px=radius(_steps(config), config.alignment))
 
 
-def _steps(config: DRUNetConfig) -> Iterator[reach.Step]:
-    blocks = reach.convolution(2 * config.blocks)  # two 3x3 convolutions each
+def _steps(config: DRUNetConfig) -> Iterator[Step]:
+    blocks = convolution(2 * config.blocks)  # two 3x3 convolutions each
     halvings = len(config.widths) - 1
     if config.unshuffle > 1:
-        yield reach.doubling
-    yield reach.convolution(1)
+        yield doubling
+    yield convolution(1)
     for _ in range(halvings):
-        yield from (blocks, reach.doubling)
+        yield from (blocks, doubling)
     yield blocks
     for _ in range(halvings):
-        yield from (reach.halving, blocks)
-    yield reach.convolution(1)
+        yield from (halving, blocks)
+    yield convolution(1)
     if config.unshuffle > 1:
-        yield reach.halving
+        yield halving

@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tunable_models.architectures import options, reach
-from tunable_models.architectures.contract import ImageContract
+from tunable_models.architectures import options
+from tunable_models.architectures.contract import ImageContract, Step, convolution, radius, windows
 from tunable_models.architectures.padding import crop, mirror_pad
 from tunable_models.architectures.upsampler import upsampler
 from tunable_models.architectures.window_attention import AttentionBlock, window_kinds
@@ -214,16 +214,16 @@ def contract(config: SwinIRConfig) -> ImageContract:
         >>> contract(SwinIRConfig(width=8, depths=[2], heads=[2])).radius_px
         15
     """
-    reached = reach.radius(_steps(config), config.window)
+    reached = radius(_steps(config), config.window)
     return ImageContract(scale=config.scale, alignment=config.window, radius_px=reached)
 
 
-def _steps(config: SwinIRConfig) -> Iterator[reach.Step]:
+def _steps(config: SwinIRConfig) -> Iterator[Step]:
     # Above scale 1 the reconstruction sees two input pixels, and after the shuffle less than one more.
     after = {"": 1, "pixelshuffle": 3, "pixelshuffledirect": 1}[config.upsampler or ""]
-    yield reach.convolution(after + 1)  # and conv_after_body
+    yield convolution(after + 1)  # and conv_after_body
     for depth in reversed(config.depths):
-        yield reach.convolution(1)
+        yield convolution(1)
         for i in reversed(range(depth)):
-            yield reach.windows(config.window, config.window // 2 if i % 2 else 0)
-    yield reach.convolution(1)
+            yield windows(config.window, config.window // 2 if i % 2 else 0)
+    yield convolution(1)

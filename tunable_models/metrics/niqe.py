@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from tunable_models.errors import TunableError
+from tunable_models.metrics.fidelity import cropped
 from tunable_models.metrics.natural_scene import FEATURES, PATCH_PX, patch_features
-from tunable_models.metrics.region import cropped
 
 # MATLAB's rgb2gray, the first row of the inverse of its NTSC matrix.
 _GREY = (0.298936021293775, 0.587043074451121, 0.114020904255103)

@@ -7,18 +7,19 @@ take it as an argument and are modules.
 """
 
 from tunable_models.objectives.adversarial import Adversarial
-from tunable_models.objectives.charbonnier import Charbonnier
-from tunable_models.objectives.features import Features
-from tunable_models.objectives.frequency import Frequency
+from tunable_models.objectives.features import Features, Perceptual
 from tunable_models.objectives.gram_style import GramStyle, gram
-from tunable_models.objectives.l1 import L1
-from tunable_models.objectives.mse import MSE
 from tunable_models.objectives.objective import Objective
-from tunable_models.objectives.perceptual import Perceptual
-from tunable_models.objectives.psnr import PSNR
-from tunable_models.objectives.rmse import RMSE
-from tunable_models.objectives.structural import SSIM
-from tunable_models.objectives.total_variation import TotalVariation
+from tunable_models.objectives.pixelwise import (
+    L1,
+    MSE,
+    PSNR,
+    RMSE,
+    SSIM,
+    Charbonnier,
+    Frequency,
+    TotalVariation,
+)
 
 __all__ = [
     "L1",

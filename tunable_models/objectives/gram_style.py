@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from tunable_models.errors import ConversionError, TunableError
-from tunable_models.objectives.precision import at_least_float32
-from tunable_models.objectives.trunk import Layer, LayerWeights, TrunkObjective
+from tunable_models.objectives.features import Layer, LayerWeights, TrunkObjective
+from tunable_models.objectives.objective import at_least_float32
 
 
 def gram(features: Tensor) -> Tensor:

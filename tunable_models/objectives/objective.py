@@ -1,11 +1,15 @@
-"""What every objective is: one number a sample that training makes small.
+"""What every objective is, one number a sample that training makes small, and the checks they share.
 
 Shapes: output (B, C, H, W), target of the same shape unless an objective says otherwise; result (B,).
 """
 
+import math
 from typing import Protocol
 
+import torch
 from torch import Tensor
+
+from tunable_models.errors import TunableError
 
 
 class Objective(Protocol):
@@ -41,3 +45,31 @@ class Objective(Protocol):
     def __call__(self, output: Tensor, target: Tensor) -> Tensor:
         """(B,) numbers, smaller is better."""
         ...
+
+
+def check_positive(objective: object, name: str, value: float) -> None:
+    """Refuse a constant of an objective that is not positive and finite.
+
+    Raises:
+        TunableError: ``value`` is zero, negative, infinite or not a number.
+    """
+    if not (math.isfinite(value) and value > 0):
+        raise TunableError(f"{type(objective).__name__}'s {name} must be positive and finite, got {value!r}")
+
+
+def check_same_shape(objective: object, output: Tensor, target: Tensor) -> None:
+    """Refuse an output and a target that are not batches of one shape.
+
+    Raises:
+        TunableError: the shapes differ or have no batch dimension.
+    """
+    if output.shape != target.shape or output.dim() < 2:
+        raise TunableError(
+            f"{type(objective).__name__} expected output and target of one shape (B, C, H, W), got "
+            f"{tuple(output.shape)} and {tuple(target.shape)}; bring the target to the output's size first"
+        )
+
+
+def at_least_float32(values: Tensor) -> Tensor:
+    """Halves as float32; everything else as it is."""
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values

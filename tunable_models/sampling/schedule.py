@@ -1,9 +1,10 @@
-"""A deterministic schedule: every setting of a grid, equally often, in an order without clumps.
+"""Deterministic omegas: one setting throughout, or every setting of a grid equally often.
 
-The order follows the additive recurrence of Roberts, "The Unreasonable Effectiveness of Quasirandom
-Sequences", 2018, https://extremelearning.com.au/unreasonable-effectiveness-of-quasirandom-sequences/, so
-every stretch of a period, not only its beginning, is spread over the space. Deterministic preferences in
-place of random ones: PaLoRA, https://arxiv.org/abs/2407.08056.
+The grid is visited in the order of the additive recurrence of Roberts, "The Unreasonable Effectiveness of
+Quasirandom Sequences", 2018,
+https://extremelearning.com.au/unreasonable-effectiveness-of-quasirandom-sequences/, so every stretch of a
+period, not only its beginning, is spread over the space. Deterministic preferences in place of random ones:
+PaLoRA, https://arxiv.org/abs/2407.08056.
 """
 
 import math
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from tunable_models.controls import ControlSpace
 from tunable_models.errors import OmegaError
-from tunable_models.sampling.sampler import visit
+from tunable_models.sampling.sampler import check_step, visit
 from tunable_models.sampling.sobol import onto_simplex
 
 MAX_POINTS = 5_000
@@ -110,3 +111,34 @@ def _sequence(space: ControlSpace, count: int) -> Tensor:
     powers = ratio ** -torch.arange(1, free + 1, dtype=torch.float64)
     points = (0.5 + torch.arange(count, dtype=torch.float64).unsqueeze(1) * powers).frac()
     return points if space.kind == "box" else onto_simplex(points)
+
+
+class Fixed:
+    """The same omega at every step.
+
+    Args:
+        space: where it lies.
+        omega: (P,), see :meth:`~tunable_models.controls.ControlSpace.omega`.
+
+    Raises:
+        OmegaError: it is no single omega of the space.
+
+    Example:
+        >>> from tunable_models import ControlSpace, Fixed
+        >>> space = ControlSpace.box("denoise", "deblur")
+        >>> Fixed(space, space.omega(denoise=1, deblur=0))(seed=0, step=5, indices=range(2))
+        tensor([[1., 0.],
+                [1., 0.]])
+    """
+
+    def __init__(self, space: ControlSpace, omega: Tensor) -> None:
+        space.check(omega)
+        if omega.dim() != 1:
+            raise OmegaError(f"expected one omega of shape ({len(space)},), got {tuple(omega.shape)}")
+        self.space = space
+        self.omega = omega.detach().float().cpu()
+
+    def __call__(self, seed: int, step: int, indices: Sequence[int]) -> Tensor:
+        """(n, P) omegas; see :class:`~tunable_models.sampling.sampler.Sampler`."""
+        check_step(step)
+        return self.omega.repeat(len(indices), 1)

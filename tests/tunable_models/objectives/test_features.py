@@ -3,7 +3,63 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tunable_models import L1, BlendedLoss, ControlSpace, ConversionError, Features, MultiLoss, Term
+from tunable_models import (
+    L1,
+    BlendedLoss,
+    ControlSpace,
+    ConversionError,
+    Features,
+    MultiLoss,
+    Perceptual,
+    Term,
+    TunableError,
+)
+from tunable_models.objectives.features import LayerWeights, TrunkObjective
+
+MAPS = {"a": torch.zeros(2, 3, 4, 4), "b": torch.ones(2, 3, 2, 2)}
+
+
+def test_the_trunk_is_frozen_for_good() -> None:
+    objective = TrunkObjective(nn.Sequential(nn.Conv2d(3, 3, 3), nn.Dropout()))
+    for module in (objective, objective.train(), nn.Sequential(objective).train()):
+        assert not objective.trunk.training, module
+    assert not any(parameter.requires_grad for parameter in objective.parameters())
+
+
+def test_layers_of_mappings_sequences_and_tensors() -> None:
+    assert list(LayerWeights(None, None).of(MAPS)) == ["a", "b"]
+    assert list(LayerWeights(("b",), None).of(MAPS)) == ["b"]
+    maps = list(MAPS.values())
+    assert LayerWeights((1,), None).of(maps)[1] is maps[1]
+    assert LayerWeights(None, None).of(maps[0])[0] is maps[0]
+
+
+def test_weights_are_added() -> None:
+    values = [torch.tensor([1.0, 2.0]), torch.tensor([10.0, 20.0])]
+    assert LayerWeights(("a", "b"), (2, 0.5)).total(values).tolist() == [7, 14]
+    assert LayerWeights(None, None).total(values).tolist() == [11, 22]
+
+
+def test_impossible_layers_are_an_error() -> None:
+    for layers in ((), "ab", ("a", "a")):
+        with pytest.raises(ConversionError, match="different layers"):
+            LayerWeights(layers, None)
+    for weights in ((1.0,), (1.0, 2.0, 3.0)):
+        with pytest.raises(ConversionError, match="one weight for each"):
+            LayerWeights(("a", "b"), weights)
+    with pytest.raises(ConversionError, match="name the layers"):
+        LayerWeights(None, (1.0,))
+    with pytest.raises(TunableError, match="positive"):
+        LayerWeights(("a",), (0.0,))
+
+
+def test_a_layer_that_the_trunk_lacks_is_an_error() -> None:
+    with pytest.raises(ConversionError, match=r"\['c'\], it has 'a', 'b'"):
+        LayerWeights(("c",), None).of(MAPS)
+    with pytest.raises(ConversionError, match="returns feature maps"):
+        LayerWeights(None, None).of(3)
+    with pytest.raises(ConversionError, match="it has none"):
+        LayerWeights(None, None).of([])
 
 
 class Two(nn.Module):
@@ -83,3 +139,28 @@ def test_moves_with_the_loss() -> None:
     loss = BlendedLoss(ControlSpace.box("a"), Features(Two()), ("input", "clean"))
     assert loss.to("meta") is loss
     assert next(loss.objective.parameters()).is_meta  # type: ignore[attr-defined]
+
+
+class Distance(nn.Module):
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(2.0))
+        self.shape = shape
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        values = self.gain * (output - target).abs().amax((1, 2, 3))
+        return values.view(self.shape) if self.shape else values.mean()
+
+
+@pytest.mark.parametrize("shape", [(-1,), (-1, 1), (-1, 1, 1, 1)])
+def test_returns_what_the_network_does(pair: tuple[Tensor, Tensor], shape: tuple[int, ...]) -> None:
+    network = Distance(shape)
+    expected = 2 * (pair[0] - pair[1]).abs().amax((1, 2, 3))
+    torch.testing.assert_close(Perceptual(network)(*pair), expected)
+    assert not network.training
+    assert not network.gain.requires_grad
+
+
+def test_an_average_over_the_batch_is_an_error(pair: tuple[Tensor, Tensor]) -> None:
+    with pytest.raises(ConversionError, match="averaging over the batch"):
+        Perceptual(Distance(()))(*pair)

@@ -3,8 +3,9 @@ import math
 import pytest
 import torch
 from scipy.stats import qmc
+from torch import Tensor
 
-from tunable_models import ControlSpace, OmegaError, Schedule
+from tunable_models import ControlSpace, Fixed, OmegaError, Schedule
 
 BOX, SIMPLEX = ControlSpace.box("a", "b"), ControlSpace.simplex("a", "b", "c")
 
@@ -96,3 +97,24 @@ def test_the_order_of_visits_is_pinned() -> None:
     visits = Schedule(SIMPLEX, points=3, per_step=1).omegas
     wanted = [[0, 1, 1], [0, 0, 2], [0, 2, 0], [1, 0, 1], [1, 1, 0], [2, 0, 0]]
     assert visits.mul(2).tolist() == wanted
+
+
+SPACE = ControlSpace.box("denoise", "deblur")
+
+
+def test_every_row_is_the_setting() -> None:
+    omega = SPACE.omega(denoise=1, deblur=0.25)
+    assert torch.equal(Fixed(SPACE, omega)(3, 7, [0, 5]), torch.tensor([[1, 0.25]] * 2))
+
+
+@pytest.mark.parametrize(
+    ("omega", "words"),
+    [
+        (torch.tensor([0.5]), "shape"),
+        (torch.tensor([[0.5, 0.5]]), "one omega of shape"),
+        (torch.tensor([0.5, 1.5]), "within"),
+    ],
+)
+def test_what_is_no_single_omega_is_refused(omega: Tensor, words: str) -> None:
+    with pytest.raises(OmegaError, match=words):
+        Fixed(SPACE, omega)

@@ -1,0 +1,1 @@
+"""How a network is converted: what becomes tunable, and what is refused."""
