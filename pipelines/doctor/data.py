@@ -39,7 +39,7 @@ def check_inputs(stage: str, layout: Layout) -> list[Finding]:
     missing = [name for name in INPUTS.get(stage, ()) if not (layout.root / name).exists()]
     if not missing:
         return []
-    remedy = f"run the stages before it: {layout.again}"
+    remedy = f"run the stages before it: {layout.resume_command}"
     return [Finding.fault("data", f"{stage} needs {', '.join(missing)}", remedy)]
 
 
