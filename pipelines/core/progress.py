@@ -109,8 +109,9 @@ class Display:
         self._started = self._shown = time.monotonic()
         if not self._quiet and _is_terminal(stream):
             self._bar = _make_bar(stream, self._label, self._total)
+            count, done = self._count(), int(self._done)
             self._task = self._bar.add_task(
-                self._label, total=self._total, completed=self._done, count=self._count(), numbers="starting"
+                self._label, total=self._total, completed=done, count=count, numbers="starting"
             )
             self._bar.start()
         return self

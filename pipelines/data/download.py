@@ -184,7 +184,8 @@ def _receive_body(response: requests.Response, url: str, part: _PartialFile) -> 
         raise _unavailable(url, f"{status} {response.reason}")
     require_free_space(part.path.parent, nbytes or 0, url)
     label, done = f"prepare: downloading {part.path.stem}", part.size / MB
-    display = Display(label, total=round(done + (nbytes or 0) / MB), done=done, unit="MB", rated="MB")
+    total = None if nbytes is None else round(done + nbytes / MB)
+    display = Display(label, total=total, done=done, unit="MB", rated="MB")
     with display, explain_full_disk(part.path.parent, "free some"), part.path.open("ab") as file:
         for chunk in response.iter_content(CHUNK_BYTES):
             file.write(chunk)
