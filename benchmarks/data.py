@@ -31,11 +31,11 @@ from benchmarks.cost.timing import Call, interleave
 from benchmarks.kept import keep
 from pipelines.core.config import load_section
 from pipelines.core.random_streams import stream_seed
-from pipelines.data.augment import Augment
 from pipelines.data.config import PrepareConfig
-from pipelines.data.ingest import take_in
+from pipelines.data.ingest import ingest_source
 from pipelines.data.order import Order
 from pipelines.data.photos import PhotoSet
+from pipelines.data.transforms import Augment
 from pipelines.tasks import make_task
 from pipelines.training.batches import Batches
 from pipelines.training.config import TrainConfig
@@ -133,7 +133,7 @@ def _images(name: str, batch_size: int) -> int:
 def _photos(folder: str | None, scratch: Path) -> PhotoSet:
     source = "skimage" if folder is None else str(Path(folder).expanduser().resolve())
     config = PrepareConfig(source=source)
-    return take_in(source, config, ROOT, scratch / "set").photos
+    return ingest_source(source, config, ROOT, scratch / "set").photos
 
 
 def _calls(config: TrainConfig, photos: PhotoSet, scratch: Path, workers: int) -> dict[str, Call]:

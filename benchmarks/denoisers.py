@@ -25,7 +25,7 @@ from torch.nn import functional
 import zoo
 from benchmarks.cost.machine import machine, versions
 from benchmarks.kept import keep
-from pipelines.data.sources import decode, list_photos
+from pipelines.data.sources import decode_photo, list_photos
 from tunable_models import psnr, ssim
 
 SCHEMA = 1
@@ -148,7 +148,7 @@ def parse_named_folder(text: str) -> tuple[str, Path]:
 def read_photos(folder: Path, count: int | None = None) -> list[Tensor]:
     """The pictures of a folder in the order of their names, (1, 3, H, W) each."""
     files = list_photos(str(folder.resolve()), Path()).files[:count]
-    return [_to_tensor(decode(file.content())) for file in files]
+    return [_to_tensor(decode_photo(file.fetch())) for file in files]
 
 
 def _to_tensor(pixels: np.ndarray) -> Tensor:

@@ -14,7 +14,6 @@ disk; then ``latest`` moves. A crash in between leaves the old entries, perhaps 
 
 import os
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from zoo import strict_json
-from zoo.durable import replace_file, sync_folder, temporary_beside, write_file
+from zoo.durable import create_folder, replace_file, sync_folder, write_file
 from zoo.entry import Entry
 from zoo.errors import EntryExistsError, EntryNotFoundError, IntegrityError, ManifestError
 from zoo.manifest import MANIFEST, NAME, SEMANTIC, VERSION, FileRecord, Manifest, content_version
@@ -144,18 +143,13 @@ class Store:
 
     def _write(self, target: Path, contents: Mapping[str, bytes]) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = temporary_beside(target)
         try:
-            temporary.mkdir()
-            for path, data in contents.items():
-                write_file(temporary / path, data)
-            sync_folder(temporary)
-            os.rename(temporary, target)
+            with create_folder(target) as folder:
+                for path, data in contents.items():
+                    write_file(folder / path, data)
         except OSError:
             if not target.exists():  # otherwise another process published it first
                 raise
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
         sync_folder(target.parent)
         sync_folder(self.root)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from pipelines.apply.outcome import Outcome
 from pipelines.apply.outputs import Guard
 from pipelines.apply.plan import Task
-from pipelines.core.errors import FULL, DataError, is_expected, sentence
+from pipelines.core.errors import FULL, DataError, describe_error, is_expected
 from pipelines.core.progress import Display
 from pipelines.core.records import write_atomic
 from zoo import Predictor, read_pages, read_picture
@@ -198,4 +198,4 @@ def _is_full(error: Exception) -> bool:
 def _reason(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return f"no memory for this picture ({error}); say a smaller --tile, or --jobs 1"
-    return sentence(error) or str(error)
+    return describe_error(error) or str(error)

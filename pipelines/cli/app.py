@@ -14,7 +14,7 @@ from pipelines.cli.export import export
 from pipelines.cli.serve import serve
 from pipelines.cli.stages import recipe, run, search, track
 from pipelines.cli.zoo import zoo
-from pipelines.core.errors import DEBUG, sentence
+from pipelines.core.errors import DEBUG, describe_error
 
 
 class _Shell(TyperGroup):
@@ -24,7 +24,7 @@ class _Shell(TyperGroup):
         try:
             return super().invoke(ctx)
         except Exception as error:
-            message = sentence(error)
+            message = describe_error(error)
             if message is None or os.environ.get(DEBUG) == "1":
                 raise
             typer.echo(f"tunable: {' '.join(message.split())}", err=True)

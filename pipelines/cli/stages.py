@@ -19,7 +19,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from pipelines.cli.extras import require
-from pipelines.core.errors import DEBUG, ConfigError, PipelineError, sentence
+from pipelines.core.errors import DEBUG, ConfigError, PipelineError, describe_error
 from pipelines.core.layout import Layout
 
 # stage: (module with run, module with the options, name of their class)
@@ -235,7 +235,7 @@ def _known_errors(name: str) -> Iterator[None]:
 
 def _report(name: str, error: Exception) -> NoReturn:
     """A known error in a sentence that begins with the stage's name; any other keeps its traceback."""
-    message = sentence(error)
+    message = describe_error(error)
     if message is None or os.environ.get(DEBUG) == "1":
         raise error
     typer.echo(f"{name}: {' '.join(message.split())}", err=True)

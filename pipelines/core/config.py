@@ -1,7 +1,7 @@
-"""Reading ``params.yaml``: the only module that reads YAML.
+"""Load and validate ``params.yaml``: the only module that reads YAML.
 
-One section a stage; each stage's model lives beside the stage, so that editing one stage's options
-does not touch the modules another stage depends on.
+The model of each section is in the folder of its stage, so that editing the options of one stage does not
+change the modules that another stage depends on.
 """
 
 from pathlib import Path
@@ -16,11 +16,11 @@ SECTIONS = ("prepare", "train", "search", "evaluate", "publish", "serve")
 """Every top-level key ``params.yaml`` may have."""
 
 LONGEST_INPUT = 120
-"""Characters of a wrong value that a sentence repeats; a whole section would hide what is wrong."""
+"""Length of an invalid value that a message repeats; a whole section would hide the fault."""
 
 
 class Section(BaseModel):
-    """Base of every options model: immutable, no unknown keys, no silent conversion of types."""
+    """Base of every options model: immutable, strict types, no unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -29,27 +29,27 @@ S = TypeVar("S", bound=Section)
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML keeps the last of two equal keys without a word; we refuse them."""
+    """Refuses duplicate keys, of which YAML silently keeps the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
         for key in keys:
             if keys.count(key) > 1:
-                raise ConfigError(f"key {key!r} stands twice{node.start_mark}; keep one of them")
+                raise ConfigError(f"duplicate key {key!r}{node.start_mark}; keep one of them")
         return super().construct_mapping(node, deep=deep)
 
 
 def load_section(path: Path, name: str, model: type[S]) -> S:
-    """One section of ``params.yaml`` as its typed model.
+    """Load one section of ``params.yaml`` as its typed model.
 
     Args:
         path: the YAML file.
-        name: the section; a missing or empty one means all defaults.
-        model: the model of that section.
+        name: of the section; all defaults if it is missing or empty.
+        model: of the section.
 
     Raises:
-        ConfigError: the file is missing or not YAML, a key is unknown or twice there, a value is
-            of the wrong type or out of range. The message names the key and the nearest valid one.
+        ConfigError: the file is missing or not YAML, a key is unknown or duplicate, a value is of the wrong
+            type or out of range. The message names the key and the nearest valid one.
     """
     document = read_yaml(path)
     for key in document:
@@ -59,19 +59,19 @@ def load_section(path: Path, name: str, model: type[S]) -> S:
 
 
 def parse_section(values: Any, name: str, model: type[S]) -> S:
-    """Plain values as a typed section; every fault in one ConfigError."""
+    """Validate plain values as a typed section; one ConfigError reports every fault."""
     try:
-        return model.model_validate(_tuples(values))
+        return model.model_validate(_lists_to_tuples(values))
     except ValidationError as error:
-        faults = "; ".join(_sentence(fault, name, model) for fault in error.errors())
+        faults = "; ".join(_describe_fault(fault, name, model) for fault in error.errors())
         raise ConfigError(faults) from None
 
 
 def read_yaml(path: Path) -> dict[Any, Any]:
-    """The mapping in a YAML file; empty for an empty file.
+    """Read the mapping in a YAML file; empty for an empty file.
 
     Raises:
-        ConfigError: no such file, no YAML, a key that stands twice, or no mapping.
+        ConfigError: no such file, invalid YAML, a duplicate key, or no mapping.
     """
     if not path.is_file():
         raise ConfigError(
@@ -88,17 +88,17 @@ def read_yaml(path: Path) -> dict[Any, Any]:
     return document
 
 
-def _tuples(value: Any) -> Any:
-    # YAML knows lists only, and strict models want the tuples that keep a frozen model hashable.
+def _lists_to_tuples(value: Any) -> Any:
+    # YAML has lists only; strict models require tuples, which keep a frozen model hashable.
     if isinstance(value, dict):
-        return {key: _tuples(item) for key, item in value.items()}
+        return {key: _lists_to_tuples(item) for key, item in value.items()}
     if isinstance(value, list):
-        return tuple(_tuples(item) for item in value)
+        return tuple(_lists_to_tuples(item) for item in value)
     return value
 
 
-def _sentence(fault: Any, name: str, model: type[BaseModel]) -> str:
-    keys, valid = _place(fault["loc"], model)
+def _describe_fault(fault: Any, name: str, model: type[BaseModel]) -> str:
+    keys, valid = _locate_fault(fault["loc"], model)
     where = ".".join([name, *keys])
     if fault["type"] == "extra_forbidden":
         return f"params.yaml: unknown key {where!r}{suggest_name(keys[-1], valid)}"
@@ -109,14 +109,14 @@ def _sentence(fault: Any, name: str, model: type[BaseModel]) -> str:
     return f"params.yaml: {where}: {fault['msg'].removeprefix('Value error, ')}{got}{hint}"
 
 
-def _place(location: tuple[Any, ...], model: Any) -> tuple[list[str], list[str]]:
-    """The keys down to a fault, and the names that are valid where the last one stands."""
+def _locate_fault(location: tuple[Any, ...], model: Any) -> tuple[list[str], list[str]]:
+    """The path of keys to a fault, and the valid names at its last key."""
     keys: list[str] = []
     valid: list[str] = []
     inner = model
     for key in location:
-        member = _member(inner, key)
-        if member is not None:  # pydantic names the chosen member of a union, which is no key of the file
+        member = _union_member(inner, key)
+        if member is not None:  # pydantic adds the chosen member of a union, which is no key of the file
             inner = member
             continue
         keys.append(str(key))
@@ -127,13 +127,13 @@ def _place(location: tuple[Any, ...], model: Any) -> tuple[list[str], list[str]]
 
 
 def _only_model(annotation: Any) -> Any:
-    """The model in ``Model | None``; whatever else it is, the annotation itself."""
+    """The model in ``Model | None``; otherwise the annotation itself."""
     models = [member for member in get_args(annotation) if _is_model(member)]
     return models[0] if len(models) == 1 else annotation
 
 
-def _member(union: Any, tag: Any) -> type[BaseModel] | None:
-    """The model of a union whose ``name`` is the tag."""
+def _union_member(union: Any, tag: Any) -> type[BaseModel] | None:
+    """The model in a union whose ``name`` is the tag."""
     for member in get_args(union):
         named = _is_model(member) and "name" in member.model_fields
         if named and tag in get_args(member.model_fields["name"].annotation):

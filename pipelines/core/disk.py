@@ -1,4 +1,4 @@
-"""Disks that are full: told before writing where the size is known, and in a sentence where it is not."""
+"""Clear errors for full disks: before writing where the size is known, otherwise when a write fails."""
 
 import errno
 import shutil
@@ -9,13 +9,8 @@ from pathlib import Path
 from pipelines.core.errors import FULL, DataError, PipelineError
 
 
-def check_room(folder: Path, nbytes: int, what: str) -> None:
-    """Refuse to begin what cannot be finished.
-
-    Args:
-        folder: that exists, on the disk that will be written to.
-        nbytes: that will be written.
-        what: will be written.
+def require_free_space(folder: Path, nbytes: int, what: str) -> None:
+    """Check that ``nbytes`` are free on the disk of an existing folder; ``what`` names the data.
 
     Raises:
         DataError: less is free.
@@ -28,31 +23,30 @@ def check_room(folder: Path, nbytes: int, what: str) -> None:
 
 
 @contextmanager
-def full_disk_told(
+def explain_full_disk(
     folder: Path, remedy: str, *, room: str = "room to write", kind: type[PipelineError] = DataError
 ) -> Iterator[None]:
-    """A block that writes into ``folder``: a full disk becomes an error of ours.
+    """Turn a full disk or quota, in a block that writes into ``folder``, into an error with a remedy.
 
     Args:
-        folder: that is written into, or made.
-        remedy: ends the message.
-        room: begins it: for what there was none, and how much of it, where that is known.
-        kind: of the error.
-
-    Raises:
-        PipelineError: of that kind: the disk is full, or what one may have of it.
+        folder: that the block writes into or creates.
+        remedy: end of the message.
+        room: what was expected to fit, in the message.
+        kind: class of the error.
     """
     try:
         yield
     except OSError as error:
         if error.errno not in FULL:
             raise
-        free = _free(folder) if error.errno == errno.ENOSPC else ""  # a quota is smaller than the disk
+        free = (
+            _describe_free(folder) if error.errno == errno.ENOSPC else ""
+        )  # a quota says nothing about the disk
         raise kind(f"expected {room} in {folder}, got: {error.strerror}{free}; {remedy}") from error
 
 
-def _free(folder: Path) -> str:
+def _describe_free(folder: Path) -> str:
     try:
         return f" ({shutil.disk_usage(folder).free / 1e6:.2f} MB free now)"
-    except OSError:  # there was no room for the folder itself
+    except OSError:  # the folder itself could not be created
         return ""

@@ -1,14 +1,14 @@
-"""What can go wrong on the road, as types a caller can act on.
+"""Errors of the pipeline, by what a caller can do about them.
 
 PipelineError
-├── ConfigError (ValueError)         params.yaml says something we do not understand
-├── DataError (ValueError)           the photographs or a stage's artefact are not what the stage needs
-├── CheckpointError (RuntimeError)   no checkpoint of this run can be read
-└── TrainingError (RuntimeError)     the run failed (a loss that is no number, a dead worker, a full disk)
-    ├── LoaderError                  a process that cut patches died or hangs; another try may do better
-    └── DivergedError                numbers are not finite; another try would meet them again
+├── ConfigError (ValueError)         params.yaml or a parameter is invalid
+├── DataError (ValueError)           photographs or an artefact are missing or invalid
+├── CheckpointError (RuntimeError)   no checkpoint of this run is readable
+└── TrainingError (RuntimeError)     the run failed (a dead worker, a full disk)
+    ├── LoaderError                  a data loader process died or hangs; retrying may help
+    └── DivergedError                non-finite numbers; retrying would not help
 
-Every constructor takes one message, so the errors survive pickling across processes.
+Every constructor takes one message, so that the errors can be pickled.
 """
 
 import errno
@@ -17,18 +17,18 @@ from collections.abc import Collection
 from difflib import get_close_matches
 
 DEBUG = "TUNABLE_DEBUG"
-"""Environment variable: 1 shows the traceback of known errors too."""
+"""Environment variable: 1 shows the traceback of expected errors too."""
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-"""What the system says where a disk is full, or what one may have of it."""
+"""Error numbers of a full disk or quota."""
 
 
 class PipelineError(Exception):
-    """Root of the errors that the pipeline raises on purpose; the command line prints them in one line."""
+    """Base of the expected errors, which the command line prints as one line."""
 
 
 class ConfigError(PipelineError, ValueError):
-    """``params.yaml`` or a command's parameter is missing, unknown or out of range."""
+    """``params.yaml`` or a parameter of a command is missing, unknown or out of range."""
 
 
 class DataError(PipelineError, ValueError):
@@ -36,19 +36,19 @@ class DataError(PipelineError, ValueError):
 
 
 class CheckpointError(PipelineError, RuntimeError):
-    """Checkpoints of this run exist, and none of them is whole."""
+    """All checkpoints of this run are damaged."""
 
 
 class TrainingError(PipelineError, RuntimeError):
-    """Training cannot go on."""
+    """Training cannot continue."""
 
 
 class DivergedError(TrainingError):
-    """The loss, a gradient or a score is no finite number."""
+    """Non-finite loss, gradient or score."""
 
 
 class LoaderError(TrainingError):
-    """A process that cut patches died or hangs."""
+    """A data loader process died or hangs."""
 
 
 _ROOTS = (
@@ -59,19 +59,19 @@ _ROOTS = (
 
 
 def is_expected(error: BaseException) -> bool:
-    """Whether an error was raised on purpose by one of the packages, and says in a sentence what to do."""
-    # An error of a package that nobody has imported cannot have been raised, so none is imported for this.
+    """Whether an error is of our packages, with a message that says what to do."""
+    # A package that is not imported cannot have raised it, so none is imported for this.
     roots = tuple(getattr(sys.modules[module], name) for module, name in _ROOTS if module in sys.modules)
     return isinstance(error, roots)
 
 
-def sentence(error: BaseException) -> str | None:
-    """What to tell whoever gave the command; None if only a traceback says it."""
+def describe_error(error: BaseException) -> str | None:
+    """Message for the user of a command; None if an error needs its traceback."""
     if is_expected(error):
         return str(error)
     if not isinstance(error, OSError):
         return None
-    if error.errno in FULL:  # such an error knows no file's name where the file was open
+    if error.errno in FULL:  # has no file name if the file was open
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}expected room to write, got: {error.strerror}; free some and run again"
     return f"{error.filename}: {error.strerror}" if error.filename else None

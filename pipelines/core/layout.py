@@ -1,8 +1,8 @@
-"""Every path of the pipeline, in one place.
+"""Every path of the pipeline.
 
-Two kinds of place. *Artefacts* (``artifacts/<stage>``) are what DVC versions: a stage writes only its
-own. *State* (``.state``) is what a run needs to go on after a fault: checkpoints and logs, keyed by the
-run's fingerprint, never a DVC out, because DVC empties outs before a stage runs.
+*Artefacts* (``artifacts/<stage>``) are versioned by DVC; a stage writes only its own. *State* (``.state``) is
+what a run needs to resume: checkpoints and logs, keyed by the fingerprint of the run. It is never a DVC out,
+because DVC empties outs before a stage runs.
 
 With the root ``/home/me/tunable-zoo``::
 
@@ -21,19 +21,19 @@ from pipelines.core.errors import ConfigError
 
 @dataclass(frozen=True)
 class Layout:
-    """The paths below one work tree; nothing is created by asking for a path."""
+    """The paths below one work tree; no property creates anything."""
 
     root: Path
 
     @classmethod
     def find(cls, start: Path | None = None) -> "Layout":
-        """The layout of the work tree that holds ``start`` (default: the current folder).
+        """Find the work tree that contains ``start`` (default: the current folder).
 
-        A folder that holds a ``params.yaml`` and no ``dvc.yaml`` is a work tree of its own, when it is
-        ``start`` itself: several tasks can be trained side by side, each in a folder.
+        If ``start`` itself contains ``params.yaml`` and no ``dvc.yaml``, it is a work tree of its own, so
+        that several tasks can be trained side by side, each in a folder.
 
         Raises:
-            ConfigError: no folder upwards holds ``params.yaml`` and a ``dvc.yaml`` with our stages.
+            ConfigError: no parent folder contains ``params.yaml`` and a ``dvc.yaml`` with our stages.
         """
         start = (start or Path.cwd()).resolve()
         if (start / "params.yaml").is_file() and not (start / "dvc.yaml").exists():
@@ -52,7 +52,7 @@ class Layout:
         """The layout of exactly that folder.
 
         Raises:
-            ConfigError: it holds no ``params.yaml``.
+            ConfigError: it contains no ``params.yaml``.
         """
         if not (folder / "params.yaml").is_file():
             raise ConfigError(
@@ -62,28 +62,28 @@ class Layout:
         return cls(folder.resolve())
 
     @property
-    def again(self) -> str:
-        """The command that goes on with a run that was interrupted."""
+    def resume_command(self) -> str:
+        """The command that resumes an interrupted run."""
         return "dvc repro" if (self.root / "dvc.yaml").exists() else "tunable run all"
 
     @property
     def params(self) -> Path:
-        """What the user edits."""
+        """The parameters, which the user edits."""
         return self.root / "params.yaml"
 
     @property
     def sets(self) -> Path:
-        """Digests of the public photographs used so far; small, in git."""
+        """Digests of the public photographs used so far, in git."""
         return self.root / "data" / "sets.json"
 
     @property
     def downloads(self) -> Path:
-        """Public photographs as they were downloaded, and unpacked."""
+        """Public photographs, as downloaded and unpacked."""
         return self.state / "downloads"
 
     @property
     def prepare(self) -> Path:
-        """Decoded photographs, split."""
+        """Decoded photographs, split into training, validation and test."""
         return self.root / "artifacts" / "prepare"
 
     @property
@@ -93,7 +93,7 @@ class Layout:
 
     @property
     def search(self) -> Path:
-        """What a search found: tables, figures, the best parameters."""
+        """Results of a search: tables, figures, the best parameters."""
         return self.root / "artifacts" / "search"
 
     @property
@@ -108,7 +108,7 @@ class Layout:
 
     @property
     def metrics(self) -> Path:
-        """The numbers of the last run; small, in git."""
+        """The metrics of the last run, in git."""
         return self.root / "metrics" / "metrics.json"
 
     @property
@@ -123,7 +123,7 @@ class Layout:
 
 
 def _is_ours(folder: Path) -> bool:
-    # Every DVC project has files of these names; ours call this package.
+    # Every DVC project has files of these names; only ours call this package.
     stages = folder / "dvc.yaml"
     text = stages.read_text(encoding="utf-8", errors="replace") if stages.is_file() else ""
     calls = any(command in text for command in ("tunable run", "python -m pipelines"))

@@ -1,8 +1,8 @@
-"""How far something is: a bar on a terminal, one plain line every few seconds elsewhere.
+"""Progress of long work: a bar on a terminal, a plain line every few seconds elsewhere.
 
     train  step 200/2200  loss 0.0341 (rmse 0.0341)  83 images/s  1.2 GB  0:24:05 left
 
-Without a terminal the lines hold no control characters, so that a log of them reads well.
+Without a terminal the lines hold no control characters, so a log of them reads well.
 """
 
 import math
@@ -12,20 +12,11 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import timedelta
-from types import TracebackType
-from typing import Protocol, Self, TextIO, TypeVar
+from typing import Self, TextIO, TypeVar
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    SpinnerColumn,
-    TextColumn,
-)
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Column
 from rich.text import Text
 
@@ -34,14 +25,14 @@ T = TypeVar("T")
 LINE_EVERY_S = 5.0
 """Between two lines where there is no terminal."""
 
-MEMORY = "memory"
-"""The fact that stands by itself, behind the speed."""
-
 LONGEST_S = 1000 * 86_400
+
+MEMORY = "memory"
+"""The fact that is shown by its value alone, after the rate."""
 
 
 def tell(line: str, stream: TextIO | None = None) -> None:
-    """Print a line; that its reader is gone (``| head``, ``| tee`` after Ctrl-C) is no fault of the work.
+    """Print a line at once; a closed reader (``| head``, ``| tee`` after Ctrl-C) is ignored.
 
     Args:
         line: without its end.
@@ -51,24 +42,20 @@ def tell(line: str, stream: TextIO | None = None) -> None:
     try:
         print(line, file=stream, flush=True)
     except OSError:
-        _hush(stream)
+        # Lead the stream nowhere, or the rest of its buffer would raise again when the process ends.
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
 
 
-def _hush(stream: TextIO) -> None:
-    """Lead the stream nowhere, so that what is left in its buffer does no harm when the process ends."""
-    with suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
-
-
-def progress(items: Sequence[T], label: str, unit: str = "photograph") -> Iterator[T]:
-    """The items one by one, and how many there are left; a line with the total ends it.
+def track_items(items: Sequence[T], label: str, unit: str = "photograph") -> Iterator[T]:
+    """Yield the items and show how many are done.
 
     Args:
-        items: what to go through; nothing is shown of none.
+        items: nothing is shown if there are none.
         label: the words before the numbers.
-        unit: what an item is, in the singular.
+        unit: name of an item, in the singular.
     """
     with Display(label, total=len(items), unit=unit, rated=f"{unit}s", quiet=not items) as display:
         for item in items:
@@ -76,38 +63,20 @@ def progress(items: Sequence[T], label: str, unit: str = "photograph") -> Iterat
             display.advance()
 
 
-@dataclass(frozen=True)
-class _State:
-    """What is known of the work at one moment."""
-
-    done: float
-    rate: float | None = None
-    left_s: float | None = None
-    facts: Mapping[str, str] = field(default_factory=dict)
-
-
-class _Surface(Protocol):
-    """Where a state is shown."""
-
-    def show(self, state: _State) -> None: ...
-    def say(self, line: str) -> None: ...
-    def close(self) -> None: ...
-
-
 class Display:
-    """Shows one piece of work from its beginning to its end; any thread may update it.
+    """Shows the progress of one piece of work; any thread may update it.
 
-    ``NO_COLOR`` is honoured. What is printed while a bar stands appears above it.
+    ``NO_COLOR`` is honored. Lines printed while a bar is shown appear above it.
 
     Args:
         label: the words before the numbers.
-        total: units of the whole work; None for work that has no end by itself.
-        done: units that were there already, of a run that goes on.
+        total: units of the whole work; None if it has no fixed end.
+        done: units that are done already, of a resumed run.
         unit: in the singular.
-        rated: what is counted a second, in the plural.
-        limit_s: seconds from the beginning after which the work ends, whatever is done by then.
-        quiet: show nothing but what :meth:`say` is given.
-        stream: to show it on; standard output by default.
+        rated: what the rate counts, in the plural.
+        limit_s: seconds after which the work ends, whatever is done by then.
+        quiet: show nothing but the lines of :meth:`say`.
+        stream: standard output by default.
 
     Example::
 
@@ -120,35 +89,40 @@ class Display:
         label: str,
         *,
         total: int | None,
-        done: int = 0,
+        done: float = 0,
         unit: str = "step",
         rated: str = "images",
         limit_s: float | None = None,
         quiet: bool = False,
         stream: TextIO | None = None,
     ) -> None:
-        self._words = _Words(label, total, unit, rated)
-        self._first, self._state, self._quiet = done, _State(done), quiet
-        self._stream, self._limit_s = stream, limit_s
-        # Of the thread that holds it, so that a signal handler may say something at any moment.
+        self._label, self._total, self._unit, self._rated = label, total, unit, rated
+        self._first = self._done = done
+        self._numbers = list[str]()
+        self._limit_s, self._quiet, self._stream = limit_s, quiet, stream
+        self._bar: Progress | None = None
+        # Reentrant, so that a signal handler may print a line at any moment.
         self._lock = threading.RLock()
 
     def __enter__(self) -> Self:
         stream = self._stream or sys.stdout
-        self._started = time.monotonic()
-        self._said = _Lines(stream, self._words)  # stays when a bar is gone
-        barred = _is_terminal(stream) and not self._quiet
-        self._surface: _Surface = _Bar(stream, self._words, self._first) if barred else self._said
+        self._started = self._shown = time.monotonic()
+        if not self._quiet and _is_terminal(stream):
+            self._bar = _make_bar(stream, self._label, self._total)
+            count, done = self._count(), int(self._done)
+            self._task = self._bar.add_task(
+                self._label, total=self._total, completed=done, count=count, numbers="starting"
+            )
+            self._bar.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         with self._lock:
-            self._surface.close()
-            self._surface = self._said
-            if not self._quiet and self._state.done > self._first:
-                self._said.say(self._words.last(self._state, time.monotonic() - self._started))
+            if self._bar:
+                self._bar.stop()
+                self._bar = None
+            if not self._quiet and self._done > self._first:
+                self._print_line(f"{_format_seconds(time.monotonic() - self._started)} in all")
 
     def update(
         self,
@@ -158,149 +132,92 @@ class Display:
         left_s: float | None = None,
         facts: Mapping[str, str] | None = None,
     ) -> None:
-        """Say how far it is; cheap, and shown when it is time to.
+        """Report how much is done; cheap, as it is shown only now and then.
 
         Args:
-            done: units so far, those of the beginning included; a bar shows parts of one too.
-            rate: how many of what is rated a second.
+            done: units so far, those of the beginning included; a bar shows fractions too.
+            rate: in what is rated, a second.
             left_s: seconds to the end; by default from the mean speed so far and the limit.
             facts: texts by name: the first one, in brackets after it those that it is made of, and
-                ``memory``, which stands behind the speed.
+                ``memory``, which is shown after the rate.
         """
         with self._lock:
-            left_s = self._left_s(done) if left_s is None else left_s
-            self._state = _State(done, rate, left_s, dict(facts or {}))
-            if not self._quiet:
-                self._surface.show(self._state)
+            self._done, self._numbers = done, _join_facts(facts or {}, rate, self._rated)
+            left_s = self._left_s() if left_s is None else left_s
+            left = [] if left_s is None else [f"{_format_seconds(left_s)} left"]
+            if self._bar:
+                numbers = "  ".join(self._numbers + left)
+                self._bar.update(self._task, completed=done, count=self._count(), numbers=numbers)
+            elif not self._quiet and time.monotonic() - self._shown >= LINE_EVERY_S:
+                self._shown = time.monotonic()
+                self._print_line(*left)
 
-    def advance(self) -> None:
-        """One unit more, at the mean speed so far."""
+    def advance(self, amount: float = 1) -> None:
+        """Report that many more units, at the mean rate so far."""
         with self._lock:
-            done = self._state.done + 1
+            done = self._done + amount
             rate = (done - self._first) / max(time.monotonic() - self._started, 1e-6)
             self.update(done, rate=rate)
 
     def say(self, line: str) -> None:
         """Print a line that stays, above the bar if there is one."""
         with self._lock:
-            self._surface.say(line)
+            if self._bar:
+                self._bar.console.print(Text(line))
+            else:
+                tell(line, self._stream)
 
-    def _left_s(self, done: float) -> float | None:
-        elapsed_s, total, ends = time.monotonic() - self._started, self._words.total, list[float]()
-        if total is not None:
-            ends.append(elapsed_s / max(done - self._first, 1) * (total - done))
+    def _print_line(self, *last: str) -> None:
+        self.say("  ".join([self._label, f"{self._unit} {self._count()}", *self._numbers, *last]))
+
+    def _count(self) -> str:
+        return f"{int(self._done)}" if self._total is None else f"{int(self._done)}/{self._total}"
+
+    def _left_s(self) -> float | None:
+        elapsed_s, ends = time.monotonic() - self._started, list[float]()
+        if self._total is not None:
+            ends.append(elapsed_s / max(self._done - self._first, 1) * (self._total - self._done))
         if self._limit_s is not None:
             ends.append(self._limit_s - elapsed_s)
         return min(ends, default=None)
 
 
-@dataclass(frozen=True)
-class _Words:
-    """How a state reads."""
-
-    label: str
-    total: int | None
-    unit: str
-    rated: str
-
-    def line(self, state: _State) -> str:
-        """While it goes on."""
-        return "  ".join([self._head(state), *self.numbers(state)])
-
-    def last(self, state: _State, elapsed_s: float) -> str:
-        """When it has ended, here or before its time."""
-        parts = self.numbers(_State(state.done, state.rate, None, state.facts))
-        return "  ".join([self._head(state), *parts, f"{_clock(elapsed_s)} in all"])
-
-    def numbers(self, state: _State) -> list[str]:
-        """Facts, speed, memory and the time left, as far as they are known."""
-        names = [name for name in state.facts if name != MEMORY]
-        texts = [f"{name} {state.facts[name]}" for name in names]
-        inner = f" ({', '.join(texts[1:])})" if texts[1:] else ""
-        parts = [f"{texts[0]}{inner}"] if texts else []
-        parts += [f"{_number(state.rate)} {self.rated}/s"] if state.rate is not None else []
-        parts += [state.facts[MEMORY]] if MEMORY in state.facts else []
-        return parts + ([f"{_clock(state.left_s)} left"] if state.left_s is not None else [])
-
-    def _head(self, state: _State) -> str:
-        of = "" if self.total is None else f"/{self.total}"
-        return f"{self.label}  {self.unit} {int(state.done)}{of}"
+def _make_bar(stream: TextIO, label: str, total: int | None) -> Progress:
+    longest = "" if total is None else f"{total}/{total}"
+    return Progress(
+        SpinnerColumn("line"),  # turns before anything is done; of characters that every terminal has
+        TextColumn("{task.description}", markup=False, table_column=_fixed_column(label)),
+        BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=4)),
+        TextColumn("{task.fields[count]}", markup=False, table_column=_fixed_column(longest)),
+        TextColumn(
+            "{task.fields[numbers]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")
+        ),
+        console=Console(file=stream, force_terminal=True),
+        transient=True,
+        expand=True,
+        redirect_stdout=sys.stdout.isatty(),  # what goes into a file must not appear on the terminal
+        redirect_stderr=sys.stderr.isatty(),
+    )
 
 
-class _Lines:
-    """A line now and then."""
-
-    def __init__(self, stream: TextIO, words: _Words) -> None:
-        self._stream, self._words = stream, words
-        self._shown = time.monotonic()
-
-    def show(self, state: _State) -> None:
-        if time.monotonic() - self._shown >= LINE_EVERY_S:
-            self._shown = time.monotonic()
-            self.say(self._words.line(state))
-
-    def say(self, line: str) -> None:
-        tell(line, self._stream)
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-class _Bar:
-    """A bar that is renewed in place, and gone when it is closed."""
-
-    def __init__(self, stream: TextIO, words: _Words, done: int) -> None:
-        self._words = words
-        self._console = Console(file=stream, force_terminal=True)
-        self._bar = Progress(
-            SpinnerColumn("line"),  # turns though nothing is done yet; in characters that every terminal has
-            TextColumn("{task.description}", markup=False, table_column=_never_cut(words.label)),
-            BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=4)),
-            _count(words.total),
-            TextColumn(
-                "{task.fields[numbers]}",
-                markup=False,
-                table_column=Column(no_wrap=True, overflow="ellipsis"),
-            ),
-            console=self._console,
-            transient=True,
-            expand=True,
-            redirect_stdout=sys.stdout.isatty(),  # what goes into a file stays out of the terminal
-            redirect_stderr=sys.stderr.isatty(),
-        )
-        self._task = self._bar.add_task(words.label, total=words.total, completed=done, numbers="starting")
-        self._bar.start()
-
-    def show(self, state: _State) -> None:
-        numbers = "  ".join(self._words.numbers(state))
-        self._bar.update(self._task, completed=state.done, numbers=numbers)
-
-    def say(self, line: str) -> None:
-        self._console.print(Text(line))
-
-    def close(self) -> None:
-        self._bar.stop()
-
-
-def _count(total: int | None) -> ProgressColumn:
-    if total is None:  # rich would write 3/?
-        return TextColumn("{task.completed}", table_column=_never_cut(""))
-    return MofNCompleteColumn(table_column=_never_cut(f"{total}/{total}"))
-
-
-def _never_cut(text: str) -> Column:
+def _fixed_column(text: str) -> Column:
     return Column(no_wrap=True, min_width=len(text))
 
 
 def _is_terminal(stream: TextIO) -> bool:
-    # Not rich's own question: it takes a pipe for a terminal when FORCE_COLOR is set.
+    # rich's own check takes a pipe for a terminal when FORCE_COLOR is set.
     return stream.isatty() and not Console(file=stream).is_dumb_terminal
 
 
-def _number(rate: float) -> str:
-    return f"{rate:.0f}" if rate >= 10 else f"{rate:.2g}"
+def _join_facts(facts: Mapping[str, str], rate: float | None, rated: str) -> list[str]:
+    """Facts, rate and memory, as far as they are known."""
+    texts = [f"{name} {text}" for name, text in facts.items() if name != MEMORY]
+    parts = [f"{texts[0]} ({', '.join(texts[1:])})" if texts[1:] else texts[0]] if texts else []
+    if rate is not None:
+        parts.append(f"{f'{rate:.0f}' if rate >= 10 else f'{rate:.2g}'} {rated}/s")
+    return parts + ([facts[MEMORY]] if MEMORY in facts else [])
 
 
-def _clock(seconds: float) -> str:
+def _format_seconds(seconds: float) -> str:
     known = math.isfinite(seconds) and seconds < LONGEST_S
     return str(timedelta(seconds=max(0, round(seconds)))) if known else "?"

@@ -1,4 +1,4 @@
-"""Small files that one stage hands to the next: written whole or not at all."""
+"""Crash-safe files with folders on the way: bytes, JSON records and their SHA-256."""
 
 import hashlib
 import json
@@ -9,23 +9,23 @@ from zoo.durable import replace_file
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write ``data``, making folders on the way; a reader, or a crash, sees the old file or the new one."""
+    """Replace a file, creating folders as needed; readers see the old content or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, data)
 
 
 def write_json_atomic(path: Path, value: Any) -> None:
-    """``value`` as JSON with sorted keys, the same bytes for the same value; NaN is refused."""
+    """Write ``value`` as JSON with sorted keys, the same bytes for the same value; NaN raises ValueError."""
     text = json.dumps(value, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
     write_atomic(path, (text + "\n").encode())
 
 
 def read_json(path: Path) -> Any:
-    """The value in a JSON file."""
+    """Read a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
 def sha256_file(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file's bytes."""
+    """Hexadecimal SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""Photographs out of archives that nobody vouched for: plain files of one folder, and nothing else."""
+"""Extract the photographs of one folder of an untrusted archive: plain files, and nothing else."""
 
 import gzip
 import lzma
@@ -8,131 +8,108 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, Protocol
+from typing import IO, NamedTuple
 
-from pipelines.core.disk import check_room, full_disk_told
+from pipelines.core.disk import explain_full_disk, require_free_space
 from pipelines.core.errors import DataError
-from pipelines.data.extensions import is_photo
-from pipelines.data.folders import replaced_folder
+from zoo.durable import replace_folder
+
+PHOTO_SUFFIXES = frozenset({".avif", ".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
 
-@dataclass(frozen=True)
-class Member:
-    """A file inside an archive; ``plain`` is false for links and devices."""
-
-    name: str
-    nbytes: int
-    plain: bool
+def is_photo(name: str) -> bool:
+    """Whether a file of that name or path should hold a photograph."""
+    return PurePosixPath(name).suffix.lower() in PHOTO_SUFFIXES
 
 
-class _Archive(Protocol):
-    def members(self) -> list[Member]: ...
-    def open(self, member: Member) -> IO[bytes]: ...
-    def check(self) -> None: ...
-
-
-def unpack(archive: Path, inside: str, target: Path) -> None:
-    """Write the photographs of one folder of an archive into ``target``, which appears whole or not at all.
+def unpack_photos(archive: Path, inside: str, target: Path) -> None:
+    """Write the photographs of one folder of an archive into ``target``, all of them or none.
 
     Args:
         archive: a zip, or a tar, compressed or not.
-        inside: the folder, with ``/``; folders below it are not entered.
-        target: where they go, under their last names.
+        inside: the folder, with ``/``; its sub-folders are not entered.
+        target: the folder for them, under their last names.
 
     Raises:
-        DataError: it is no archive or a damaged one, holds no photograph in that folder, a link in place of
-            one or two of one name, or the disk is too small.
+        DataError: it is no archive or a damaged one; the folder holds no photograph, a link in place of one,
+            or two of one name; or the disk is too small.
     """
-    with _opened(archive) as opened:
-        chosen = [member for member in opened.members() if _belongs(member.name, inside)]
-        _check(chosen, archive, inside)
-        with replaced_folder(target) as partial:
-            check_room(partial, sum(member.nbytes for member in chosen), f"the photographs of {archive.name}")
+    with _explain_damage(archive), ExitStack() as stack:
+        if zipfile.is_zipfile(archive):
+            members = _list_zip(stack.enter_context(zipfile.ZipFile(archive)))
+            rest = None
+        else:
+            tar = stack.enter_context(tarfile.open(archive))
+            members, rest = _list_tar(tar), tar.fileobj
+        chosen = [member for member in members if _is_wanted(member.name, inside)]
+        _check_members(archive, inside, chosen)
+        with replace_folder(target) as folder:
+            nbytes = sum(member.nbytes for member in chosen)
+            require_free_space(folder, nbytes, f"the photographs of {archive.name}")
             for member in chosen:
-                _write(opened, member, partial / PurePosixPath(member.name).name)
-            opened.check()
+                _write_member(member, folder / PurePosixPath(member.name).name)
+            while rest is not None and rest.read(2**20):
+                pass  # the checksum of a compressed tar comes after all that tarfile reads
 
 
-def _belongs(name: str, inside: str) -> bool:
-    # Exactly one component below the folder: no way leads out of it.
+class _Member(NamedTuple):
+    name: str
+    nbytes: int
+    is_plain: bool
+    open: Callable[[], IO[bytes] | None]
+
+
+def _list_zip(file: zipfile.ZipFile) -> list[_Member]:
+    infos = [info for info in file.infolist() if not info.is_dir()]
+    # The file type is 0 where a system other than Unix packed it.
+    plain = [stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG) for info in infos]
+    return [
+        _Member(info.filename, info.file_size, is_plain, partial(file.open, info))
+        for info, is_plain in zip(infos, plain, strict=True)
+    ]
+
+
+def _list_tar(tar: tarfile.TarFile) -> list[_Member]:
+    infos = [info for info in tar.getmembers() if not info.isdir()]
+    return [_Member(info.name, info.size, info.isreg(), partial(tar.extractfile, info)) for info in infos]
+
+
+def _is_wanted(name: str, inside: str) -> bool:
+    # Exactly one component below the folder, so no path leads out of it.
     folder, _, last = name.removeprefix("./").rpartition("/")
     return folder == inside.strip("/") and is_photo(last) and not last.startswith(".")
 
 
-def _check(chosen: list[Member], archive: Path, inside: str) -> None:
+def _check_members(archive: Path, inside: str, chosen: list[_Member]) -> None:
+    again = f"delete {archive} to download it again"
     if not chosen:
-        raise DataError(
-            f"expected photographs in folder {inside!r} of {archive}, got none; {_again(archive)}"
-        )
-    names = [member.name for member in chosen]
+        raise DataError(f"expected photographs in folder {inside!r} of {archive}, got none; {again}")
+    for name, count in Counter(member.name for member in chosen).items():
+        if count > 1:
+            raise DataError(f"expected one file {name!r} in {archive}, got {count}; {again}")
     for member in chosen:
-        if not member.plain:
+        if not member.is_plain:
             raise DataError(f"expected a plain file at {member.name!r} in {archive}, got a link or a device")
-    if len(set(names)) < len(names):
-        raise DataError(f"expected each file once in {archive}, got two of one name; {_again(archive)}")
 
 
-def _write(opened: _Archive, member: Member, path: Path) -> None:
-    with full_disk_told(path.parent, "free some"), opened.open(member) as source, path.open("xb") as file:
+def _write_member(member: _Member, path: Path) -> None:
+    source = member.open()
+    assert source is not None  # a plain file
+    with explain_full_disk(path.parent, "free some"), source, path.open("xb") as file:
         shutil.copyfileobj(source, file, 2**20)
         file.flush()
         os.fsync(file.fileno())
 
 
-class _Zip:
-    def __init__(self, file: zipfile.ZipFile) -> None:
-        self._file = file
-
-    def members(self) -> list[Member]:
-        infos = [info for info in self._file.infolist() if not info.is_dir()]
-        return [Member(info.filename, info.file_size, not _is_special(info)) for info in infos]
-
-    def open(self, member: Member) -> IO[bytes]:
-        return self._file.open(member.name)
-
-    def check(self) -> None:
-        """Every member has a checksum of its own, looked at when it is read."""
-
-
-class _Tar:
-    def __init__(self, file: tarfile.TarFile) -> None:
-        self._file = file
-
-    def members(self) -> list[Member]:
-        infos = [info for info in self._file.getmembers() if not info.isdir()]
-        return [Member(info.name, info.size, info.isreg()) for info in infos]
-
-    def open(self, member: Member) -> IO[bytes]:
-        found = self._file.extractfile(member.name)
-        if found is None:
-            raise tarfile.ExtractError(f"{member.name!r} is no file")
-        return found
-
-    def check(self) -> None:
-        # A compressed stream has one checksum, behind what a tar reads of it.
-        assert self._file.fileobj is not None
-        while self._file.fileobj.read(2**20):
-            pass
-
-
-def _is_special(info: zipfile.ZipInfo) -> bool:
-    kind = stat.S_IFMT(info.external_attr >> 16)  # 0 where another system than Unix packed it
-    return kind not in (0, stat.S_IFREG)
-
-
 @contextmanager
-def _opened(archive: Path) -> Iterator[_Archive]:
+def _explain_damage(archive: Path) -> Iterator[None]:
     try:
-        if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as file:
-                yield _Zip(file)
-        else:
-            with tarfile.open(archive) as tar:
-                yield _Tar(tar)
+        yield
     except (
         zipfile.BadZipFile,
         tarfile.TarError,
@@ -140,13 +117,10 @@ def _opened(archive: Path) -> Iterator[_Archive]:
         lzma.LZMAError,
         gzip.BadGzipFile,
         EOFError,
-        RuntimeError,  # a password, or a compression that zipfile has not
+        RuntimeError,  # a password, or a compression that zipfile does not know
     ) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise DataError(
-            f"expected a zip or a tar of photographs at {archive}, got {reason}; {_again(archive)}"
+            f"expected a zip or a tar of photographs at {archive}, got {reason}; "
+            f"delete {archive} to download it again"
         ) from error
-
-
-def _again(archive: Path) -> str:
-    return f"delete {archive} to download it again"

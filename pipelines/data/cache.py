@@ -1,67 +1,66 @@
-"""Shards of sets at a URL, kept on this machine: bounded in size, shared by its processes."""
+"""A local cache of remote shards: bounded in size, shared by the processes of a machine, with prefetch."""
 
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from uuid import uuid4
 
 from filelock import FileLock
 from platformdirs import user_cache_path
 
-from pipelines.core.disk import full_disk_told
+from pipelines.core.disk import explain_full_disk
 from pipelines.core.errors import DataError
 from pipelines.core.records import sha256_file
-from pipelines.data.index import Shard
-from pipelines.data.mapping import Bytes, mapped
+from pipelines.data.index import Bytes, Shard, map_file
 from pipelines.data.remote import Remote
+from zoo.durable import TEMPORARY
 
 CACHE_VARIABLE = "TUNABLE_CACHE"
-"""Names the folder of the cache; without it, a folder of the platform's choice."""
+"""Environment variable with the folder of the cache; by default the platform's cache folder."""
 
 DEFAULT_CACHE_BYTES = 32 * 2**30
 PATIENCE_S = 30.0
-"""How long a shard waits for others to be let go, when all that fill the cache are in use."""
+"""How long to wait for a shard to be released, when all that fill the cache are in use."""
 
 _FULL_REMEDY = (
     f"free some, lower train.compute.cache_gb, or name a folder on another disk by {CACHE_VARIABLE}"
 )
 
-_PARTIAL = ".partial-"
-
 
 def cache_folder() -> Path:
-    """Where shards are kept."""
+    """The folder of the cache."""
     chosen = os.environ.get(CACHE_VARIABLE)
     return Path(chosen).expanduser() if chosen else user_cache_path("tunable-zoo") / "shards"
 
 
 @dataclass(frozen=True)
 class ShardCache:
-    """Shards by their digest; the least recently used go first, those in use stay.
+    """Shards by digest; the least recently used are evicted first, those in use never.
 
     Args:
         limit_bytes: of all shards together, those being fetched included.
-        folder: :func:`cache_folder` as a rule.
+        folder: usually :func:`cache_folder`.
     """
 
     limit_bytes: int
     folder: Path
 
-    def mapped(self, shard: Shard, remote: Remote) -> Bytes:
-        """The bytes of a shard, which is fetched if it is not here; while they are in use it stays.
+    def map_shard(self, shard: Shard, remote: Remote) -> Bytes:
+        """Map a shard into memory, fetching it if needed; it stays cached while the map is in use.
 
         Raises:
-            DataError: it cannot be fetched, is not what the index says, there is no room, or the folder
-                cannot be written to.
+            DataError: it cannot be fetched, is not what the index says, the cache or the disk is full, or the
+                folder cannot be written to.
         """
         path = self.folder / shard.file
-        while True:  # between fetching and mapping another process may make room
+        while True:  # another process may evict it between fetching and mapping
             try:
-                found = mapped(path, shard.nbytes, shared=True)
+                found = map_file(path, shard.nbytes, lock=True)
                 os.utime(path)
                 return found
             except FileNotFoundError:
@@ -70,20 +69,20 @@ class ShardCache:
                 path.unlink(missing_ok=True)
 
     def fetch(self, shard: Shard, remote: Remote) -> None:
-        """Bring a shard here, checked; nothing to do if it is here.
+        """Download and verify a shard that is not cached yet.
 
         Raises:
-            DataError: as :meth:`mapped`.
+            DataError: as :meth:`map_shard`.
         """
         path = self.folder / shard.file
-        with self._faults_told():
+        with self._explain_errors():
             self.folder.mkdir(parents=True, exist_ok=True)
             with FileLock(self.folder / f".{shard.file}.lock"):
                 if not path.exists():
-                    self._fetch(shard, remote, path)
+                    self._download(shard, remote, path)
 
-    def _fetch(self, shard: Shard, remote: Remote, path: Path) -> None:
-        with self._reserved(shard.nbytes) as partial:
+    def _download(self, shard: Shard, remote: Remote, path: Path) -> None:
+        with self._reserve(shard.nbytes) as partial:
             remote.download(shard.file, partial, _FULL_REMEDY)
             if (got := sha256_file(partial)) != shard.sha256:
                 raise DataError(
@@ -95,10 +94,10 @@ class ShardCache:
             os.replace(partial, path)
 
     @contextmanager
-    def _faults_told(self) -> Iterator[None]:
-        """A block that writes into the folder: what the disk refuses becomes a DataError."""
+    def _explain_errors(self) -> Iterator[None]:
+        """Turn what the disk refuses into a DataError."""
         try:
-            with full_disk_told(self.folder, _FULL_REMEDY):
+            with explain_full_disk(self.folder, _FULL_REMEDY):
                 yield
         except OSError as error:
             reason = f"{type(error).__name__}: {error.strerror or error}"
@@ -107,13 +106,13 @@ class ShardCache:
             ) from error
 
     @contextmanager
-    def _reserved(self, nbytes: int) -> Iterator[Path]:
-        """A file for a shard on its way, whose room is kept free."""
-        partial = self.folder / f"{_PARTIAL}{nbytes}-{uuid4().hex}"
-        with self._with_room_for(nbytes):
+    def _reserve(self, nbytes: int) -> Iterator[Path]:
+        """Create a temporary file that counts against the limit; its lock says that its process lives."""
+        partial = self.folder / f"{TEMPORARY}{nbytes}-{uuid4().hex}"
+        with self._when_free(nbytes):
             file = partial.open("xb")
             with suppress(OSError):  # some network file systems have no locks
-                fcntl.flock(file, fcntl.LOCK_EX)  # says that its process lives
+                fcntl.flock(file, fcntl.LOCK_EX)
         try:
             with file:
                 yield partial
@@ -121,43 +120,43 @@ class ShardCache:
             partial.unlink(missing_ok=True)
 
     @contextmanager
-    def _with_room_for(self, nbytes: int) -> Iterator[None]:
-        """One process at a time, with that much free."""
+    def _when_free(self, nbytes: int) -> Iterator[None]:
+        """Run the block, one process at a time, when that many bytes are free."""
         deadline = time.monotonic() + PATIENCE_S
         while True:
-            with FileLock(self.folder / ".room.lock"):
-                if self._make_room(nbytes):
+            with FileLock(self.folder / ".evict.lock"):
+                if self._evict_for(nbytes):
                     yield
                     return
             if time.monotonic() > deadline:
                 raise DataError(
-                    f"expected room for {nbytes} bytes in {self.folder}, got {self.limit_bytes} bytes full "
-                    "of shards in use; raise cache_bytes or prepare with a smaller prepare.shard_mb"
+                    f"expected {nbytes} bytes free in {self.folder}, got {self.limit_bytes} bytes of shards, "
+                    "all in use; raise train.compute.cache_gb or prepare with a smaller prepare.shard_mb"
                 )
             time.sleep(0.05)
 
-    def _make_room(self, nbytes: int) -> bool:
-        files = sorted(self._files(), key=lambda found: found.used_at)
-        room = self.limit_bytes - sum(file.nbytes for file in files)
+    def _evict_for(self, nbytes: int) -> bool:
+        files = sorted(self._list_files(), key=lambda found: found.used_at)
+        free = self.limit_bytes - sum(file.nbytes for file in files)
         for file in files:
-            if room >= nbytes:
+            if free >= nbytes:
                 break
             if _remove_unused(file.path):
-                room += file.nbytes
-        return room >= nbytes
+                free += file.nbytes
+        return free >= nbytes
 
-    def _files(self) -> Iterator["_File"]:
+    def _list_files(self) -> Iterator["_CachedFile"]:
         for path in self.folder.iterdir():
             with suppress(FileNotFoundError):  # another process finished or removed it
                 status = path.stat()
-                if path.name.startswith(_PARTIAL):
-                    yield _File(path, int(path.name.removeprefix(_PARTIAL).split("-")[0]), 0.0)
+                if path.name.startswith(TEMPORARY):
+                    yield _CachedFile(path, int(path.name.removeprefix(TEMPORARY).split("-")[0]), 0.0)
                 elif path.suffix == ".bin":
-                    yield _File(path, status.st_size, status.st_mtime)
+                    yield _CachedFile(path, status.st_size, status.st_mtime)
 
 
 @dataclass(frozen=True)
-class _File:
+class _CachedFile:
     path: Path
     nbytes: int
     used_at: float
@@ -170,6 +169,47 @@ def _remove_unused(path: Path) -> bool:
             path.unlink()
     except FileNotFoundError:
         return True
-    except OSError:  # someone reads it, or writes it
+    except OSError:  # another process reads or writes it
         return False
     return True
+
+
+class Prefetcher:
+    """Calls ``fetch`` for items in a background thread, one after the other.
+
+    Args:
+        fetch: fetches an item; errors are ignored here, because the reader of the item meets them again.
+    """
+
+    def __init__(self, fetch: Callable[[int], None]) -> None:
+        self._fetch = fetch
+        self._asked: tuple[int, ...] = ()
+        self._left: list[int] = []
+        self._thread: Thread | None = None
+
+    def request(self, items: Sequence[int]) -> None:
+        """Fetch these from now on, instead of those requested before; returns at once."""
+        asked = tuple(items)
+        if asked == self._asked:
+            return
+        before, self._asked = self._asked, asked
+        # Assignments only, no lock: a lock that is held while a loader process forks stays locked there.
+        self._left = [item for item in asked if item not in before or item in self._left]
+        # A new thread each time: one that is about to end would not see the items.
+        self._thread = Thread(target=self._run, args=(self._thread,), name="prefetch", daemon=True)
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Wait until nothing is left to fetch."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self, before: Thread | None) -> None:
+        if before is not None:
+            before.join()
+        while left := self._left:
+            item = left.pop(0)
+            try:
+                self._fetch(item)
+            except Exception:  # whatever it is, the items after it are still wanted
+                continue

@@ -10,14 +10,14 @@ from pipelines.core.config import Section
 
 _HIDDEN = "://***@"
 
-# A password, which may hold a slash, before an @, but no port; and in the web a name alone, often a token.
+# A password before an @, which may contain a slash, but not a port; over http also a name alone, a token.
 _KEYS = re.compile(
     r"://[^/?#:\[]*:(?!\d*(?:[/?#]|$)).*@|(?<=http)://[^/?#]*@|(?<=https)://[^/?#]*@", re.IGNORECASE
 )
 
 
 def _hide_keys(place: object) -> object:
-    # Before anything else is said about the place: an error repeats what it is about.
+    # Before any other check: error messages repeat the value.
     return _KEYS.sub(_HIDDEN, place) if isinstance(place, str) else place
 
 
@@ -30,12 +30,12 @@ def _refuse_keys(place: str) -> str:
     return place
 
 
-def _refuse_other_than_web(url: str) -> str:
+def _require_web_url(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(
-            "expected a URL that begins with http:// or https://, over which public sets are downloaded; a "
-            "copy in other storage is a source like any other: name its folder as prepare.source"
+            "expected a URL that begins with http:// or https://, from which public sets are "
+            "downloaded; to use a copy in other storage, name its folder as prepare.source"
         )
     return url
 
@@ -45,14 +45,14 @@ _WITHOUT_KEYS = (AfterValidator(_refuse_keys), BeforeValidator(_hide_keys))
 PhotoName = Annotated[str, Field(min_length=1)]
 Place = Annotated[str, Field(min_length=1), *_WITHOUT_KEYS]
 Url = Annotated[str, Field(pattern="^[a-z][a-z0-9+.-]*://."), *_WITHOUT_KEYS]
-WebUrl = Annotated[str, *_WITHOUT_KEYS, AfterValidator(_refuse_other_than_web)]
+WebUrl = Annotated[str, *_WITHOUT_KEYS, AfterValidator(_require_web_url)]
 
 
 class PrepareConfig(Section):
-    """Which photographs to use, and which of them are never trained on."""
+    """Which photographs to use, and which of them to hold out."""
 
     source: Place = "skimage"
-    """Where photographs come from; every place is searched with its sub-folders.
+    """Source of the photographs, searched with its sub-folders.
 
     - ``skimage``: the colour photographs inside the scikit-image package;
     - a public set by name, downloaded once: ``kodak``, ``bsds500`` (parts ``bsds500/train``, ``/val``,
@@ -61,7 +61,7 @@ class PrepareConfig(Section):
     - else a folder, absolute or relative to the repository root (``./kodak`` for one of such a name)."""
 
     test_source: Place | None = None
-    """Another such place that holds the test photographs; all of ``source`` is then training data,
+    """Another such source, of the test photographs; all of ``source`` is then training data,
     except near duplicates of a test photograph. Without it, ``test_photos`` are held out."""
 
     test_photos: Annotated[int, Field(ge=1)] | Annotated[tuple[PhotoName, ...], Field(min_length=1)] = 1
@@ -69,11 +69,11 @@ class PrepareConfig(Section):
     below the source, with ``/``). Near duplicates of a named one are held out with it."""
 
     validation_photos: Annotated[int, Field(ge=0)] | tuple[PhotoName, ...] = 0
-    """The same for the photographs that training is watched on: held out of ``source`` beside the test
-    photographs, never one of them nor a near duplicate."""
+    """The same for the validation photographs: held out of ``source`` too, and never near duplicates of test
+    photographs."""
 
     min_side_px: int = Field(default=128, ge=8)
-    """Photographs with a shorter side than this are left out."""
+    """Photographs with a shorter side than this are skipped."""
 
     max_side_px: int | None = Field(default=2048, ge=8)
     """Photographs with a longer side than this are scaled down to it; null keeps every size."""
@@ -83,30 +83,28 @@ class PrepareConfig(Section):
     duplicates and stay on one side of the split."""
 
     max_unreadable_fraction: float = Field(default=0.05, ge=0, le=1)
-    """Above this share of unreadable files in one source, and more than one, the stage fails."""
+    """The stage fails above this share of unreadable files in a source, if there is more than one."""
 
     seed: int = 0
     """Decides which photographs are held out when ``test_photos`` or ``validation_photos`` is a number."""
 
     shard_mb: int = Field(default=1024, ge=1)
-    """About how large a file of decoded training photographs is, in MiB; a set that streams is fetched in
-    such pieces."""
+    """Approximate size of a shard of decoded training photographs, in MiB; sets are streamed by shard."""
 
     destination: Url | None = None
     """URL of a folder for the decoded training photographs, such as ``s3://bucket/prepared``, for sets larger
-    than this disk: one shard at a time lies here. Null: they stay in ``artifacts/prepare``."""
+    than the local disk, which then holds one shard at a time. Null: ``artifacts/prepare``."""
 
     mirror: WebUrl | None = None
     """``http://`` or ``https://`` URL of a folder with a copy of the public sets, each in a folder of its
     name; null: their makers'."""
 
     license: str | None = None
-    """Under which terms the training photographs may be used; trained weights carry this sentence
-    with them. Null: what scikit-image says of each of its own and the makers of a public set of theirs,
-    "not stated" for a folder or a URL."""
+    """License of the training photographs, recorded with trained weights. Null: as stated by scikit-image or
+    the makers of a public set, "not stated" for a folder or a URL."""
 
     @model_validator(mode="after")
-    def _sides_agree(self) -> Self:
+    def _check_sides(self) -> Self:
         if self.max_side_px is not None and self.max_side_px < self.min_side_px:
             raise ValueError("max_side_px must be at least min_side_px")
         return self

@@ -1,35 +1,35 @@
-"""Taking in one source: its photographs decoded into a set, and an account of the other files."""
+"""Decode the photographs of a source into a set, and account for the other files."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipelines.core.errors import DataError
-from pipelines.core.progress import progress
+from pipelines.core.progress import track_items
 from pipelines.data.config import PrepareConfig
-from pipelines.data.duplicates import perceptual_hash
 from pipelines.data.photos import PhotoSet, Pixels, write_photos
-from pipelines.data.sources import Listing, decode, list_photos
+from pipelines.data.sources import Listing, decode_photo, list_photos
+from pipelines.data.split import perceptual_hash
 from zoo.errors import ImageError
 
 MIB = 2**20
 
 
 @dataclass
-class Intake:
-    """What became of the files of one source."""
+class Ingest:
+    """Outcome for every file of a source."""
 
     source: str
     listing: Listing
     photos: PhotoSet = field(init=False)
-    """The photographs taken in."""
+    """The decoded photographs."""
     hashes: list[int] = field(default_factory=list)
     """Their perceptual hashes, in their order."""
     unreadable: list[str] = field(default_factory=list)
     too_small: list[str] = field(default_factory=list)
 
-    def account(self) -> dict[str, object]:
-        """The same on every machine that has the same files."""
+    def summarize(self) -> dict[str, object]:
+        """As JSON values; the same on every machine that has the same files."""
         return {
             "source": self.source,
             "files": len(self.listing.files),
@@ -39,60 +39,60 @@ class Intake:
         }
 
 
-def take_in(
+def ingest_source(
     source: str, config: PrepareConfig, root: Path, folder: Path, destination: str | None = None
-) -> Intake:
+) -> Ingest:
     """Decode a source into ``folder``, one photograph in memory at a time.
 
     Args:
         source: as ``prepare.source``.
-        config: says what is taken.
-        root: of the work tree.
-        folder: where the set will be.
+        config: limits for the photographs.
+        root: folder that relative paths start from.
+        folder: of the set.
         destination: as ``prepare.destination``.
 
     Raises:
         DataError: there is no photograph of sufficient size, or too many cannot be read.
     """
-    intake = Intake(source, list_photos(source, root, config.mirror))
-    intake.photos = write_photos(
-        folder, _decoded(intake, config), shard_bytes=config.shard_mb * MIB, destination=destination
+    ingest = Ingest(source, list_photos(source, root, config.mirror))
+    ingest.photos = write_photos(
+        folder, _decode_photos(ingest, config), shard_bytes=config.shard_mb * MIB, destination=destination
     )
-    return intake
+    return ingest
 
 
-def _decoded(intake: Intake, config: PrepareConfig) -> Iterator[tuple[str, Pixels]]:
-    for file in progress(intake.listing.files, f"prepare: decoding {intake.source}"):
+def _decode_photos(ingest: Ingest, config: PrepareConfig) -> Iterator[tuple[str, Pixels]]:
+    for file in track_items(ingest.listing.files, f"prepare: decoding {ingest.source}"):
         try:
-            rgb = decode(file.content(), config.max_side_px)
+            rgb = decode_photo(file.fetch(), config.max_side_px)
         except ImageError as error:
-            print(f"prepare: left out {file.name!r}: {error}", flush=True)
-            intake.unreadable.append(file.name)
+            print(f"prepare: skipped {file.name!r}: {error}", flush=True)
+            ingest.unreadable.append(file.name)
             continue
         if min(rgb.shape[:2]) < config.min_side_px:
-            intake.too_small.append(file.name)
+            ingest.too_small.append(file.name)
             continue
-        intake.hashes.append(perceptual_hash(rgb))
+        ingest.hashes.append(perceptual_hash(rgb))
         yield file.name, rgb
-    _check(intake, config)
+    _check_counts(ingest, config)
 
 
-def _check(intake: Intake, config: PrepareConfig) -> None:
-    total, bad = len(intake.listing.files), len(intake.unreadable)
+def _check_counts(ingest: Ingest, config: PrepareConfig) -> None:
+    total, bad = len(ingest.listing.files), len(ingest.unreadable)
     if bad > max(1, config.max_unreadable_fraction * total):  # one alone is never fatal
         raise DataError(
             f"expected at most {config.max_unreadable_fraction:.1%} unreadable files in "
-            f"{intake.source!r}, got {bad} of {total} ({_some(intake.unreadable)}); repair or "
+            f"{ingest.source!r}, got {bad} of {total} ({_join_names(ingest.unreadable)}); repair or "
             "remove them, or raise prepare.max_unreadable_fraction"
         )
-    if not intake.hashes:
+    if not ingest.hashes:
         raise DataError(
-            f"expected photographs of at least {config.min_side_px} px in {intake.source!r}, got "
-            f"{len(intake.too_small)} smaller and {bad} unreadable; lower prepare.min_side_px or "
+            f"expected photographs of at least {config.min_side_px} px in {ingest.source!r}, got "
+            f"{len(ingest.too_small)} smaller and {bad} unreadable; lower prepare.min_side_px or "
             "use other photographs"
         )
 
 
-def _some(names: list[str], limit: int = 5) -> str:
+def _join_names(names: list[str], limit: int = 5) -> str:
     more = [f"and {len(names) - limit} more"] if len(names) > limit else []
     return ", ".join([*map(repr, names[:limit]), *more])

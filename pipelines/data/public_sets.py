@@ -1,7 +1,7 @@
-"""Public sets of photographs by name, each from where its makers keep it.
+"""Named public sets of photographs, downloaded from their makers on first use.
 
-Nothing of them is part of this package. What was downloaded stays below ``.state/downloads``; the SHA-256 of
-each file is written into ``data/sets.json`` on first use, which belongs to git, and required ever after.
+Downloads are kept below ``.state/downloads``. The SHA-256 of each file is recorded in ``data/sets.json`` on
+first use, which belongs into git, and required from then on.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from filelock import FileLock
 from pipelines.core.errors import DataError
 from pipelines.core.layout import Layout
 from pipelines.core.records import read_json, write_json_atomic
-from pipelines.data.archives import unpack
+from pipelines.data.archives import unpack_photos
 from pipelines.data.download import download
 from zoo.errors import ImageError
 from zoo.pictures.images import read_picture
@@ -20,12 +20,12 @@ from zoo.pictures.images import read_picture
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of a set that can be asked for by itself.
+    """A subset that can be selected by itself.
 
     Attributes:
-        name: after the name of the set and a ``/``; empty for a set of one piece.
-        files: below the set's URL: photographs, or one archive.
-        inside: the folder of photographs in the archive; None where the files are photographs.
+        name: after the name of the set and a ``/``; empty for a set of one part.
+        files: below the URL of the set: photographs, or one archive.
+        inside: the folder of photographs in the archive; None if the files are photographs.
     """
 
     name: str
@@ -38,10 +38,10 @@ class NamedSet:
     """A public set.
 
     Attributes:
-        name: of the set.
-        url: of the folder that holds its files.
-        license: under which terms it may be used; trained weights carry this sentence.
-        parts: together the whole set.
+        name: as ``prepare.source``.
+        url: folder of its files.
+        license: terms of use; trained weights carry this sentence.
+        parts: of the whole set.
     """
 
     name: str
@@ -76,19 +76,19 @@ SETS = (
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Parts of a set; photographs of several are named with the part in front."""
+class SetSelection:
+    """A set and the selected parts of it."""
 
-    chosen: NamedSet
+    set: NamedSet
     parts: tuple[Part, ...]
 
-    def name(self, part: Part, path: Path) -> str:
-        """Of a photograph."""
+    def photo_name(self, part: Part, path: Path) -> str:
+        """Name of a photograph, with the part in front if there are several."""
         return path.name if len(self.parts) == 1 else f"{part.name}/{path.name}"
 
 
-def named_set(source: str) -> Wanted | None:
-    """What a source such as ``kodak`` or ``div2k/train`` names; None if it names no set.
+def find_set(source: str) -> SetSelection | None:
+    """Look up a source such as ``kodak`` or ``div2k/train``; None if it names no set.
 
     Raises:
         DataError: the set has no such part.
@@ -103,61 +103,66 @@ def named_set(source: str) -> Wanted | None:
                     f"expected a part of the set {name}, got {source!r}; its parts are: {choices}; for a "
                     f"folder of that name write ./{source}"
                 )
-            return Wanted(known, parts)
+            return SetSelection(known, parts)
     return None
 
 
-def fetch(wanted: Wanted, layout: Layout, mirror: str | None = None) -> list[tuple[str, Path]]:
-    """Names and files of the photographs, downloaded if they are not here.
+def fetch_photos(
+    selection: SetSelection, layout: Layout, mirror: str | None = None
+) -> list[tuple[str, Path]]:
+    """Names and files of the photographs, downloaded if needed.
 
     Args:
-        wanted: which.
-        layout: of the work tree that keeps them, and the record of their digests.
+        selection: of a set.
+        layout: paths of the downloads and the record of their digests.
         mirror: URL of a folder that holds a folder of the set's name with the same files.
 
     Raises:
-        DataError: a file cannot be had, is not the one recorded, or is no photograph or archive of them.
+        DataError: a file cannot be downloaded, is not the one recorded, or is no photograph or archive.
     """
-    url = wanted.chosen.url if mirror is None else f"{mirror.rstrip('/')}/{wanted.chosen.name}"
-    shelf = _Shelf(url, wanted.chosen.name, layout)
-    found = [(wanted.name(part, path), path) for part in wanted.parts for path in shelf.photographs(part)]
-    return sorted(found)
+    url = selection.set.url if mirror is None else f"{mirror.rstrip('/')}/{selection.set.name}"
+    downloads = _Downloads(url, selection.set.name, layout)
+    return sorted(
+        (selection.photo_name(part, path), path)
+        for part in selection.parts
+        for path in downloads.fetch_part(part)
+    )
 
 
-class _Shelf:
-    """Where the files of a set are kept."""
+class _Downloads:
+    """The downloaded files of a set."""
 
     def __init__(self, url: str, name: str, layout: Layout) -> None:
         self._url, self._name = url, name
         self._folder = layout.downloads / name
         self._digests = _Digests(layout.sets, layout.downloads)
 
-    def photographs(self, part: Part) -> list[Path]:
-        """Files of a part."""
+    def fetch_part(self, part: Part) -> list[Path]:
+        """Photographs of a part, downloaded if needed."""
         if part.inside is None:
-            return [self._photograph(file) for file in part.files]
-        return sorted(self._unpacked(part, part.files[0], part.inside).iterdir())
+            return [self._fetch_photo(file) for file in part.files]
+        return sorted(self._fetch_archive(part, part.files[0], part.inside).iterdir())
 
-    def _photograph(self, file: str) -> Path:
+    def _fetch_photo(self, file: str) -> Path:
         path = self._folder / file
         key = f"{self._name}/{file}"
-        required = self._digests.of(key)
+        required = self._digests.find(key)
         digest = download(f"{self._url}/{file}", path, required)
         if required is None:
-            # Half a picture, from a server that names no length, must not be required from now on.
-            _check_picture(path)
+            # A server that names no length may have sent half a picture, which must not become the record.
+            _check_photo(path)
             self._digests.record(key, digest)
         return path
 
-    def _unpacked(self, part: Part, file: str, inside: str) -> Path:
+    def _fetch_archive(self, part: Part, file: str, inside: str) -> Path:
         key = f"{self._name}/{file}"
-        digest = self._digests.of(key)
+        digest = self._digests.find(key)
         if digest is None or not self._unpacked_folder(part, digest).is_dir():
             digest = download(f"{self._url}/{file}", self._folder / file, digest)
             with FileLock(self._folder / f".{part.name}.lock"):
                 if not self._unpacked_folder(part, digest).is_dir():
-                    unpack(self._folder / file, inside, self._unpacked_folder(part, digest))
-            # Not before: what turned out to be no archive must not be required from now on.
+                    unpack_photos(self._folder / file, inside, self._unpacked_folder(part, digest))
+            # Only now: what is no archive must not become the record.
             self._digests.record(key, digest)
         return self._unpacked_folder(part, digest)
 
@@ -165,7 +170,7 @@ class _Shelf:
         return self._folder / f"{part.name}-{digest[:16]}"
 
 
-def _check_picture(path: Path) -> None:
+def _check_photo(path: Path) -> None:
     try:
         read_picture(path)
     except ImageError as error:
@@ -175,24 +180,24 @@ def _check_picture(path: Path) -> None:
 
 
 class _Digests:
-    """The digests of files used so far, by ``<set>/<file>``."""
+    """The recorded digests, by ``<set>/<file>``."""
 
     def __init__(self, path: Path, folder: Path) -> None:
         self._path, self._lock = path, folder / ".sets.lock"
 
-    def of(self, key: str) -> str | None:
-        """The digest that a file must have, if it has been used before."""
-        return self._all().get(key)
+    def find(self, key: str) -> str | None:
+        """The digest that a file must have, if one is recorded."""
+        return self._read().get(key)
 
     def record(self, key: str, digest: str) -> None:
-        """Require this digest from now on."""
+        """Record a digest, to be required from now on."""
         with FileLock(self._lock):
-            known = self._all()
+            known = self._read()
             if known.get(key) != digest:
                 print(f"prepare: recorded SHA-256 {digest} of {key} in {self._path.name}", flush=True)
                 write_json_atomic(self._path, known | {key: digest})
 
-    def _all(self) -> dict[str, str]:
+    def _read(self) -> dict[str, str]:
         if not self._path.exists():
             return {}
         try:
@@ -201,6 +206,6 @@ class _Digests:
             raise DataError(f"expected JSON in {self._path}, got: {error}; restore it from git") from error
         if not isinstance(known, dict) or not all(isinstance(digest, str) for digest in known.values()):
             raise DataError(
-                f"expected digests by file in {self._path}, got something else; restore it from git"
+                f"expected digests by file in {self._path}, got {known!r:.100}; restore it from git"
             )
         return known

@@ -1,4 +1,4 @@
-"""Writing photographs into shards: one shard on the disk at a time where they go to a URL."""
+"""Write photographs into shards; with a URL as destination, one shard at a time is on the disk."""
 
 import hashlib
 import os
@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.core.disk import full_disk_told
+from pipelines.core.disk import explain_full_disk
 from pipelines.core.errors import DataError
-from pipelines.data.index import Index, Photo, Shard
-from pipelines.data.mapping import Bytes
+from pipelines.data.index import Bytes, Index, Photo, Shard
 from pipelines.data.remote import Remote
 
 DEFAULT_SHARD_BYTES = 2**30
@@ -17,15 +16,15 @@ REMEDY = "free some, scale photographs down with prepare.max_side_px, or set pre
 
 
 class ShardWriter:
-    """Takes photographs one by one; shards are named after their content, so nothing is written twice.
+    """Appends photographs to shards, which are named after their content.
 
     Args:
-        folder: where shards are written.
-        shard_bytes: a shard is closed before it would grow beyond this; a larger photograph fills one alone.
-        base: URL of a folder to which each shard then moves; None leaves them in ``folder``.
+        folder: for the shards, or for the current one.
+        shard_bytes: limit for a shard; a larger photograph gets a shard of its own.
+        base: URL of a folder to upload each shard to; None keeps them in ``folder``.
 
     Raises:
-        DataError: nothing can be asked of that URL.
+        DataError: the URL cannot be read.
     """
 
     def __init__(self, folder: Path, shard_bytes: int, base: str | None = None) -> None:
@@ -34,16 +33,16 @@ class ShardWriter:
         self._shards: list[Shard] = []
         self._photos: list[Photo] = []
         if base is not None:
-            Remote(base).nbytes("index.json")  # missing keys are told before an hour of decoding, not after
+            Remote(base).nbytes("index.json")  # report missing keys before an hour of decoding, not after
         self._begin()
 
     def add(self, name: str, rgb: Bytes) -> None:
-        """Write a photograph (H, W, 3), RGB uint8.
+        """Append a photograph (H, W, 3), RGB uint8.
 
         Raises:
             DataError: it has another shape, the disk is full or the URL cannot be written to.
         """
-        height, width = _size(name, rgb)
+        height, width = _check_size(name, rgb)
         if self._nbytes and self._nbytes + rgb.size > self._shard_bytes:
             self._close()
         data = np.ascontiguousarray(rgb).data
@@ -52,23 +51,23 @@ class ShardWriter:
         self._photos.append(
             Photo(name=name, height=height, width=width, shard=number, offset=offset, sha256=digest)
         )
-        with full_disk_told(self._folder, REMEDY):
+        with explain_full_disk(self._folder, REMEDY):
             self._file.write(data)
         self._digest.update(data)
         self._nbytes += rgb.size
 
     def finish(self) -> Index:
-        """Close the last shard; the index of all photographs.
+        """Close the last shard and return the index.
 
         Raises:
-            DataError: a name came twice, the disk is full or the URL cannot be written to.
+            DataError: two photographs have the same name, the disk is full or the URL cannot be written to.
         """
         self._close()
         self.discard()
         return Index.of(self._photos, self._shards, self._base)
 
     def discard(self) -> None:
-        """Remove what is not in a closed shard."""
+        """Remove the shard that is being written."""
         self._file.close()
         self._current.unlink(missing_ok=True)
 
@@ -79,7 +78,7 @@ class ShardWriter:
     def _close(self) -> None:
         if not self._nbytes:
             return
-        with full_disk_told(self._folder, REMEDY), self._file as file:
+        with explain_full_disk(self._folder, REMEDY), self._file as file:
             file.flush()
             os.fsync(file.fileno())
         shard = Shard(sha256=self._digest.hexdigest(), nbytes=self._nbytes)
@@ -92,7 +91,7 @@ class ShardWriter:
         self._begin()
 
 
-def _size(name: str, rgb: Bytes) -> tuple[int, int]:
+def _check_size(name: str, rgb: Bytes) -> tuple[int, int]:
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or not rgb.size:
         raise DataError(f"expected (H, W, 3) uint8, got {rgb.shape} {rgb.dtype} of {name!r}")
     return rgb.shape[0], rgb.shape[1]

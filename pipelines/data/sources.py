@@ -1,4 +1,4 @@
-"""Finding photographs: in a folder, at a URL, in a public set, or in the scikit-image package."""
+"""List and decode the photographs of a source: a folder, a URL, a public set or the scikit-image package."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from PIL import Image
 
 from pipelines.core.errors import DataError
 from pipelines.core.layout import Layout
-from pipelines.data.bundled import bundled
-from pipelines.data.extensions import SUFFIXES, is_photo
-from pipelines.data.public_sets import Wanted, fetch, named_set
+from pipelines.data.archives import PHOTO_SUFFIXES, is_photo
+from pipelines.data.public_sets import SetSelection, fetch_photos, find_set
 from pipelines.data.remote import Remote, is_url
+from pipelines.data.style_images import bundled_image
 from zoo.pictures.images import read_picture, rgb_array
 
 SKIMAGE = "skimage"
-"""The source that stands for the photographs inside the scikit-image package."""
+"""The source of the photographs inside the scikit-image package."""
 
 _MIDDLEBURY = "Middlebury 2014 stereo data, use and publication granted, please cite Scharstein et al. 2014"
 
@@ -29,77 +29,81 @@ SKIMAGE_PHOTOS = {
     "motorcycle_right.png": _MIDDLEBURY,
     "rocket.jpg": "public domain (SpaceX)",
 }
-"""The natural colour photographs that every scikit-image installation holds, and their terms as their
-sources state them. Its logos, textures, grey, medical and astronomical pictures are no use here."""
+"""The natural color photographs of every scikit-image installation, and their terms as their sources state
+them. Its logos, textures, gray, medical and astronomical images are left out."""
 
 
 @dataclass(frozen=True)
 class PhotoFile:
-    """A file that should hold a photograph, and its name below the source (``a/b.jpg``)."""
+    """A file that should hold a photograph.
+
+    Attributes:
+        name: path below the source (``a/b.jpg``).
+        place: the file, or the URL of the source.
+    """
 
     name: str
-    where: Path | Remote
+    place: Path | Remote
 
-    def content(self) -> Path | bytes:
-        """What to decode.
+    def fetch(self) -> Path | bytes:
+        """Path of a local file, content of a remote one.
 
         Raises:
-            DataError: it lies at a URL and cannot be fetched.
+            DataError: it cannot be downloaded.
         """
-        return self.where if isinstance(self.where, Path) else self.where.read(self.name)
+        return self.place if isinstance(self.place, Path) else self.place.read(self.name)
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The files of a source in the order of their names; ``ignored`` counts the other files."""
+    """The photographs of a source, sorted by name; ``ignored`` counts the other files."""
 
     files: tuple[PhotoFile, ...]
     ignored: int = 0
 
 
 def list_photos(source: str, root: Path, mirror: str | None = None) -> Listing:
-    """The photographs of a source; nothing is decoded, and nothing downloaded but a public set.
+    """List the photographs of a source without decoding them; only a public set is downloaded.
 
     Args:
         source: as ``prepare.source``.
-        root: of the work tree.
+        root: folder that relative paths start from.
         mirror: as ``prepare.mirror``.
 
     Raises:
-        DataError: the place is missing, cannot be read or holds no photograph, or a set cannot be had.
+        DataError: the source is missing, unreadable or holds no photograph, or a set cannot be downloaded.
     """
     if source == SKIMAGE:
         instead = "set a folder in section prepare of params.yaml"
-        return Listing(tuple(PhotoFile(name, bundled(name, instead)) for name in SKIMAGE_PHOTOS))
+        return Listing(tuple(PhotoFile(name, bundled_image(name, instead)) for name in SKIMAGE_PHOTOS))
     if is_url(source):
         if "::" in source:
             raise DataError(
-                f"expected the URL of a folder, got a chain of them, {source!r}; unpack archives first"
+                f"expected the URL of a folder, got the chained URL {source!r}; unpack archives first"
             )
         remote = Remote(source)
-        return _listing(source, [PhotoFile(name, remote) for name in remote.files() if not _is_hidden(name)])
-    wanted = named_set(source)
-    return _listing(source, _in_set(wanted, root, mirror) if wanted else _in_folder(source, root))
+        names = [name for name in remote.list_files() if not _is_hidden(name)]
+        return _select_photos(source, [PhotoFile(name, remote) for name in names])
+    selection = find_set(source)
+    if selection is None:
+        return _select_photos(source, _list_folder(source, root))
+    found = fetch_photos(selection, Layout(root), mirror)
+    return _select_photos(source, [PhotoFile(name, path) for name, path in found])
 
 
 def license_of(source: str, names: Sequence[str]) -> str:
-    """Under which terms photographs of a source may be used, as far as it is known.
-
-    Args:
-        source: as ``prepare.source``.
-        names: of the photographs.
-    """
+    """License of some photographs of a source, as far as it is known."""
     if source == SKIMAGE:
         return "; ".join(f"{name}: {SKIMAGE_PHOTOS[name]}" for name in names)
-    wanted = None if is_url(source) else named_set(source)
-    return wanted.chosen.license if wanted else "not stated"
+    selection: SetSelection | None = None if is_url(source) else find_set(source)
+    return selection.set.license if selection else "not stated"
 
 
-def decode(content: Path | bytes, max_side_px: int | None = None) -> npt.NDArray[np.uint8]:
-    """The pixels of a file, (H, W, 3) RGB, scaled down to ``max_side_px`` where a side is longer.
+def decode_photo(content: Path | bytes, max_side_px: int | None = None) -> npt.NDArray[np.uint8]:
+    """Decode to (H, W, 3) RGB, scaled down so that no side is longer than ``max_side_px``.
 
     Raises:
-        zoo.errors.ImageError: the file is no photograph that can be read whole.
+        zoo.errors.ImageError: the file is no photograph, or a damaged one.
     """
     rgb = rgb_array(read_picture(content))
     if max_side_px is None or max(rgb.shape[:2]) <= max_side_px:
@@ -109,24 +113,20 @@ def decode(content: Path | bytes, max_side_px: int | None = None) -> npt.NDArray
     return np.asarray(image)
 
 
-def _listing(source: str, files: Sequence[PhotoFile]) -> Listing:
+def _select_photos(source: str, files: Sequence[PhotoFile]) -> Listing:
     photos = sorted((file for file in files if is_photo(file.name)), key=lambda file: file.name)
     if not photos:
         raise DataError(
-            f"expected photographs ({', '.join(sorted(SUFFIXES))}) in {source!r}, got none among "
-            f"{len(files)} files; correct the place in section prepare of params.yaml"
+            f"expected photographs ({', '.join(sorted(PHOTO_SUFFIXES))}) in {source!r}, got none among "
+            f"{len(files)} files; correct the source in section prepare of params.yaml"
         )
     return Listing(tuple(photos), ignored=len(files) - len(photos))
 
 
-def _in_set(wanted: Wanted, root: Path, mirror: str | None) -> list[PhotoFile]:
-    return [PhotoFile(name, path) for name, path in fetch(wanted, Layout(root), mirror)]
-
-
-def _in_folder(source: str, root: Path) -> list[PhotoFile]:
+def _list_folder(source: str, root: Path) -> list[PhotoFile]:
     folder = root / Path(source).expanduser()
     try:
-        return [PhotoFile(_name(path, folder), path) for path in _walk(folder, set())]
+        return [PhotoFile(_relative_name(path, folder), path) for path in _walk_folder(folder, set())]
     except OSError as error:
         reason = error.strerror or error
         raise DataError(
@@ -135,23 +135,23 @@ def _in_folder(source: str, root: Path) -> list[PhotoFile]:
         ) from error
 
 
-def _walk(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
-    # Links to folders are followed, so each real folder is entered once: a loop of links ends.
+def _walk_folder(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
+    # Links to folders are followed; entering each real folder once ends loops of links.
     status = folder.stat()
     if (status.st_dev, status.st_ino) in seen:
         return
     seen.add((status.st_dev, status.st_ino))
     for entry in sorted(folder.iterdir()):
-        if entry.name.startswith("."):  # thumbnails and resource forks that look like photographs
+        if entry.name.startswith("."):  # thumbnails and resource forks look like photographs
             continue
         if entry.is_dir():
-            yield from _walk(entry, seen)
-        elif entry.is_file() or not entry.exists():  # a dangling link is a photograph we miss
+            yield from _walk_folder(entry, seen)
+        elif entry.is_file() or not entry.exists():  # a dangling link is reported as unreadable
             yield entry
 
 
-def _name(path: Path, folder: Path) -> str:
-    # File names are bytes on Linux; the record is UTF-8, so other bytes are spelt out.
+def _relative_name(path: Path, folder: Path) -> str:
+    # File names are bytes on Linux; the record is UTF-8, so other bytes are escaped.
     name = path.relative_to(folder).as_posix()
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 

@@ -1,5 +1,6 @@
-"""Style pictures: files of the user, or colourful ones that come inside the scikit-image package."""
+"""Style images and bundled demonstration photographs: files of the user, or of the scikit-image package."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -8,14 +9,13 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from pipelines.core.errors import DataError
-from pipelines.data.bundled import bundled
 
 SKIMAGE = "skimage:"
 """``skimage:ihc.png`` is a file inside the scikit-image package."""
 
 
-def painting_file(name: str, root: Path) -> Path:
-    """Where a style picture lies.
+def find_style_image(name: str, root: Path) -> Path:
+    """Path of a style image.
 
     Args:
         name: a path, absolute or relative to ``root``, or ``skimage:<file>``.
@@ -25,29 +25,48 @@ def painting_file(name: str, root: Path) -> Path:
         DataError: there is no such file.
     """
     inside = name.startswith(SKIMAGE)
-    path = _inside(name) if inside else root / Path(name).expanduser()
+    if inside:
+        path = bundled_image(name.removeprefix(SKIMAGE), "name your own files in train.task.styles")
+    else:
+        path = root / Path(name).expanduser()
     if not path.is_file():
         where = "the scikit-image package" if inside else str(root)
-        raise DataError(f"expected a style picture at {name!r}, found no such file in {where}")
+        raise DataError(f"expected a style image at {name!r}, found no such file in {where}")
     return path
 
 
-def read_painting(path: Path, side_px: int) -> Tensor:
-    """The picture (3, H, W), RGB in [0, 1], its shorter side scaled to ``side_px``.
+def read_style_image(path: Path, side_px: int) -> Tensor:
+    """Read an image as (3, H, W), RGB in [0, 1], its shorter side scaled to ``side_px``.
 
     Raises:
-        DataError: the file is no picture.
+        DataError: the file is no image.
     """
     try:
         with Image.open(path) as file:
             image = file.convert("RGB")
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise DataError(f"expected a picture in {path}, got {type(error).__name__}: {error}") from error
+        raise DataError(f"expected an image in {path}, got {type(error).__name__}: {error}") from error
     factor = side_px / min(image.size)
     size = (max(side_px, round(image.width * factor)), max(side_px, round(image.height * factor)))
     pixels = np.array(image.resize(size, Image.Resampling.LANCZOS))
     return torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
 
 
-def _inside(name: str) -> Path:
-    return bundled(name.removeprefix(SKIMAGE), "name your own files in train.task.styles")
+def bundled_image(name: str, instead: str) -> Path:
+    """Path of an image inside the scikit-image package.
+
+    Args:
+        name: of the file.
+        instead: what a user without the package can do, to end a message with.
+
+    Raises:
+        DataError: the package is not installed.
+    """
+    # Looked up, not imported: the package's own loader would reach for the network.
+    spec = find_spec("skimage")
+    if spec is None or spec.origin is None:
+        raise DataError(
+            f"expected the scikit-image package for its image {name!r}, got none installed; "
+            f"run `pip install scikit-image` or {instead}"
+        )
+    return Path(spec.origin).parent / "data" / name

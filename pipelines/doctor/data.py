@@ -13,7 +13,7 @@ from pipelines.data.cache import CACHE_VARIABLE, cache_folder
 from pipelines.data.config import PrepareConfig
 from pipelines.data.index import Index
 from pipelines.data.photos import PhotoSet
-from pipelines.data.public_sets import named_set
+from pipelines.data.public_sets import find_set
 from pipelines.data.remote import Remote, is_url
 from pipelines.data.sources import list_photos
 from pipelines.doctor.report import Finding, format_bytes
@@ -39,7 +39,7 @@ def check_inputs(stage: str, layout: Layout) -> list[Finding]:
     missing = [name for name in INPUTS.get(stage, ()) if not (layout.root / name).exists()]
     if not missing:
         return []
-    remedy = f"run the stages before it: {layout.again}"
+    remedy = f"run the stages before it: {layout.resume_command}"
     return [Finding.fault("data", f"{stage} needs {', '.join(missing)}", remedy)]
 
 
@@ -51,9 +51,9 @@ def check_sources(config: PrepareConfig, layout: Layout) -> list[Finding]:
 
 def _check_source(option: str, place: str, config: PrepareConfig, layout: Layout) -> Finding:
     try:
-        public = None if is_url(place) else named_set(place)
+        public = None if is_url(place) else find_set(place)
         if public is not None:
-            url = config.mirror or public.chosen.url
+            url = config.mirror or public.set.url
             return Finding.ok("data", f"{option} {place!r}: downloaded from {url}, which is not checked")
         listing = list_photos(place, layout.root)
     except DataError as error:
@@ -64,7 +64,7 @@ def _check_source(option: str, place: str, config: PrepareConfig, layout: Layout
 
 def is_local(place: str) -> bool:
     """Whether a source is a folder of this machine: neither a URL nor a public set."""
-    return not is_url(place) and named_set(place) is None
+    return not is_url(place) and find_set(place) is None
 
 
 def check_prepared(layout: Layout, prepare: PrepareConfig | None, train: TrainConfig | None) -> list[Finding]:

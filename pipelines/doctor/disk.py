@@ -128,7 +128,7 @@ def _estimate_decoded(files: Sequence[PhotoFile], config: PrepareConfig) -> int:
 
 def _count_pixels(file: PhotoFile, max_side_px: int | None) -> int:
     try:
-        with Image.open(file.content()) as image:  # reads the header alone
+        with Image.open(file.fetch()) as image:  # reads the header alone
             width, height = image.size
     except (OSError, ValueError, Image.DecompressionBombError):  # prepare counts and names them
         return 0

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipelines.core.disk import full_disk_told
+from pipelines.core.disk import explain_full_disk
 from pipelines.core.errors import TrainingError
 from pipelines.core.layout import Layout
 from pipelines.core.records import read_json, write_json_atomic
@@ -157,7 +157,7 @@ class Run:
         self.store.save(step, store.load(step))
 
     def _full_disk_told(self) -> AbstractContextManager[None]:
-        return full_disk_told(self.folder, "free some and run again", kind=TrainingError)
+        return explain_full_disk(self.folder, "free some and run again", kind=TrainingError)
 
     def _write(self, lineage: list[dict[str, Any]], versions: Mapping[str, str]) -> None:
         note = {

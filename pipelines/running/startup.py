@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
-from pipelines.core.disk import full_disk_told
+from pipelines.core.disk import explain_full_disk
 from pipelines.core.errors import TrainingError
 from pipelines.core.records import read_json, write_json_atomic
 
@@ -50,7 +50,7 @@ class Startup:
         Raises:
             TrainingError: the disk is full.
         """
-        with full_disk_told(folder, "free some and run again", kind=TrainingError):
+        with explain_full_disk(folder, "free some and run again", kind=TrainingError):
             write_json_atomic(folder / FILE, self.parts)
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pipelines.core.config import Section
 from pipelines.core.random_streams import generator, stream_seed
-from pipelines.data.camera import jpeg, sensor_noise
+from pipelines.data.transforms import add_sensor_noise, compress_jpeg
 from pipelines.tasks.blended import BlendedTask
 from pipelines.tasks.distances import Distance
 from pipelines.tasks.ranges import check_range, middle
@@ -119,7 +119,7 @@ def _example(clean: Tensor, draws: Sequence[Draw], seeds: Sequence[int]) -> Exam
 
 def _camera(picture: np.ndarray, sigma: float, quality: int | None, seed: int) -> np.ndarray:
     """The input, the noisy and the compressed picture, (3, H, W, 3)."""
-    noisy = sensor_noise(picture, sigma, seed)
+    noisy = add_sensor_noise(picture, sigma, seed)
     if quality is None:
         return np.stack([noisy, noisy, picture])
-    return np.stack([jpeg(noisy, quality), noisy, jpeg(picture, quality)])
+    return np.stack([compress_jpeg(noisy, quality), noisy, compress_jpeg(picture, quality)])

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pipelines.core.config import Section
 from pipelines.core.records import sha256_file
-from pipelines.data.style_images import painting_file, read_painting
+from pipelines.data.style_images import find_style_image, read_style_image
 from pipelines.tasks.decibels import smallness
 from pipelines.tasks.task import Example, Key, Task
 from pipelines.tasks.trunks import Trunk, TrunkConfig
@@ -103,7 +103,7 @@ class StyleTransfer(Task):
     @property
     def materials(self) -> Mapping[str, str]:
         """The trunk, and the SHA-256 of every style picture."""
-        files = {name: painting_file(path, self._root) for name, path in self.config.styles.items()}
+        files = {name: find_style_image(path, self._root) for name, path in self.config.styles.items()}
         digests = {f"style {name}": sha256_file(file) for name, file in files.items()}
         return {"trunk": self._trunk.label, **digests}
 
@@ -142,8 +142,8 @@ class StyleTransfer(Task):
 
     @cached_property
     def _paintings(self) -> list[Tensor]:
-        files = (painting_file(path, self._root) for path in self.config.styles.values())
-        return [read_painting(file, self.config.style_px) for file in files]
+        files = (find_style_image(path, self._root) for path in self.config.styles.values())
+        return [read_style_image(file, self.config.style_px) for file in files]
 
     @cached_property
     def _styles(self) -> list[GramStyle]:

@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipelines.core.records import write_json_atomic
 from pipelines.tracking.server import flatten
-from zoo.durable import temporary_beside
+from zoo.durable import TEMPORARY, replacement_of
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
@@ -166,7 +166,7 @@ class RunFolder:
 
     def held(self) -> list[Path]:
         """Files in the outbox."""
-        whole = (path for path in self.outbox.rglob("*") if not path.name.startswith(".tmp-"))
+        whole = (path for path in self.outbox.rglob("*") if not path.name.startswith(TEMPORARY))
         return sorted(path for path in whole if path.is_file())
 
 
@@ -177,15 +177,11 @@ def now_ms() -> int:
 
 def _link(file: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = temporary_beside(target)
-    try:
+    with replacement_of(target) as temporary:
         try:
             os.link(file, temporary)
         except OSError:  # another disk, or one without links
             shutil.copyfile(file, temporary)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)  # replacing a file by itself leaves both names
 
 
 def _counted(count: int, what: str) -> str:

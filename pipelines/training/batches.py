@@ -15,9 +15,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from pipelines.core.errors import ConfigError, DataError, LoaderError, PipelineError
 from pipelines.core.random_streams import stream_seed
-from pipelines.data.augment import Augment
 from pipelines.data.order import Order
 from pipelines.data.photos import PhotoSet
+from pipelines.data.transforms import Augment
 from pipelines.tasks import Example, Key, Task
 from pipelines.training.config import TrainConfig
 from tunable_models import ControlSpace

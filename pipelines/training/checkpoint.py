@@ -8,17 +8,16 @@ ones are written beside the old before the oldest are removed.
 import io
 import re
 import shutil
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from pipelines.core.disk import full_disk_told
+from pipelines.core.disk import explain_full_disk
 from pipelines.core.errors import CheckpointError, TrainingError
 from pipelines.core.records import read_json, sha256_file, write_atomic, write_json_atomic
-from zoo.durable import sync_folder
+from zoo.durable import TEMPORARY, create_folder
 
 STATE, MARKER = "state.pt", "complete.json"
 
@@ -43,7 +42,7 @@ class CheckpointStore:
         Raises:
             TrainingError: the disk is full; the checkpoints before this one are as they were.
         """
-        for leftover in self._folder.glob(".writing-*"):
+        for leftover in self._folder.glob(f"{TEMPORARY}*"):
             shutil.rmtree(leftover, ignore_errors=True)
         buffer = io.BytesIO()
         torch.save(state, buffer)
@@ -56,18 +55,15 @@ class CheckpointStore:
     def _write(self, step: int, data: bytes) -> None:
         room = f"{len(data) / 1e6:.2f} MB for the checkpoint of step {step}"
         remedy = "free some and run again: the checkpoints before it are whole"
-        temporary = self._folder / f".writing-{uuid.uuid4().hex}"
-        with full_disk_told(self._folder, remedy, room=room, kind=TrainingError):
-            try:
-                write_atomic(temporary / STATE, data)
-                digest = sha256_file(temporary / STATE)
-                marker = {"step": step, "fingerprint": self._fingerprint, "sha256": digest}
-                write_json_atomic(temporary / MARKER, marker)
-                shutil.rmtree(self._path(step), ignore_errors=True)  # a damaged one of the same step
-                temporary.rename(self._path(step))
-                sync_folder(self._folder)
-            finally:
-                shutil.rmtree(temporary, ignore_errors=True)
+        with (
+            explain_full_disk(self._folder, remedy, room=room, kind=TrainingError),
+            create_folder(self._path(step)) as folder,
+        ):
+            write_atomic(folder / STATE, data)
+            digest = sha256_file(folder / STATE)
+            marker = {"step": step, "fingerprint": self._fingerprint, "sha256": digest}
+            write_json_atomic(folder / MARKER, marker)
+            shutil.rmtree(self._path(step), ignore_errors=True)  # a damaged one of the same step
 
     def newest(self, tell: Callable[[str], None] = lambda sentence: None) -> int | None:
         """Step of the newest whole checkpoint; None if the run never wrote one.

@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
-from pipelines.core.disk import full_disk_told
+from pipelines.core.disk import explain_full_disk
 from pipelines.core.errors import TrainingError
 from pipelines.training.metrics import Progress
 
@@ -106,7 +106,7 @@ def append_line(path: Path, values: Mapping[str, Any]) -> None:
     # A leading newline ends what a killed writer may have left half written.
     data = ("\n" + json.dumps(values) + "\n").encode()
     room = f"room for a line of {path.name}"
-    with full_disk_told(path.parent, "free some and run again", room=room, kind=TrainingError):
+    with explain_full_disk(path.parent, "free some and run again", room=room, kind=TrainingError):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:

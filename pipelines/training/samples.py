@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pipelines.core.contact_sheet import Tile, contact_sheet
-from pipelines.core.disk import full_disk_told
+from pipelines.core.disk import explain_full_disk
 from pipelines.core.errors import TrainingError
 from pipelines.core.records import write_atomic
 from pipelines.data.photos import PhotoSet
@@ -57,7 +57,7 @@ class Samples:
         buffer = io.BytesIO()
         contact_sheet([row for row in rows if row]).save(buffer, format="PNG")
         room = f"room for the sample picture of step {step}"
-        with full_disk_told(self._folder, "free some and run again", room=room, kind=TrainingError):
+        with explain_full_disk(self._folder, "free some and run again", room=room, kind=TrainingError):
             write_atomic(self._folder / f"step-{step:08d}.png", buffer.getvalue())
 
     def _aims(self, example: Example, omegas: Tensor, titles: list[str]) -> list[Tile]:

@@ -1,4 +1,4 @@
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import safetensors.torch
 import torch
 from mlflow import MlflowClient
 
+from picture_files import paint_scene, save_scene
 from pipelines.core.config import parse_section
 from pipelines.core.layout import Layout
 from pipelines.core.records import sha256_file, write_json_atomic
@@ -110,6 +111,16 @@ def trained(tmp_path: Path, network: TunableNetwork) -> Layout:
 @pytest.fixture
 def config() -> TrainConfig:
     return parse_section(OPTIONS, "train", TrainConfig)
+
+
+@pytest.fixture
+def paint() -> Callable[..., np.ndarray]:
+    return paint_scene
+
+
+@pytest.fixture
+def save() -> Callable[..., Path]:
+    return save_scene
 
 
 @pytest.fixture

@@ -4,10 +4,12 @@ import io
 import struct
 import zlib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tifffile
+from PIL import Image
 
 Chunk = tuple[bytes, bytes]
 
@@ -80,3 +82,16 @@ def tiff_of_tags(data: bytes, tags: dict[int, int]) -> bytes:
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def paint_scene(seed: int, height: int = 32, width: int = 40) -> np.ndarray:
+    """Smooth random colors: each seed another picture, any size of a seed the same picture."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (5, 5, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def save_scene(path: Path, seed: int, height: int = 32, width: int = 40) -> Path:
+    """Write such a picture, creating folders as needed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(paint_scene(seed, height, width)).save(path)
+    return path

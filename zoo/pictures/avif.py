@@ -1,10 +1,10 @@
-"""What the beginning of an AVIF or HEIC states, by its boxes."""
+"""Brands, bit depth and range in the first bytes of an AVIF or HEIC file."""
 
 import re
 
 AVIF = frozenset({b"avif", b"avis"})
 HEIC = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
-"""What files with HEVC inside say that they are; the last two are any HEIF."""
+"""Brands of files with HEVC; the last two are of any HEIF."""
 
 _HIGH, _TWELVE, _GREY = 0x40, 0x20, 0x10
 """Flags in the third byte of a configuration of AV1."""
@@ -13,8 +13,8 @@ _RANGE = re.compile(rb"colrnclx.{6}(.)", re.DOTALL)
 _FULL = 0x80
 
 
-def brands(head: bytes) -> set[bytes]:
-    """What a file of boxes says that it is; the first four bytes are the length of that box."""
+def read_brands(head: bytes) -> set[bytes]:
+    """Brands in the ``ftyp`` box of a file; empty if it has none."""
     if head[4:8] != b"ftyp":
         return set()
     end = int.from_bytes(head[:4], "big")
@@ -22,20 +22,20 @@ def brands(head: bytes) -> set[bytes]:
 
 
 def stated_bits(head: bytes) -> int:
-    """Of a channel, by the first configuration of AV1 in these bytes."""
-    flags = _flags(head)[:1] or [0]
+    """Bits of a channel, by the first configuration of AV1 in these bytes."""
+    flags = _find_flags(head)[:1] or [0]
     return 8 if not flags[0] & _HIGH else 12 if flags[0] & _TWELVE else 10
 
 
 def is_limited_grey(head: bytes) -> bool:
-    """Whether an AVIF has no colours, and does not say that its black is 0 and its white all bits.
+    """Whether an AVIF is gray and not marked as full range.
 
-    Where the boxes do not say it, the stream of AV1 does, and encoders for video take the limited range.
+    Without the mark the range is in the AV1 stream, and encoders for video use the limited range.
     """
-    grey = [flags & _GREY for flags in _flags(head)]  # that of alpha is always grey
+    grey = [flags & _GREY for flags in _find_flags(head)]  # that of alpha is always grey
     said = _RANGE.search(head)
     return bool(grey) and all(grey) and not (said and said[1][0] & _FULL)
 
 
-def _flags(head: bytes) -> list[int]:
+def _find_flags(head: bytes) -> list[int]:
     return [found[0] for found in _CONFIGURATION.findall(head)]

@@ -1,4 +1,4 @@
-"""Files that Pillow decodes: what they state against what comes out, and what goes wrong."""
+"""Decode files with Pillow, check the result against the header, and translate errors."""
 
 import re
 from collections.abc import Iterator
@@ -11,42 +11,42 @@ from zoo.errors import ImageError, ImageTooLargeError
 from zoo.pictures.picture import Kind
 
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-"""Found by content, never by name. Formats that run programs or hide containers are not among them."""
+"""Recognized by content, never by name. Formats that run programs or hide containers are excluded."""
 
 _STATED = ("BMP", "JPEG", "PNG", "PPM", "TIFF")
-"""Of others, frames of an animation are not stated as they are composed."""
+"""Formats whose header states the decoded kind; frames of other animations are composed differently."""
 
 _SCALED = ("PNG", "PPM", "TIFF")
-"""May hold more than 8 bits a channel."""
+"""Formats that may hold more than 8 bits a channel."""
 
 
-def decode(file: ImageFile.ImageFile) -> Image.Image:
-    """The picture or the frame that an open file stands at, upright.
+def decode_frame(file: ImageFile.ImageFile) -> Image.Image:
+    """Decode the current frame of an open file, upright.
 
     Raises:
-        ImageError: of a colour of more than 8 bits Pillow would read 8, or something else than it states.
+        ImageError: Pillow would read 8 bits of a deeper color, or the result differs from the header.
     """
     raw, kind, size = _raw_mode(file), Kind.of(file), file.size
     if kind.bits == 8 and file.format in _SCALED and re.search(r";(1[0-6]|32|64)", raw):
         raise ImageError(
             f"a {file.format} stored as {raw}, of which 8 bits a channel would be read; convert it to PNG"
         )
-    _load(file)
-    image = turned(_scaled(file, raw))
+    _load_frame(file)
+    image = apply_orientation(_rescale_raw(file, raw))
     check_decoded(kind if file.format in _STATED else Kind.of(image), size, Kind.of(image), image.size)
     return image
 
 
-def seek(file: ImageFile.ImageFile, number: int) -> None:
-    """Stand at a frame; of a PNG, those before it are decoded, because it lies over them."""
+def seek_frame(file: ImageFile.ImageFile, number: int) -> None:
+    """Seek to a frame; in a PNG, earlier frames are decoded, because later ones are drawn over them."""
     for earlier in range(1, number if file.format == "PNG" else 0):
         file.seek(earlier)
-        _load(file)
+        _load_frame(file)
     file.seek(number)
 
 
-def _load(file: ImageFile.ImageFile) -> None:
-    """Decode the frame that a file stands at, over those before it."""
+def _load_frame(file: ImageFile.ImageFile) -> None:
+    """Decode the current frame, composed over those before it."""
     canvas = getattr(file, "_prev_im", None) if isinstance(file, PngImagePlugin.PngImageFile) else None
     if canvas is None:
         file.load()
@@ -66,8 +66,8 @@ def _load(file: ImageFile.ImageFile) -> None:
     file._prev_im = before  # Pillow has drawn the frame into it, and would not get rid of it again
 
 
-def turned(image: Image.Image) -> Image.Image:
-    """A copy turned as its EXIF says; as it is where that cannot be read."""
+def apply_orientation(image: Image.Image) -> Image.Image:
+    """Copy an image with its EXIF orientation applied, or unchanged if the EXIF is unreadable."""
     try:
         image.getexif()
     except Exception:  # a hint that is broken, and Pillow raises almost anything
@@ -76,7 +76,7 @@ def turned(image: Image.Image) -> Image.Image:
 
 
 def check_decoded(stated: Kind, sides: tuple[int, int], kind: Kind, size: tuple[int, int]) -> None:
-    """Refuse a picture that is not what its header says, and was planned for; turned by 90 degrees it is."""
+    """Raise ImageError if kind or size differ from the header; width and height may be swapped."""
     if stated != kind or sorted(sides) != sorted(size):
         raise ImageError(
             f"expected {stated} of {sides[0]} x {sides[1]} by its header, got {kind} of "
@@ -84,8 +84,8 @@ def check_decoded(stated: Kind, sides: tuple[int, int], kind: Kind, size: tuple[
         )
 
 
-def foreign(name: str, tool: str) -> ImageError:
-    """The error of a format that is known and not read."""
+def foreign_format_error(name: str, tool: str) -> ImageError:
+    """Error for a known format that is not supported; ``tool`` converts it."""
     return ImageError(
         f"expected one of {', '.join(FORMATS)}, got {name}; convert it to PNG, TIFF or JPEG first, by {tool} "
         "for instance"
@@ -94,7 +94,7 @@ def foreign(name: str, tool: str) -> ImageError:
 
 @contextmanager
 def pillow_errors(label: str) -> Iterator[None]:
-    """Whatever Pillow raises about a picture as an ImageError that names it."""
+    """Turn whatever Pillow raises into an ImageError that names the picture."""
     # Broken files make Pillow raise almost anything: OSError, SyntaxError, struct.error, EOFError, ...
     # Its warnings are no filter here, because filters belong to the whole process; where the caller
     # has made them errors they arrive as such.
@@ -116,7 +116,7 @@ def pillow_errors(label: str) -> Iterator[None]:
 
 
 def _raw_mode(image: ImageFile.ImageFile) -> str:
-    """How the pixels stand in the file, such as RGB;16B; it is known until they are decoded."""
+    """Raw mode of the pixels in the file, such as RGB;16B; known until they are decoded."""
     if not image.tile or not image.tile[0].args:
         return ""
     tile = image.tile[0]
@@ -125,8 +125,8 @@ def _raw_mode(image: ImageFile.ImageFile) -> str:
     return f"{args[0]};16" if white > 255 else str(args[0])
 
 
-def _scaled(image: Image.Image, raw: str) -> Image.Image:
-    """The image with what Pillow leaves in the units of the file brought to those of its pixels."""
+def _rescale_raw(image: Image.Image, raw: str) -> Image.Image:
+    """Rescale what Pillow leaves in the units of the file."""
     if raw == "I;12":
         return Image.fromarray(np.rint(np.asarray(image) * (65535 / 4095)).astype(np.uint16))
     transparent = image.info.get("transparency")

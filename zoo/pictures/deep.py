@@ -1,4 +1,4 @@
-"""Files of more than 8 bits a channel, which Pillow reads as 8: by libvips, which holds them in full.
+"""Read files of more than 8 bits a channel, which Pillow would reduce to 8, with libvips.
 
 Pillow decodes all others, so that ordinary files stay what they are to the bit, and so does its choice of
 formats: the wheel of libvips has neither BMP nor PPM, and knows fewer compressions of TIFF.
@@ -17,14 +17,14 @@ from PIL import Image, UnidentifiedImageError
 
 from zoo.errors import ImageError
 from zoo.pictures import avif, tiff
-from zoo.pictures.by_pillow import foreign
-from zoo.pictures.libvips import field, rgb_of_cmyk, vips_errors
+from zoo.pictures.by_pillow import foreign_format_error
+from zoo.pictures.libvips import get_field, rgb_of_cmyk, vips_errors
 from zoo.pictures.metadata import PNG, chunks_of
 from zoo.pictures.picture import FLOAT, Kind, Picture
 from zoo.pictures.planes import sixteen_bit
 
 HEAD_BYTES = 4096
-"""What tells a deep file from others."""
+"""Bytes that distinguish a deep file from others."""
 
 _GAP = rb"(?:\s|#[^\n]*\n)+"
 _PPM = re.compile(rb"P([36])" + (_GAP + rb"(\d+)") * 3 + rb"\s")
@@ -75,10 +75,10 @@ class Deep:
 
     @property
     def kind(self) -> Kind:
-        """What :meth:`picture` will be made of.
+        """Kind of the decoded picture.
 
         Raises:
-            ImageError: it is nothing that a picture is made of.
+            ImageError: the kind is not supported.
         """
         held, colours = self.source.format, self._colours
         extra = self.source.bands - colours
@@ -86,15 +86,15 @@ class Deep:
         whole = held == "ushort" or (held in ("uint", "int") and self.source.bands == 1)
         bits = 8 if held == "uchar" else FLOAT if held == "float" else 16 if whole or self._is_lab else None
         if bits is None or not is_picture:
-            raise unsupported(self.label)
+            raise unsupported_error(self.label)
         has_alpha = self.extra and extra > 0 and colours < 4
         return Kind((1 if colours == 1 else 3) + has_alpha, bits)
 
     def picture(self) -> Picture:
-        """The picture, upright; CMYK and Lab as RGB.
+        """Decode the picture, upright; CMYK and Lab as RGB.
 
         Raises:
-            ImageError: it is damaged, or no picture.
+            ImageError: it is damaged or not supported.
         """
         kind = self.kind
         with vips_errors(self.label):
@@ -109,21 +109,21 @@ class Deep:
             pixels = image.numpy()
         if kind.bits == 16:
             pixels = sixteen_bit(pixels)
-        return Picture(pixels, field(image, "icc-profile-data"))
+        return Picture(pixels, get_field(image, "icc-profile-data"))
 
     @property
     def is_converted(self) -> bool:
-        """Whether the picture has other colours than the file."""
+        """Whether decoding converts the color space."""
         return self._is_lab or bool(self.source.interpretation == "cmyk")
 
     def block(self, name: str) -> bytes:
-        """The EXIF or the XMP of the file; empty without one."""
-        return field(self.source, f"{name}-data") or b""
+        """The EXIF or XMP block of the file; empty if there is none."""
+        return get_field(self.source, f"{name}-data") or b""
 
     @property
     def frames(self) -> int:
-        """How many pictures an AVIF holds; of a TIFF, directories."""
-        return int(field(self.source, "n-pages") or 1)
+        """Number of pictures of an AVIF, or of directories of a TIFF."""
+        return int(get_field(self.source, "n-pages") or 1)
 
     @property
     def _is_lab(self) -> bool:
@@ -138,7 +138,7 @@ class Deep:
 
 
 def open_deep(content: Path | bytes, page: int = 0) -> Deep | None:
-    """The header of a file that Pillow would read as less than it is; None for all others.
+    """Open a file that Pillow would read with less depth; None for all others.
 
     Args:
         content: of the file.
@@ -153,23 +153,23 @@ def open_deep(content: Path | bytes, page: int = 0) -> Deep | None:
         if head[24:25] != b"\x10":
             return None
         if b"acTL" in chunks:  # libvips reads the first frame alone
-            raise unsupported("an animated PNG of 16 bits")
-        return _opened(content, "a PNG of 16 bits")
+            raise unsupported_error("an animated PNG of 16 bits")
+        return _open_vips(content, "a PNG of 16 bits")
     if head.startswith(tiff.MAGIC):
         return _open_tiff(content, head, page)
-    if avif.brands(head) & avif.AVIF:
+    if avif.read_brands(head) & avif.AVIF:
         return _open_avif(content, head, page)
-    if avif.brands(head) & avif.HEIC:
-        raise foreign("HEIC", "heif-convert of libheif")
+    if avif.read_brands(head) & avif.HEIC:
+        raise foreign_format_error("HEIC", "heif-convert of libheif")
     if head.startswith(_JPEG_XL):
-        raise foreign("JPEG XL", "djxl of libjxl")
+        raise foreign_format_error("JPEG XL", "djxl of libjxl")
     if (match := _PPM.match(head)) and int(match[4]) > 255:
         return _open_ppm(content, match)
     return None
 
 
-def unsupported(label: str) -> ImageError:
-    """The error of a file of a kind that is no picture to us."""
+def unsupported_error(label: str) -> ImageError:
+    """Error for a kind of file that is not supported."""
     return ImageError(
         f"{label}, which is not supported; convert it to grey or RGB of 8 or 16 bits or of 32-bit float"
     )
@@ -177,7 +177,7 @@ def unsupported(label: str) -> ImageError:
 
 @contextmanager
 def stream_of(content: Path | bytes) -> Iterator[IO[bytes]]:
-    """The bytes of a file, open."""
+    """Open a file, or its bytes, as a binary stream."""
     with BytesIO(content) if isinstance(content, bytes) else content.open("rb") as stream:
         yield stream
 
@@ -186,28 +186,30 @@ def _open_tiff(content: Path | bytes, head: bytes, page: int) -> Deep | None:
     tags = None
     if not head.startswith(tiff.UNKNOWN):
         with stream_of(content) as stream:
-            tags = tiff.directory(stream, page)
-    bits, channels = max(tiff.numbers(tags, 258, 1)), tiff.numbers(tags, 277, 1)[0]
-    space, sample = tiff.numbers(tags, 262, 1)[0], tiff.numbers(tags, 339, 1)[0]
-    planar = channels > 1 and tiff.numbers(tags, 284, 1)[0] == 2
+            tags = tiff.read_directory(stream, page)
+    bits, channels = max(tiff.tag_values(tags, 258, 1)), tiff.tag_values(tags, 277, 1)[0]
+    space, sample = tiff.tag_values(tags, 262, 1)[0], tiff.tag_values(tags, 339, 1)[0]
+    planar = channels > 1 and tiff.tag_values(tags, 284, 1)[0] == 2
     plain = space in _PLAIN and (space, sample) != (0, 3)  # libvips leaves negatives of floats as they are
     label = (
         f"a {'planar ' * planar}TIFF of {channels} x {bits}-bit {_SAMPLES.get(sample, 'data')}"
         f"{'' if plain else f' in {_SPACES.get(space, space)}'}"
     )
     if planar and space in (0, 1, 8):  # grey with alpha, and Lab: rows come out mixed up, of Pillow as well
-        raise unsupported(label)
-    compression = tiff.numbers(tags, 259, 1)[0]
+        raise unsupported_error(label)
+    compression = tiff.tag_values(tags, 259, 1)[0]
     if compression in _OF_PILLOW and (channels, space) == (1, 1) and (bits, sample) in ((16, 1), (32, 3)):
         return None
     try:
-        deep = _opened(content, label, page, extra=tags is None or tiff.numbers(tags, 338, 0)[0] in _ALPHA)
+        deep = _open_vips(
+            content, label, page, extra=tags is None or tiff.tag_values(tags, 338, 0)[0] in _ALPHA
+        )
     except ImageError:
         # Old-style JPEG or 12-bit grey; but what Pillow would round is not for it.
         if bits in (16, 32) and sample in (1, 3) and plain:
             raise
         if tags and ((bits > 8 and (bits, channels) != (12, 1)) or not _pillow_opens(content, page)):
-            raise unsupported(label) from None
+            raise unsupported_error(label) from None
         return None
     if deep.source.format == "uchar" and tags:
         is_misread = tiff.is_misread(tags)
@@ -215,25 +217,25 @@ def _open_tiff(content: Path | bytes, head: bytes, page: int) -> Deep | None:
             return None
         plain = plain or (is_misread and (space, bits) == (6, 8))
     if not plain and (space not in (5, 8) or (bits, sample) != (16, 1)):
-        raise unsupported(label)
+        raise unsupported_error(label)
     return deep
 
 
 def _open_avif(content: Path | bytes, head: bytes, page: int) -> Deep | None:
     stated = avif.stated_bits(head)
-    if stated > 8 and b"avis" in avif.brands(head):  # libvips reads no sequences
-        raise unsupported(f"an animated AVIF of {stated} bits")
+    if stated > 8 and b"avis" in avif.read_brands(head):  # libvips reads no sequences
+        raise unsupported_error(f"an animated AVIF of {stated} bits")
     try:
-        deep = _opened(content, "an AVIF", page)
+        deep = _open_vips(content, "an AVIF", page)
     except ImageError:
         if stated > 8:  # which Pillow would round
             raise
         return None
-    bits = field(deep.source, "bits-per-sample") or 8
+    bits = get_field(deep.source, "bits-per-sample") or 8
     if bits == 8:
         return None
     if avif.is_limited_grey(head):  # libvips leaves black at 16 of 255, and white at 235
-        raise unsupported(f"a grey AVIF of {bits} bits that is not said to be of full range")
+        raise unsupported_error(f"a grey AVIF of {bits} bits that is not said to be of full range")
     # Its integers stand in the upper bits of 16.
     return Deep(deep.source, f"an AVIF of {bits} bits", white=(2**bits - 1) << (16 - bits))
 
@@ -261,7 +263,7 @@ def _open_ppm(content: Path | bytes, header: re.Match[bytes]) -> Deep:
     return Deep(blank, label, white, load=load)
 
 
-def _opened(content: Path | bytes, label: str, page: int = 0, *, extra: bool = True) -> Deep:
+def _open_vips(content: Path | bytes, label: str, page: int = 0, *, extra: bool = True) -> Deep:
     with vips_errors(label):
         made = pyvips.Source.new_from_memory if isinstance(content, bytes) else pyvips.Source.new_from_file
         # By a source, because libvips takes brackets at the end of a path for options.

@@ -1,4 +1,4 @@
-"""What a file format holds, known before there is anything to write, and pictures written into one.
+"""Formats that pictures are written in: what each can hold, and how it is encoded.
 
 | format | bits of a channel | transparency | pixels a side |
 |---|---|---|---|
@@ -7,9 +7,8 @@
 | WEBP | 8 | yes | 16,383 |
 | JPEG | 8 | no | 65,500 |
 
-These are the pictures that this package makes and writes: formats may hold more. A picture of more
-bits than a format holds is rounded, and whoever asks beforehand gets a sentence that says so. Transparency
-and sides that do not fit are refused, because no rounding is right for them.
+The table is about what this package writes: formats may hold more. A picture of more bits than a format holds
+is rounded, which :meth:`Format.fit` reports beforehand. Transparency and sizes that do not fit are refused.
 """
 
 from collections.abc import Mapping, Sequence
@@ -58,7 +57,7 @@ class Format:
         return fits and kind.bits in self.bits
 
     def fit(self, kind: Kind, size: tuple[int, int]) -> str | None:
-        """What is lost on a picture of that kind, width and height: a sentence; None if nothing is.
+        """Describe what is lost on a picture of that kind, width and height; None if nothing is.
 
         Raises:
             ImageError: it cannot hold the picture; the message names what can.
@@ -73,15 +72,15 @@ class Format:
             JPEG holds no transparency; choose .png, .tif or .webp
         """
         if kind.has_alpha and not self.transparent:
-            raise ImageError(f"{self.name} holds no transparency; {_advice(kind, size)}")
+            raise ImageError(f"{self.name} holds no transparency; {_suggest_suffixes(kind, size)}")
         if max(size) > self.side_px:
             raise ImageError(
                 f"{self.name} holds at most {self.side_px:,} pixels a side, got {size[0]} x {size[1]}; "
-                f"{_advice(kind, size)}"
+                f"{_suggest_suffixes(kind, size)}"
             )
         if kind.bits in self.bits:
             return None
-        holders = [form.name for form in _holders(kind, size)]
+        holders = [form.name for form in _formats_for(kind, size)]
         others = f"{' and '.join(holders)} {'hold' if holders[1:] else 'holds'}"
         return f"{kind} is rounded to {max(self.bits)} bits: {self.name} holds no more; {others} it"
 
@@ -160,7 +159,7 @@ class Format:
             return into_tiff((data, page.metadata.sized(page.size)) for data, page in files)
         metadata = first.metadata.sized(first.size)
         options = self._options(metadata, level, quality)
-        start, *frames = _alike(pages.pictures)
+        start, *frames = _unify_modes(pages.pictures)
         durations = [round(duration) for duration in pages.durations_ms]
         if self.name == "PNG":  # each frame replaces the one before, which matters where it is transparent
             options["blend"] = 0
@@ -172,13 +171,13 @@ class Format:
 
     def _encoded(self, picture: Picture, metadata: Metadata, level: int, quality: int | None) -> bytes:
         if picture.kind.is_deep:
-            return libvips.encode(picture, self.name, level)
+            return libvips.encode_deep(picture, self.name, level)
         options = self._options(metadata, level, quality)
         label = f"this picture ({picture.kind})"
         return self._saved(picture.image(), label, icc_profile=picture.profile, **options)
 
     def _saved(self, image: Image.Image, label: str, **options: Any) -> bytes:
-        """What Pillow writes."""
+        """Encode an image with Pillow."""
         out = BytesIO()
         try:
             image.save(out, self.name, **options)
@@ -191,7 +190,7 @@ class Format:
             raise ImageError(f"{self.name} is lossless, got quality {quality}; leave it out")
 
     def _options(self, metadata: Metadata, level: int, quality: int | None) -> dict[str, Any]:
-        """What Pillow writes it by."""
+        """Options of Pillow's writer."""
         options = dict(self.options)
         if self.name == "PNG":
             options["compress_level"] = level
@@ -238,21 +237,21 @@ BY_SUFFIX = {suffix: form for form in WRITABLE for suffix in form.suffixes}
 
 
 def readable_suffixes() -> frozenset[str]:
-    """The suffixes, in small letters, that files of the formats we read usually have."""
+    """Usual suffixes, in lower case, of the formats that are read."""
     return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in READABLE)
 
 
-def _holders(kind: Kind, size: tuple[int, int]) -> list[Format]:
+def _formats_for(kind: Kind, size: tuple[int, int]) -> list[Format]:
     return [form for form in WRITABLE if form.holds(kind, size)]
 
 
-def _advice(kind: Kind, size: tuple[int, int]) -> str:
-    *most, last = [form.suffixes[0] for form in _holders(kind, size)]
+def _suggest_suffixes(kind: Kind, size: tuple[int, int]) -> str:
+    *most, last = [form.suffixes[0] for form in _formats_for(kind, size)]
     return f"choose {', '.join(most)} or {last}" if most else f"choose {last}"
 
 
-def _alike(pictures: Sequence[Picture]) -> list[Image.Image]:
-    """Frames of 8 bits and of one mode."""
+def _unify_modes(pictures: Sequence[Picture]) -> list[Image.Image]:
+    """Convert frames to 8 bits and one mode."""
     eight = np.dtype(np.uint8)
     images = [replace(picture, pixels=of_depth(picture.pixels, eight)).image() for picture in pictures]
     modes = {image.mode for image in images}

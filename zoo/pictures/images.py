@@ -1,4 +1,4 @@
-"""Reading pictures that nobody vouched for."""
+"""Safely decode untrusted images."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -13,8 +13,15 @@ from PIL import Image, ImageFile
 
 from zoo.errors import ImageError, ImageTooLargeError
 from zoo.pictures import tiff
-from zoo.pictures.by_pillow import FORMATS, check_decoded, decode, pillow_errors, seek, turned
-from zoo.pictures.colour import CONVERTED_MODES, to_srgb
+from zoo.pictures.by_pillow import (
+    FORMATS,
+    apply_orientation,
+    check_decoded,
+    decode_frame,
+    pillow_errors,
+    seek_frame,
+)
+from zoo.pictures.color import CONVERTED_MODES, to_srgb
 from zoo.pictures.deep import Deep, open_deep, stream_of
 from zoo.pictures.libvips import srgb_of
 from zoo.pictures.metadata import (
@@ -44,7 +51,7 @@ Source = str | Path | bytes | IO[bytes]
 
 
 def read_picture(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS, page: int | None = None) -> Picture:
-    """A picture, whole and upright, at the depth of its file.
+    """Read a picture, whole and upright, at the depth of its file.
 
     Args:
         source: a path, the file's bytes, or a binary file, which stays open.
@@ -62,11 +69,11 @@ def read_picture(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS, page: 
         >>> print(read_picture("photo.png").kind)
         16-bit grey
     """
-    return _picture(*_read(source, max_pixels, page))
+    return _make_picture(*_read_one(source, max_pixels, page))
 
 
 def read_image(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Image:
-    """The same in Pillow's mode for it, of which 16-bit and float colours are rounded to 8 bits.
+    """Read a picture as a PIL image; 16-bit and float colors are rounded to 8 bits.
 
     Args:
         source: as for :func:`read_picture`, which keeps them.
@@ -84,12 +91,12 @@ def read_image(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image
         >>> read_image("photo.png").size
         (48, 32)
     """
-    read, _ = _read(source, max_pixels, None)
+    read, _ = _read_one(source, max_pixels, None)
     return read.image() if isinstance(read, Picture) else read
 
 
 def read_pages(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pages:
-    """All pages or frames of a file, as :func:`read_picture` reads one.
+    """Read all pages or frames of a file, as :func:`read_picture` reads one.
 
     Args:
         source: as for :func:`read_picture`.
@@ -105,27 +112,27 @@ def read_pages(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pages
         >>> [page.size for page in read_pages("scan.tif").pictures]
         [(48, 32), (24, 16)]
     """
-    content, label = _content(source), _label(source)
-    with _opened(content, label) as file:
-        numbers, moves = _numbers(content, file)
-        _check_pixels(_sizes(content, file, numbers, moves), max_pixels)
+    content, label = _load_content(source), _label_of(source)
+    with _open_file(content, label) as file:
+        numbers, moves = _list_pages(content, file)
+        _check_pixels(_read_sizes(content, file, numbers, moves), max_pixels)
         if isinstance(file, Deep) or not moves:
             pictures = list[Picture]()
             for number in numbers:
-                with _opened(content, label, number) as page:
-                    pictures.append(_picture(*_decoded(content, page, max_pixels, number)))
+                with _open_file(content, label, number) as page:
+                    pictures.append(_make_picture(*_decode_file(content, page, max_pixels, number)))
                 _check_pixels([picture.size for picture in pictures], max_pixels)  # where headers differ
             return Pages(tuple(pictures))
         pictures, durations = [], list[float]()
         for number in numbers:
             file.seek(number)
-            pictures.append(_picture(*_decoded(content, file, max_pixels, number)))
+            pictures.append(_make_picture(*_decode_file(content, file, max_pixels, number)))
             durations.append(float(file.info.get("duration") or 0))
         return Pages(tuple(pictures), tuple(durations), int(file.info.get("loop", 1)))
 
 
 def read_header(source: Path | bytes, page: int | None = None) -> Header:
-    """What a network makes of a picture, and the picture's sides; nothing is decoded.
+    """Read kind, size and number of pages of a file, without decoding it.
 
     Args:
         source: a path, or the file's bytes.
@@ -140,11 +147,11 @@ def read_header(source: Path | bytes, page: int | None = None) -> Header:
         >>> read_header(Path("photo.png"))
         Header(kind=Kind(channels=1, bits=8), size=(48, 32), pages=1, moves=False, is_hdr=False, later_px=0)
     """
-    with _opened(source, _label(source)) as first:
-        numbers, moves = _numbers(source, first)
-        sizes = _sizes(source, first, numbers, moves) if page is None else []
+    with _open_file(source, _label_of(source)) as first:
+        numbers, moves = _list_pages(source, first)
+        sizes = _read_sizes(source, first, numbers, moves) if page is None else []
         later_px = sum(width * height for width, height in sizes[1:])
-    with _opened(source, _label(source), _chosen(numbers, page or 0)) as file:
+    with _open_file(source, _label_of(source), _choose_page(numbers, page or 0)) as file:
         kind = file.kind if isinstance(file, Deep) else Kind.of(file)
         with stream_of(source) as stream:
             hdr = is_hdr(chunks_of(stream))
@@ -152,7 +159,7 @@ def read_header(source: Path | bytes, page: int | None = None) -> Header:
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """A decoded image: one that Pillow opened turned as its EXIF says, any other as it is.
+    """Decode an image; one that Pillow opened is turned as its EXIF says.
 
     What Pillow makes of an opened image, by rotating or converting it, keeps the EXIF of the file, so the tag
     there says nothing about how it was turned since.
@@ -162,7 +169,7 @@ def upright(image: Image.Image) -> Image.Image:
     """
     with pillow_errors("the image"):
         image.load()
-        return turned(image) if isinstance(image, ImageFile.ImageFile) else image
+        return apply_orientation(image) if isinstance(image, ImageFile.ImageFile) else image
 
 
 def rgb_array(picture: Picture) -> NDArray[np.uint8]:
@@ -175,32 +182,32 @@ def rgb_array(picture: Picture) -> NDArray[np.uint8]:
     return Planes.of(to_array(to_srgb(picture.image()))).over_white()
 
 
-def _read(source: Source, max_pixels: int, page: int | None) -> tuple[Image.Image | Picture, Metadata]:
-    content, label = _content(source), _label(source)
-    with _opened(content, label) as file:
-        numbers, moves = _numbers(content, file)
-        number = _chosen(numbers, page or 0)
+def _read_one(source: Source, max_pixels: int, page: int | None) -> tuple[Image.Image | Picture, Metadata]:
+    content, label = _load_content(source), _label_of(source)
+    with _open_file(content, label) as file:
+        numbers, moves = _list_pages(content, file)
+        number = _choose_page(numbers, page or 0)
         if page is None and len(numbers) > 1:
             _log.warning("%s: the first of %d %s; read_pages reads all", label, len(numbers), _UNITS[moves])
         if number == 0:
-            return _decoded(content, file, max_pixels, 0)
-    with _opened(content, label, number) as file:
-        return _decoded(content, file, max_pixels, number)
+            return _decode_file(content, file, max_pixels, 0)
+    with _open_file(content, label, number) as file:
+        return _decode_file(content, file, max_pixels, number)
 
 
-def _decoded(
+def _decode_file(
     content: Path | bytes, file: ImageFile.ImageFile | Deep, max_pixels: int, number: int
 ) -> tuple[Image.Image | Picture, Metadata]:
     _check_pixels([file.size], max_pixels)
     if isinstance(file, Deep):
         picture = file.picture()
         check_decoded(file.kind, file.size, picture.kind, picture.size)
-        metadata, profile = _beside(content, file, number)
+        metadata, profile = _read_metadata(content, file, number)
         if file.is_converted:
             return picture, metadata.of_converted()
         return (picture if picture.profile else replace(picture, profile=profile)), metadata
-    image = decode(file)
-    metadata, profile = _beside(content, file, number)
+    image = decode_frame(file)
+    metadata, profile = _read_metadata(content, file, number)
     if image.mode in CONVERTED_MODES:
         return image, metadata.of_converted()
     if profile:
@@ -208,16 +215,16 @@ def _decoded(
     return image, metadata
 
 
-def _picture(read: Image.Image | Picture, metadata: Metadata) -> Picture:
+def _make_picture(read: Image.Image | Picture, metadata: Metadata) -> Picture:
     return replace(read if isinstance(read, Picture) else Picture.of(read), metadata=metadata)
 
 
-def _numbers(content: Path | bytes, file: ImageFile.ImageFile | Deep) -> tuple[list[int], bool]:
-    """Which directories or frames of a file are pictures to be restored, and whether they move."""
+def _list_pages(content: Path | bytes, file: ImageFile.ImageFile | Deep) -> tuple[list[int], bool]:
+    """Numbers of the directories or frames that are pictures, and whether they are an animation."""
     with stream_of(content) as stream:
         head = stream.read(4)
         if head in tiff.MAGIC and head != tiff.UNKNOWN:
-            return [*tiff.pages(stream)], False
+            return [*tiff.find_pages(stream)], False
     if isinstance(file, Deep):
         return list(range(file.frames)), False  # libvips reads no animation that open_deep passes on
     if file.format not in _MOVING:  # a JPEG may have previews and maps behind it
@@ -227,31 +234,33 @@ def _numbers(content: Path | bytes, file: ImageFile.ImageFile | Deep) -> tuple[l
     return list(range(1 if count > 1 and file.info.get("default_image") else 0, count)), count > 1
 
 
-def _sizes(
+def _read_sizes(
     content: Path | bytes, file: ImageFile.ImageFile | Deep, numbers: Sequence[int], moves: bool
 ) -> list[tuple[int, int]]:
-    """The sides of each page by its header."""
+    """Width and height of each page, by its header."""
     if moves or numbers == [0]:
         return [file.size] * len(numbers)
     with stream_of(content) as stream:
         head = stream.read(4)
         if head in tiff.MAGIC and head != tiff.UNKNOWN:  # all by one walk
-            return [*tiff.pages(stream).values()]
+            return [*tiff.find_pages(stream).values()]
     sizes = list[tuple[int, int]]()
     for number in numbers:
-        with _opened(content, f"page {number + 1}", number) as page:
+        with _open_file(content, f"page {number + 1}", number) as page:
             sizes.append(page.size)
     return sizes
 
 
-def _chosen(numbers: list[int], page: int) -> int:
+def _choose_page(numbers: list[int], page: int) -> int:
     if not 0 <= page < len(numbers):
         raise ImageError(f"expected a page from 1 to {len(numbers)}, got {page + 1}")
     return numbers[page]
 
 
-def _beside(content: Path | bytes, file: Image.Image | Deep, number: int) -> tuple[Metadata, bytes | None]:
-    """What a file says beside its pixels, and the profile this stands for where none is embedded."""
+def _read_metadata(
+    content: Path | bytes, file: Image.Image | Deep, number: int
+) -> tuple[Metadata, bytes | None]:
+    """Read the metadata of a file, and the profile that it implies where none is embedded."""
     with stream_of(content) as stream:
         chunks = chunks_of(stream)
         stream.seek(0)
@@ -270,7 +279,7 @@ def _beside(content: Path | bytes, file: Image.Image | Deep, number: int) -> tup
     return metadata, profile_of(chunks, grey)
 
 
-def _content(source: Source) -> Path | bytes:
+def _load_content(source: Source) -> Path | bytes:
     if isinstance(source, str | Path):
         return Path(source)
     if isinstance(source, bytes):
@@ -285,8 +294,8 @@ def _content(source: Source) -> Path | bytes:
 
 
 @contextmanager
-def _opened(content: Path | bytes, label: str, number: int = 0) -> Iterator[ImageFile.ImageFile | Deep]:
-    """A file of which the header was read: an image of Pillow's, or what that would not hold."""
+def _open_file(content: Path | bytes, label: str, number: int = 0) -> Iterator[ImageFile.ImageFile | Deep]:
+    """Open a file and read its header: as an image of Pillow's, or as a deep file."""
     with pillow_errors(label):
         deep = open_deep(content, number)
         if deep is not None:
@@ -296,7 +305,7 @@ def _opened(content: Path | bytes, label: str, number: int = 0) -> Iterator[Imag
             if number and stream.read(4) in tiff.MAGIC:
                 stream, number = tiff.beginning_at(stream, number), 0
             with Image.open(stream, formats=FORMATS) as image:
-                seek(image, number)
+                seek_frame(image, number)
                 yield image
 
 
@@ -310,5 +319,5 @@ def _check_pixels(sizes: Sequence[tuple[int, int]], max_pixels: int) -> None:
         )
 
 
-def _label(source: object) -> str:
+def _label_of(source: object) -> str:
     return str(source) if isinstance(source, str | Path) else "the image"

@@ -1,4 +1,4 @@
-"""libvips, as this package uses it: deep pictures written, colours converted, errors named."""
+"""Write deep pictures and convert their colors with libvips."""
 
 import logging
 import os
@@ -18,11 +18,11 @@ pyvips.block_untrusted_set(True)  # loaders that were never tested with hostile 
 pyvips.cache_set_max(0)  # it would answer for a path with what the file held before
 
 _process: list[int] = []
-"""Which process libvips has its threads in: a fork of it waits for them for ever."""
+"""The process that libvips started its threads in: a fork of it would wait for them forever."""
 
 
-def encode(picture: Picture, name: str, level: int = 6) -> bytes:
-    """A deep picture as a file.
+def encode_deep(picture: Picture, name: str, level: int = 6) -> bytes:
+    """Encode a deep picture as a file.
 
     Args:
         picture: of 16 bits, or for TIFF of floats.
@@ -32,7 +32,7 @@ def encode(picture: Picture, name: str, level: int = 6) -> bytes:
     kind = picture.kind
     grey = kind.channels < 3
     space = ("b-w" if grey else "scrgb") if kind.bits == FLOAT else "grey16" if grey else "rgb16"
-    image = _image(picture).copy(interpretation=space)
+    image = _to_vips(picture).copy(interpretation=space)
     if picture.profile:
         image.set_type(pyvips.GValue.blob_type, "icc-profile-data", picture.profile)
     with vips_errors(f"{kind} as {name}"):
@@ -45,10 +45,10 @@ def encode(picture: Picture, name: str, level: int = 6) -> bytes:
 
 
 def srgb_of(picture: Picture) -> Array:
-    """The pixels in sRGB, 16 bits; as they are without a profile that can be used."""
+    """Convert pixels to 16-bit sRGB; unchanged without a usable profile."""
     if not picture.profile:
         return picture.pixels
-    image = _image(picture)
+    image = _to_vips(picture)
     if picture.kind.bits == FLOAT:
         image = image.linear(65535, 0).rint().cast("ushort")
     image = image.copy(interpretation="grey16" if picture.kind.channels < 3 else "rgb16")
@@ -60,8 +60,8 @@ def srgb_of(picture: Picture) -> Array:
 
 
 def rgb_of_cmyk(image: Any) -> Array:
-    """By its profile; without one by the formula that Pillow has for 8 bits."""
-    if field(image, "icc-profile-data"):
+    """Convert CMYK to RGB by its profile, or without one by the formula that Pillow uses for 8 bits."""
+    if get_field(image, "icc-profile-data"):
         try:
             return np.asarray(
                 image.icc_transform("srgb", embedded=True, depth=16, intent="perceptual").numpy()
@@ -73,14 +73,14 @@ def rgb_of_cmyk(image: Any) -> Array:
     return rgb
 
 
-def field(image: Any, name: str) -> Any:
-    """What a file says by that name; None where it says nothing."""
+def get_field(image: Any, name: str) -> Any:
+    """A metadata field of an image; None if it is absent."""
     return image.get(name) if name in image.get_fields() else None
 
 
 @contextmanager
 def vips_errors(label: str) -> Iterator[None]:
-    """Whatever libvips raises as an ImageError that names what it was about, and forks that it hangs in."""
+    """Turn libvips errors into an ImageError with a label, and refuse forks, where libvips hangs."""
     if not _process:
         _process.append(os.getpid())
     if _process != [os.getpid()]:
@@ -96,7 +96,7 @@ def vips_errors(label: str) -> Iterator[None]:
         raise ImageError(f"{label}: {reason or 'damaged'}") from error
 
 
-def _image(picture: Picture) -> Any:
+def _to_vips(picture: Picture) -> Any:
     # libvips has no floats of 16 bits, and writes those of 64, which read_picture refuses.
     dtype = np.float32 if picture.kind.bits == FLOAT else picture.pixels.dtype
     return pyvips.Image.new_from_array(np.ascontiguousarray(picture.pixels, dtype))

@@ -1,4 +1,4 @@
-"""What a file says of its picture beside the pixels, and how that is written: EXIF, XMP, IPTC, resolution."""
+"""Read and write metadata of picture files: EXIF, XMP, IPTC, resolution, color chunks."""
 
 import logging
 import re
@@ -59,38 +59,38 @@ class Metadata:
 
     @property
     def is_adobe_rgb(self) -> bool:
-        """Whether the EXIF says Adobe RGB, as cameras do that embed no profile."""
+        """Whether the EXIF states Adobe RGB, as some cameras do instead of embedding a profile."""
         with suppress(Exception):
-            tags = _directory(self.exif[6:])
+            tags = _parse_exif(self.exif[6:])
             uncalibrated = tags[_EXIF].get(_COLOUR_SPACE) == 0xFFFF
             return uncalibrated and str(tags[_EXIF][_INTEROP].get(1, "")).startswith("R03")
         return False
 
     @property
     def is_hdr(self) -> bool:
-        """Whether the file says PQ or HLG."""
+        """Whether the file states PQ or HLG."""
         return is_hdr(dict(self.chunks))
 
     def stripped(self) -> "Metadata":
-        """What the colours need alone."""
+        """A copy with the color chunks alone."""
         return Metadata(chunks=self.chunks)
 
     def of_converted(self) -> "Metadata":
-        """The same about a picture in other colours: nothing that it says of them."""
+        """A copy for a picture in another color space, without statements about colors."""
         with suppress(Exception):
-            tags = _directory(self.exif[6:])
+            tags = _parse_exif(self.exif[6:])
             inner = {tag: value for tag, value in tags[_EXIF].items() if tag not in (_COLOUR_SPACE, _INTEROP)}
-            return replace(self, exif=_block(tags | {_EXIF: inner}), chunks=())
+            return replace(self, exif=_encode_exif(tags | {_EXIF: inner}), chunks=())
         return replace(self, chunks=())
 
     def sized(self, size: tuple[int, int]) -> "Metadata":
-        """The same about a picture of other sides, where it states them."""
+        """A copy for a picture of another size, where it states one."""
         with suppress(Exception):
-            tags = _directory(self.exif[6:])
+            tags = _parse_exif(self.exif[6:])
             inner = tags[_EXIF]
             if _SIDES[0] in inner:
                 inner |= dict(zip(_SIDES, size, strict=True))
-                return replace(self, exif=_block(tags | {_EXIF: inner}))
+                return replace(self, exif=_encode_exif(tags | {_EXIF: inner}))
         return self
 
 
@@ -100,10 +100,10 @@ def of_blocks(
     iptc: bytes = b"",
     dpi: tuple[float, float] | None = None,
 ) -> Metadata:
-    """Metadata from the blocks of a file; what cannot be read is left out."""
+    """Metadata from the blocks of a file, without unreadable ones."""
     tags: dict[int, Any] = {}
     with suppress(Exception):
-        tags = _directory(exif.removeprefix(b"Exif\0\0"))
+        tags = _parse_exif(exif.removeprefix(b"Exif\0\0"))
     return _of_tags(tags, xmp, iptc, dpi)
 
 
@@ -111,17 +111,17 @@ def _of_tags(
     tags: dict[int, Any], xmp: bytes, iptc: bytes, dpi: tuple[float, float] | None = None
 ) -> Metadata:
     upright = re.sub(rb"""(tiff:Orientation(?:=["']|>))[2-8]""", rb"\g<1>1", xmp)
-    return Metadata(_block(tags), upright, iptc, _inches(dpi or _resolution(tags)))
+    return Metadata(_encode_exif(tags), upright, iptc, _plausible_dpi(dpi or _read_resolution(tags)))
 
 
 def of_tiff(stream: IO[bytes], page: int = 0) -> Metadata:
     """Metadata of a page of a TIFF."""
     with suppress(Exception):
-        tags = tiff.directory(stream, page)
-        xmp, iptc = _bytes(tags.get(XMP_TAG)), _bytes(tags.get(IPTC_TAG))
+        tags = tiff.read_directory(stream, page)
+        xmp, iptc = _as_bytes(tags.get(XMP_TAG)), _as_bytes(tags.get(IPTC_TAG))
         described: dict[int, Any] = {}
         with suppress(Exception):
-            described = _described(stream, tags)
+            described = _select_tags(stream, tags)
         return _of_tags(described, xmp, iptc)
     return Metadata()
 
@@ -130,13 +130,13 @@ def of_image(info: Mapping[Any, Any]) -> Metadata:
     """Metadata in the ``info`` of an image that Pillow has read."""
     resources = info.get("photoshop")
     iptc = resources.get(0x0404, b"") if isinstance(resources, dict) else b""
-    return of_blocks(info.get("exif") or b"", _bytes(info.get("xmp")), iptc, info.get("dpi"))
+    return of_blocks(info.get("exif") or b"", _as_bytes(info.get("xmp")), iptc, info.get("dpi"))
 
 
 def chunks_of(stream: IO[bytes]) -> dict[bytes, bytes]:
-    """The chunks of a PNG about colours, resolution and animation, by name.
+    """Read the chunks of a PNG about colors, resolution and animation, by name.
 
-    What an AVIF states by code points, if it is not sRGB, is the same as a chunk cICP; other files have none.
+    Code points of an AVIF, if not sRGB, count as a chunk cICP; other files have no chunks.
     """
     found: dict[bytes, bytes] = {}
     stream.seek(0)
@@ -159,12 +159,12 @@ def chunks_of(stream: IO[bytes]) -> dict[bytes, bytes]:
 
 
 def is_hdr(chunks: Mapping[bytes, bytes]) -> bool:
-    """Whether cICP among these chunks says PQ or HLG, which no profile stands for."""
+    """Whether cICP among these chunks states PQ or HLG, which no profile can describe."""
     return chunks.get(b"cICP", b"")[1:2] in _HDR
 
 
 def dpi_of(chunks: Mapping[bytes, bytes]) -> tuple[float, float] | None:
-    """What the chunk pHYs says, where it is in metres."""
+    """Pixels per inch of the chunk pHYs, if its unit is the meter."""
     data = chunks.get(b"pHYs", b"")
     if len(data) != 9 or data[8] != 1:
         return None
@@ -173,7 +173,7 @@ def dpi_of(chunks: Mapping[bytes, bytes]) -> tuple[float, float] | None:
 
 
 def into_png(data: bytes, metadata: Metadata, *, has_profile: bool) -> bytes:
-    """The PNG with chunks for the metadata."""
+    """Insert chunks for the metadata into a PNG."""
     chunks = [chunk for chunk in metadata.chunks if not (has_profile and chunk[0] == b"sRGB")]
     if metadata.dpi:
         chunks.append((b"pHYs", struct.pack(">IIB", *(round(value / 0.0254) for value in metadata.dpi), 1)))
@@ -185,17 +185,17 @@ def into_png(data: bytes, metadata: Metadata, *, has_profile: bool) -> bytes:
     invented = data.find(b"pHYs", start, data.find(b"IDAT")) - 4  # libvips writes 25.4 dpi for none
     if invented > 0:
         data = data[:invented] + data[invented + 21 :]
-    return data[:start] + b"".join(_chunk(*chunk) for chunk in chunks) + data[start:]
+    return data[:start] + b"".join(_png_chunk(*chunk) for chunk in chunks) + data[start:]
 
 
 def into_tiff(pages: Iterable[tuple[bytes, Metadata]]) -> bytes:
-    """TIFFs of one page, in strips, as the pages of one, with their metadata.
+    """Join TIFFs of one page, in strips, into one file with their metadata.
 
     Raises:
         ImageError: they are more than a TIFF holds.
     """
     pages = list(pages)
-    if len(pages) == 1 and pages[0][1] == Metadata() and 282 not in tiff.directory(BytesIO(pages[0][0])):
+    if len(pages) == 1 and pages[0][1] == Metadata() and 282 not in tiff.read_directory(BytesIO(pages[0][0])):
         return pages[0][0]
     out, link = bytearray(pages[0][0][:8]), 4
     order = "<" if out[:2] == b"II" else ">"
@@ -204,21 +204,21 @@ def into_tiff(pages: Iterable[tuple[bytes, Metadata]]) -> bytes:
         if start + len(data) >= 2**32:
             raise ImageError("TIFF holds 4 GB, got more; choose another format, or fewer pages")
         # Pillow moves the offsets of strips behind the directory that it makes, where the whole file then is.
-        directory = _tagged(data, metadata).tobytes(start)
+        directory = _add_tags(data, metadata).tobytes(start)
         out[link : link + 4] = struct.pack(f"{order}I", start)
         link = start + 2 + 12 * struct.unpack(f"{order}H", directory[:2])[0]
         out += directory + data + bytes(len(data) % 2)
     return bytes(out)
 
 
-def _tagged(data: bytes, metadata: Metadata) -> ImageFileDirectory_v2:
-    """The directory of a TIFF with the metadata too."""
-    tags = tiff.directory(BytesIO(data))
+def _add_tags(data: bytes, metadata: Metadata) -> ImageFileDirectory_v2:
+    """Add the metadata to the directory of a TIFF."""
+    tags = tiff.read_directory(BytesIO(data))
     for tag in DPI_TAGS:  # libvips writes 25.4 dpi for none
         tags.pop(tag, None)
     for tag in [*tags]:
         tags[tag] = tags[tag]  # Pillow writes those alone that were looked at
-    for tag, value in (_directory(metadata.exif[6:]) if metadata.exif else {}).items():
+    for tag, value in (_parse_exif(metadata.exif[6:]) if metadata.exif else {}).items():
         tags[tag] = value
     for tag, block in ((XMP_TAG, metadata.xmp), (IPTC_TAG, metadata.iptc)):
         if block:
@@ -230,7 +230,7 @@ def _tagged(data: bytes, metadata: Metadata) -> ImageFileDirectory_v2:
 
 
 def jpeg_options(metadata: Metadata) -> dict[str, Any]:
-    """What Pillow's writer of JPEG takes; a warning is logged for blocks longer than JPEG's segments."""
+    """Options of Pillow's JPEG writer; logs a warning for blocks longer than a segment."""
     iptc = b""
     if metadata.iptc:
         block = metadata.iptc + bytes(len(metadata.iptc) % 2)
@@ -247,68 +247,68 @@ def jpeg_options(metadata: Metadata) -> dict[str, Any]:
 
 
 def webp_options(metadata: Metadata) -> dict[str, Any]:
-    """What Pillow's writer of WebP takes; the resolution is part of EXIF there."""
+    """Options of Pillow's WebP writer; the resolution is part of the EXIF there."""
     exif = metadata.exif
     if metadata.dpi:
         resolution = dict(zip(DPI_TAGS, (*metadata.dpi, 2), strict=True))
-        exif = _block((_directory(exif[6:]) if exif else {}) | resolution)
+        exif = _encode_exif((_parse_exif(exif[6:]) if exif else {}) | resolution)
     return {name: block for name, block in {"exif": exif, "xmp": metadata.xmp}.items() if block}
 
 
-def _directory(data: bytes) -> dict[int, Any]:
+def _parse_exif(data: bytes) -> dict[int, Any]:
     stream = BytesIO(data)
-    return _described(stream, tiff.directory(stream))
+    return _select_tags(stream, tiff.read_directory(stream))
 
 
-def _described(stream: IO[bytes], first: ImageFileDirectory_v2) -> dict[int, Any]:
-    """Tags that describe the picture, directories below them as dicts."""
+def _select_tags(stream: IO[bytes], first: ImageFileDirectory_v2) -> dict[int, Any]:
+    """Select the tags that describe the picture; sub-directories as dicts."""
     tags: dict[int, Any] = {tag: first[tag] for tag in _TAGS if tag in first}
     for tag in (_EXIF, _GPS):
         if isinstance(first.get(tag), int):
-            tags[tag] = _below(stream, tag, first[tag])
+            tags[tag] = _read_subdirectory(stream, tag, first[tag])
     if isinstance(inner := tags.get(_EXIF, {}).get(_INTEROP), int):
-        tags[_EXIF][_INTEROP] = _below(stream, _INTEROP, inner)
+        tags[_EXIF][_INTEROP] = _read_subdirectory(stream, _INTEROP, inner)
     return tags
 
 
-def _below(stream: IO[bytes], group: int, offset: int) -> dict[int, Any]:
-    directory, tags = tiff.below(stream, group, offset), dict[int, Any]()
+def _read_subdirectory(stream: IO[bytes], group: int, offset: int) -> dict[int, Any]:
+    directory, tags = tiff.read_subdirectory(stream, group, offset), dict[int, Any]()
     for tag in directory:
         with suppress(Exception):  # one that is broken
             tags[tag] = directory[tag]
     return tags
 
 
-def _block(tags: Mapping[int, Any]) -> bytes:
-    """An EXIF block; empty without tags. Those whose values are of another type than theirs are left out."""
+def _encode_exif(tags: Mapping[int, Any]) -> bytes:
+    """Encode an EXIF block, without tags whose values are of a wrong type; empty without tags."""
     exif = Image.Exif()
     for tag, value in tags.items():
         exif[tag] = value
     try:
         return exif.tobytes() if tags else b""
     except Exception:  # Pillow raises almost anything
-        kept = {tag: value for tag, value in tags.items() if len(tags) > 1 and _block({tag: value})}
-    return _block(kept) if len(kept) < len(tags) else b""
+        kept = {tag: value for tag, value in tags.items() if len(tags) > 1 and _encode_exif({tag: value})}
+    return _encode_exif(kept) if len(kept) < len(tags) else b""
 
 
-def _resolution(tags: Mapping[int, Any]) -> tuple[Any, Any] | None:
+def _read_resolution(tags: Mapping[int, Any]) -> tuple[Any, Any] | None:
     with suppress(TypeError):  # text instead of numbers
         unit = {2: 1.0, 3: 2.54}.get(tags.get(296, 2))
         return (tags[282] * unit, tags[283] * unit) if unit and 282 in tags and 283 in tags else None
     return None
 
 
-def _inches(dpi: tuple[Any, Any] | None) -> tuple[float, float] | None:
-    """A resolution that can be one: programs write 0 and 1 for want of one."""
+def _plausible_dpi(dpi: tuple[Any, Any] | None) -> tuple[float, float] | None:
+    """The resolution, if plausible: some programs write 0 or 1 for none."""
     with suppress(TypeError, ValueError, ZeroDivisionError):
         across, down = map(float, dpi or ())
         return (across, down) if 1 < across < 1e6 and 1 < down < 1e6 else None
     return None
 
 
-def _chunk(name: bytes, data: bytes) -> bytes:
+def _png_chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def _bytes(value: Any) -> bytes:
+def _as_bytes(value: Any) -> bytes:
     return value if isinstance(value, bytes) else bytes(value) if isinstance(value, tuple) else b""

@@ -1,4 +1,4 @@
-"""A picture at its full depth, apart from files and from Pillow's modes."""
+"""Pictures at full depth, independent of files and of Pillow's modes."""
 
 import logging
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from zoo.errors import ImageError
-from zoo.pictures.colour import kept_profile
+from zoo.pictures.color import kept_profile
 from zoo.pictures.metadata import Metadata
 from zoo.pictures.planes import SIXTEEN_BIT_MODES, Array, of_depth, to_array, to_image
 
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Kind:
-    """What the pixels of a picture are made of.
+    """Channels and depth of a picture.
 
     Attributes:
         channels: 1 grey, 2 grey with alpha, 3 RGB, 4 RGB with alpha.
@@ -33,7 +33,7 @@ class Kind:
 
     @classmethod
     def of(cls, image: Image.Image) -> "Kind":
-        """The kind of what a network makes of an image: the rules of :mod:`zoo.pictures.planes`.
+        """Kind of the array for an image, by the rules of :mod:`zoo.pictures.planes`.
 
         Args:
             image: its header is enough.
@@ -51,12 +51,12 @@ class Kind:
 
     @property
     def has_alpha(self) -> bool:
-        """Whether it may be transparent."""
+        """Whether there is an alpha channel."""
         return self.channels in (2, 4)
 
     @property
     def is_deep(self) -> bool:
-        """Whether it is more than an image of Pillow's holds."""
+        """Whether Pillow's images cannot hold it."""
         return self.bits > 8 and self.channels > 1
 
     def __str__(self) -> str:
@@ -73,7 +73,7 @@ class Picture:
         pixels: (H, W), or (H, W, C) with 2 channels for grey with alpha, 3 for RGB, 4 for RGB with alpha;
             uint8, uint16, or float32 with 1 for white.
         profile: the ICC profile of these colours, if any.
-        metadata: what else its file said.
+        metadata: of its file.
 
     Example:
         >>> import numpy as np
@@ -96,7 +96,7 @@ class Picture:
 
     @property
     def kind(self) -> Kind:
-        """What the pixels are made of."""
+        """Channels and depth of the pixels."""
         channels = 1 if self.pixels.ndim == 2 else self.pixels.shape[2]
         return Kind(channels, FLOAT if self.pixels.dtype.kind == "f" else 8 * self.pixels.dtype.itemsize)
 
@@ -122,7 +122,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Header:
-    """What is known of a file before anything is decoded.
+    """Facts about a file that are known without decoding it.
 
     Attributes:
         kind: of picture that a network makes of it.
@@ -142,7 +142,7 @@ class Header:
 
     @property
     def pixels(self) -> int:
-        """Of all pages."""
+        """Number of pixels of all pages."""
         return self.size[0] * self.size[1] + self.later_px
 
     @property
@@ -175,7 +175,7 @@ class Pages:
     loops: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what no file holds."""
+        """Check the number of pictures and durations, and the sizes of frames."""
         count, times = len(self.pictures), len(self.durations_ms)
         if not count:
             raise ImageError("expected one picture at least, got none")

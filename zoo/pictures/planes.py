@@ -1,4 +1,4 @@
-"""A picture as the network sees it, and the way back to the picture's own kind.
+"""Convert pictures to the network's RGB in [0, 1], and its output back to the kind of the picture.
 
 The network takes RGB in [0, 1]. What else a picture may be follows these rules:
 
@@ -25,12 +25,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from zoo.errors import ImageError
-from zoo.pictures.colour import to_rgb
+from zoo.pictures.color import to_rgb
 
 Array = NDArray[Any]
 
 FLOAT_RANGE = (-2.0, 3.0)
-"""What float pictures may hold: [0, 1] with room for unclipped noise, but not 0..255."""
+"""Allowed range of float pictures: [0, 1] with room for unclipped noise, but not 0..255."""
 
 SIXTEEN_BIT_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 _BASE_MODES = {"1": "L", "La": "LA", "PA": "RGBA", "RGBX": "RGB", "RGBa": "RGBA"}
@@ -39,7 +39,7 @@ _OPAQUE_MODES = {"L": "LA", "RGB": "RGBA", "P": "RGBA"}
 
 @dataclass(frozen=True, eq=False)
 class Planes:
-    """The colours and the alpha of one picture.
+    """The colors and the alpha of one picture.
 
     Attributes:
         rgb: (H, W, 3) float32, white is 1.
@@ -56,11 +56,11 @@ class Planes:
         Raises:
             ImageError: another shape or dtype, no pixels, or floats that are not finite or not about [0, 1].
         """
-        like = _checked(array)
-        colour = like[..., : _colours(like)]
-        rgb = np.broadcast_to(colour.astype(np.float32) / np.float32(_white(like)), (*like.shape[:2], 3))
+        like = _check_array(array)
+        colour = like[..., : _color_count(like)]
+        rgb = np.broadcast_to(colour.astype(np.float32) / np.float32(_white_of(like)), (*like.shape[:2], 3))
         visible = np.full(like.shape[:2], True) if like.shape[2] in (1, 3) else like[..., -1] > 0
-        return cls(_spread(rgb, visible), array)
+        return cls(_spread_colors(rgb, visible), array)
 
     @property
     def alpha(self) -> Array | None:
@@ -79,9 +79,9 @@ class Planes:
         """
         channels = 1 if self.like.ndim == 2 else self.like.shape[2]
         colour = rgb.mean(axis=2, keepdims=True) if channels < 3 else rgb
-        colour = _quantised(colour * _white(self.like), self.like.dtype)
+        colour = _quantize(colour * _white_of(self.like), self.like.dtype)
         if self.alpha is not None:
-            alpha = _enlarged(self.alpha, (rgb.shape[0], rgb.shape[1]))
+            alpha = _enlarge_alpha(self.alpha, (rgb.shape[0], rgb.shape[1]))
             colour = np.concatenate([colour, alpha[..., None]], axis=2)
         return colour[..., 0] if self.like.ndim == 2 else colour
 
@@ -90,13 +90,13 @@ class Planes:
         if self.alpha is None:
             rgb = self.rgb
         else:
-            opacity = self.alpha[..., None].astype(np.float32) / np.float32(_white(self.like))
+            opacity = self.alpha[..., None].astype(np.float32) / np.float32(_white_of(self.like))
             rgb = 1 - opacity * (1 - self.rgb)
-        return _quantised(rgb * 255, np.dtype(np.uint8))
+        return _quantize(rgb * 255, np.dtype(np.uint8))
 
 
 def to_array(image: Image.Image) -> Array:
-    """The array that stands for a PIL image: (H, W[, C]) uint8, uint16 or float32.
+    """Convert a PIL image to an array (H, W[, C]), uint8, uint16 or float32.
 
     Raises:
         ImageError: a mode, or a range of a 32-bit picture, that no rule covers.
@@ -116,15 +116,15 @@ def to_array(image: Image.Image) -> Array:
 
 
 def to_image(array: Array) -> Image.Image:
-    """The PIL image of an array that :func:`to_array` or :meth:`Planes.restore` made."""
+    """Convert an array of :func:`to_array` or :meth:`Planes.restore` to a PIL image."""
     return Image.fromarray(array.astype(np.float32) if array.dtype.kind == "f" else array)
 
 
 def of_depth(array: Array, dtype: np.dtype[Any]) -> Array:
-    """Pixels with another white, rounded and clipped."""
+    """Rescale pixels to the range of another dtype, rounded and clipped."""
     # Pillow's own conversions clip at 255: 16 bits would come out white, floats black.
-    scaled = np.asarray(array, dtype=np.float32) * np.float32(np.iinfo(dtype).max / _white(array))
-    return _quantised(scaled, dtype)
+    scaled = np.asarray(array, dtype=np.float32) * np.float32(np.iinfo(dtype).max / _white_of(array))
+    return _quantize(scaled, dtype)
 
 
 def sixteen_bit(array: Array) -> Array:
@@ -140,7 +140,7 @@ def sixteen_bit(array: Array) -> Array:
     return array.astype(np.uint16)
 
 
-def _checked(array: Array) -> Array:
+def _check_array(array: Array) -> Array:
     """The array as (H, W, C)."""
     if not isinstance(array, np.ndarray):
         raise ImageError(
@@ -162,7 +162,7 @@ def _checked(array: Array) -> Array:
 
 
 def check_range(low: float, high: float) -> None:
-    """Refuse the range of a float picture that is not meant for [0, 1].
+    """Check that the range of a float picture is about [0, 1].
 
     Raises:
         ImageError: NaN, an infinity, or far outside [0, 1].
@@ -173,32 +173,32 @@ def check_range(low: float, high: float) -> None:
         raise ImageError(f"expected floats in [0, 1], got {low:g} to {high:g}; divide 0..255 by 255")
 
 
-def _colours(like: Array) -> int:
+def _color_count(like: Array) -> int:
     return 1 if like.shape[2] < 3 else 3
 
 
-def _white(array: Array) -> float:
+def _white_of(array: Array) -> float:
     return 1.0 if array.dtype.kind == "f" else float(np.iinfo(array.dtype).max)
 
 
-def _quantised(values: Array, dtype: np.dtype[Any]) -> Array:
+def _quantize(values: Array, dtype: np.dtype[Any]) -> Array:
     if dtype.kind == "f":
         return values.astype(dtype)
     limit = np.iinfo(dtype).max
     return np.clip(np.rint(values), 0, limit).astype(dtype)
 
 
-def _enlarged(alpha: Array, shape: tuple[int, int]) -> Array:
+def _enlarge_alpha(alpha: Array, shape: tuple[int, int]) -> Array:
     if alpha.shape == shape:
         return alpha
     plane = Image.fromarray(alpha.astype(np.float32)).resize(shape[::-1], Image.Resampling.BICUBIC)
-    return _quantised(np.clip(np.asarray(plane), 0, _white(alpha)), alpha.dtype)
+    return _quantize(np.clip(np.asarray(plane), 0, _white_of(alpha)), alpha.dtype)
 
 
-def _spread(rgb: Array, visible: NDArray[np.bool_]) -> Array:
-    """Colours (H, W, 3) in which means of visible ones nearby stand for those that are not visible.
+def _spread_colors(rgb: Array, visible: NDArray[np.bool_]) -> Array:
+    """Replace invisible colors (H, W, 3) by means of visible ones nearby.
 
-    What a file holds there is anybody's guess, often black, and a network would draw it into what is seen.
+    A file may hold anything there, often black, and a network would spread it into visible parts.
     """
     if visible.all():
         return rgb
@@ -209,10 +209,10 @@ def _spread(rgb: Array, visible: NDArray[np.bool_]) -> Array:
     weights = np.pad(visible, odd).astype(np.float32)[..., None]
     colours = np.pad(rgb, (*odd, (0, 0))) * weights
     count, total = _sum_blocks(weights), _sum_blocks(colours)
-    around = _spread(total / np.maximum(count, 1), count[..., 0] > 0)
+    around = _spread_colors(total / np.maximum(count, 1), count[..., 0] > 0)
     return np.where(visible[..., None], rgb, around.repeat(2, 0).repeat(2, 1)[:height, :width])
 
 
 def _sum_blocks(array: Array) -> Array:
-    """(H, W, C) to (H/2, W/2, C)."""
+    """Sum blocks of 2 x 2: (H, W, C) to (H/2, W/2, C)."""
     return array[::2, ::2] + array[1::2, ::2] + array[::2, 1::2] + array[1::2, 1::2]

@@ -1,4 +1,4 @@
-"""ICC profiles of colours that a file states in other ways: chunks of a PNG, tags of EXIF."""
+"""Make ICC profiles for colors that a file states in other ways: chunks of a PNG, tags of EXIF."""
 
 import struct
 
@@ -28,11 +28,11 @@ _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0
 
 
 def profile_of(chunks: dict[bytes, bytes], grey: bool) -> bytes | None:
-    """The profile that cICP, gAMA and cHRM of a PNG stand for; None where that is sRGB, or nothing.
+    """Make the profile for cICP, gAMA and cHRM of a PNG; None if they state sRGB, or nothing.
 
     Args:
-        chunks: by name; what is broken counts for nothing.
-        grey: whether the picture has no colours.
+        chunks: by name; broken ones are ignored.
+        grey: whether the picture is gray.
     """
     primaries: tuple[float, ...] = SRGB_PRIMARIES
     white: tuple[float, ...] = D65
@@ -43,7 +43,10 @@ def profile_of(chunks: dict[bytes, bytes], grey: bool) -> bytes | None:
     elif cicp or b"sRGB" in chunks:
         return None
     else:
-        gamma, corners = _numbers(chunks.get(b"gAMA", b""), 1), _numbers(chunks.get(b"cHRM", b""), 8)
+        gamma, corners = (
+            _read_fractions(chunks.get(b"gAMA", b""), 1),
+            _read_fractions(chunks.get(b"cHRM", b""), 8),
+        )
         if gamma:
             curve = 1 / gamma[0]
         if corners:
@@ -61,26 +64,26 @@ def profile_of(chunks: dict[bytes, bytes], grey: bool) -> bytes | None:
 def make_profile(
     curve: Curve, primaries: tuple[float, ...] | None, white: tuple[float, ...] = D65
 ) -> bytes | None:
-    """A profile of version 4; None where the chromaticities are those of no colours.
+    """Make a profile of version 4; None if the chromaticities are impossible.
 
     Args:
         curve: from values to light.
         primaries: x and y of red, green and blue; None for grey.
         white: x and y.
     """
-    text = _text("RGB" if primaries else "Grey")
-    tags = {b"desc": text, b"cprt": _text("No copyright"), b"wtpt": _xyz(_D50)}
+    text = _encode_text("RGB" if primaries else "Grey")
+    tags = {b"desc": text, b"cprt": _encode_text("No copyright"), b"wtpt": _encode_xyz(_D50)}
     if primaries is None:
-        tags[b"kTRC"] = _curve(curve)
+        tags[b"kTRC"] = _encode_curve(curve)
     else:
         try:
-            columns, adapted = _matrix(np.reshape(primaries, (3, 2)), np.asarray(white))
+            columns, adapted = _adapt_primaries(np.reshape(primaries, (3, 2)), np.asarray(white))
         except (np.linalg.LinAlgError, FloatingPointError):
             return None
-        tags[b"chad"] = b"sf32\0\0\0\0" + _fixed(adapted.ravel())
+        tags[b"chad"] = b"sf32\0\0\0\0" + _encode_fixed(adapted.ravel())
         for channel, column in zip("rgb", columns.T, strict=True):
-            tags[f"{channel}XYZ".encode()] = _xyz(column)
-            tags[f"{channel}TRC".encode()] = _curve(curve)
+            tags[f"{channel}XYZ".encode()] = _encode_xyz(column)
+            tags[f"{channel}TRC".encode()] = _encode_curve(curve)
     table, data = struct.pack(">I", len(tags)), b""
     start = 128 + 4 + 12 * len(tags)
     for name, content in tags.items():
@@ -89,11 +92,11 @@ def make_profile(
     space = b"GRAY" if primaries is None else b"RGB "
     head = struct.pack(">I4sI4s4s4s12x4s28xI", start + len(data), b"\0\0\0\0", 0x04300000, b"mntr", space,
                        b"XYZ ", b"acsp", 0)  # fmt: skip
-    return (head + _fixed(_D50)).ljust(128, b"\0") + table + data
+    return (head + _encode_fixed(_D50)).ljust(128, b"\0") + table + data
 
 
-def _matrix(primaries: Matrix, white: Matrix) -> tuple[Matrix, Matrix]:
-    """Columns of red, green and blue in XYZ under D50, and what adapted them to it."""
+def _adapt_primaries(primaries: Matrix, white: Matrix) -> tuple[Matrix, Matrix]:
+    """XYZ columns of red, green and blue under D50, and the matrix of that adaptation."""
     with np.errstate(all="raise"):
         corners = np.array([_xyz_of(point) for point in primaries]).T
         light = _xyz_of(white)
@@ -107,28 +110,28 @@ def _xyz_of(point: Matrix) -> Matrix:
     return np.array([x / y, 1.0, (1 - x - y) / y])
 
 
-def _numbers(data: bytes, count: int) -> tuple[float, ...]:
-    """Hundred-thousandths; nothing where they are broken."""
+def _read_fractions(data: bytes, count: int) -> tuple[float, ...]:
+    """Decode numbers in units of 1/100000; empty if they are invalid."""
     if len(data) != 4 * count:
         return ()
     values = tuple(value / 100000 for value in struct.unpack(f">{count}I", data))
     return values if all(0 < value < 10 for value in values) else ()
 
 
-def _curve(curve: Curve) -> bytes:
+def _encode_curve(curve: Curve) -> bytes:
     numbers = (curve,) if isinstance(curve, float) else curve
     kind = 0 if len(numbers) == 1 else 3
-    return struct.pack(">4s4xHH", b"para", kind, 0) + _fixed(np.array(numbers))
+    return struct.pack(">4s4xHH", b"para", kind, 0) + _encode_fixed(np.array(numbers))
 
 
-def _xyz(values: Matrix) -> bytes:
-    return b"XYZ \0\0\0\0" + _fixed(values)
+def _encode_xyz(values: Matrix) -> bytes:
+    return b"XYZ \0\0\0\0" + _encode_fixed(values)
 
 
-def _fixed(values: Matrix) -> bytes:
+def _encode_fixed(values: Matrix) -> bytes:
     return np.rint(values * 65536).astype(">i4").tobytes()
 
 
-def _text(text: str) -> bytes:
+def _encode_text(text: str) -> bytes:
     data = text.encode("utf-16-be")
     return struct.pack(">4s4xII4sII", b"mluc", 1, 12, b"enUS", len(data), 28) + data

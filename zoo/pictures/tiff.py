@@ -1,4 +1,4 @@
-"""Directories of TIFF files, of which EXIF is one too, as Pillow parses them."""
+"""Read directories of TIFF files and EXIF blocks with Pillow's parser."""
 
 import struct
 from io import SEEK_CUR, SEEK_SET, BufferedReader, RawIOBase
@@ -18,64 +18,64 @@ _RAW, _WEBP = 1, 50001
 _YCBCR = 6
 
 
-def directory(stream: IO[bytes], page: int = 0) -> ImageFileDirectory_v2:
-    """The tags of a page; read when they are asked for."""
-    tags, (start, _) = _empty(stream), _link(stream, page)
+def read_directory(stream: IO[bytes], page: int = 0) -> ImageFileDirectory_v2:
+    """Read the tags of a page; values are parsed on access."""
+    tags, (start, _) = _new_directory(stream), _find_link(stream, page)
     stream.seek(start)
     tags.load(stream)
     return tags
 
 
 def beginning_at(stream: IO[bytes], page: int) -> IO[bytes]:
-    """The same file with a page as its first, because Pillow parses all pages on the way to one."""
-    start, form = _link(stream, page)
+    """The file with this page as its first, because Pillow parses all pages before the one it opens."""
+    start, form = _find_link(stream, page)
     stream.seek(0)
     head = stream.read(_LINK_AT[form])
     return BufferedReader(_Headed(stream, head + struct.pack(form, start)))
 
 
-def below(stream: IO[bytes], group: int, offset: int) -> ImageFileDirectory_v2:
-    """The directory that a tag points to."""
-    tags = _empty(stream, group)
+def read_subdirectory(stream: IO[bytes], group: int, offset: int) -> ImageFileDirectory_v2:
+    """Read the directory that a tag points to."""
+    tags = _new_directory(stream, group)
     stream.seek(offset)
     tags.load(stream)
     return tags
 
 
-def pages(stream: IO[bytes]) -> dict[int, tuple[int, int]]:
-    """The sides of directories that are pages, and neither thumbnails or lower resolutions of one nor masks.
+def find_pages(stream: IO[bytes]) -> dict[int, tuple[int, int]]:
+    """Sizes of the directories that are pages, without thumbnails, lower resolutions and masks.
 
-    If there are none, the first directory stands for a page, of no sides.
+    If there are none, the first directory counts as a page of size (0, 0).
     """
-    tags, found, seen = _empty(stream), dict[int, tuple[int, int]](), set[int]()
+    tags, found, seen = _new_directory(stream), dict[int, tuple[int, int]](), set[int]()
     while tags.next and tags.next not in seen and len(seen) < MOST_PAGES:
         seen.add(tags.next)
         stream.seek(tags.next)
         tags.load(stream)
-        if not numbers(tags, _SUBFILE, 0)[0] & (_REDUCED | _MASK):
-            found[len(seen) - 1] = (numbers(tags, _WIDTH, 0)[0], numbers(tags, _HEIGHT, 0)[0])
+        if not tag_values(tags, _SUBFILE, 0)[0] & (_REDUCED | _MASK):
+            found[len(seen) - 1] = (tag_values(tags, _WIDTH, 0)[0], tag_values(tags, _HEIGHT, 0)[0])
     return found or {0: (0, 0)}
 
 
-def numbers(tags: ImageFileDirectory_v2 | None, tag: int, default: int) -> tuple[int, ...]:
-    """The values of a tag; the default where there is none."""
+def tag_values(tags: ImageFileDirectory_v2 | None, tag: int, default: int) -> tuple[int, ...]:
+    """Values of a tag, or the default."""
     value: Any = default if tags is None else tags.get(tag, default)
     return value if isinstance(value, tuple) else (value,)
 
 
 def is_misread(tags: ImageFileDirectory_v2) -> bool:
     """Whether Pillow opens a page of 8 bits and then reads it wrongly, or not at all."""
-    compression = numbers(tags, 259, _RAW)[0]
+    compression = tag_values(tags, 259, _RAW)[0]
     if compression != _RAW:
         return compression == _WEBP  # libtiff of Pillow's wheel is without it
     # Uncompressed data it unpacks by code of its own, which knows neither fewer samples of colour than of
     # light, nor tiles whose places stand where those of strips do.
-    is_subsampled = numbers(tags, 262, 0)[0] == _YCBCR and numbers(tags, 530, 2) != (1, 1)
+    is_subsampled = tag_values(tags, 262, 0)[0] == _YCBCR and tag_values(tags, 530, 2) != (1, 1)
     return is_subsampled or (322 in tags and 273 in tags)
 
 
 class _Headed(RawIOBase):
-    """A file with other bytes at its start."""
+    """A file whose first bytes are replaced."""
 
     def __init__(self, stream: IO[bytes], head: bytes) -> None:
         self._stream, self._head = stream, head
@@ -101,8 +101,8 @@ class _Headed(RawIOBase):
         return len(data)
 
 
-def _link(stream: IO[bytes], page: int) -> tuple[int, str]:
-    """Where the directory of a page begins, and how the file writes that; nothing is parsed on the way."""
+def _find_link(stream: IO[bytes], page: int) -> tuple[int, str]:
+    """Offset of the directory of a page, and its struct format; skips directories without parsing them."""
     stream.seek(0)
     head = stream.read(4)
     order = "<" if head.startswith(b"II") else ">"
@@ -119,7 +119,7 @@ def _link(stream: IO[bytes], page: int) -> tuple[int, str]:
     return start, order + link
 
 
-def _empty(stream: IO[bytes], group: int | None = None) -> ImageFileDirectory_v2:
+def _new_directory(stream: IO[bytes], group: int | None = None) -> ImageFileDirectory_v2:
     stream.seek(0)
     head = stream.read(16)
     return ImageFileDirectory_v2(head if head[2:3] == b"+" else head[:8], group=group)

@@ -59,7 +59,7 @@ def test_a_missing_section_means_defaults(tmp_path: Path, text: str) -> None:
         ("train: {steps: yes}", "train.steps"),
         ("train: {inner: {rate: 1e-3}}", "write 0.001"),
         ("train: {inner: {rate: .nan}}", "train.inner.rate"),
-        ("train: {steps: 1, steps: 2}", "'steps' stands twice"),
+        ("train: {steps: 1, steps: 2}", "duplicate key 'steps'"),
         ("train: [1, 2]", "train"),
         ("train:\n\tsteps: 1", "not valid YAML"),
         ("- 1", "expected sections"),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.core.progress import Display, progress
+from pipelines.core.progress import Display, track_items
 from waiting import wait_until
 
 FACTS = {"loss": "0.0341", "rmse": "0.0341", "memory": "1.2 GB"}
@@ -249,13 +249,13 @@ def test_any_thread_may_update(often: None, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_items_pass_and_the_end_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    assert list(progress("abc", "prepare: decoding")) == ["a", "b", "c"]
+    assert list(track_items("abc", "prepare: decoding")) == ["a", "b", "c"]
     out = capsys.readouterr().out
     assert re.fullmatch(r"prepare: decoding  photograph 3/3  \d+ photographs/s  0:00:00 in all\n", out)
 
 
 def test_nothing_to_do_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    assert list(progress("", "work")) == []
+    assert list(track_items("", "work")) == []
     assert capsys.readouterr().out == ""
 
 

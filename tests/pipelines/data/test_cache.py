@@ -2,6 +2,7 @@ import fcntl
 import hashlib
 import multiprocessing
 import os
+import threading
 import time
 from itertools import count
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from full_disk import full
 from pipelines.core.errors import DataError
 from pipelines.data import cache as cache_module
-from pipelines.data.cache import ShardCache, cache_folder
+from pipelines.data.cache import Prefetcher, ShardCache, cache_folder
 from pipelines.data.index import Shard
 from pipelines.data.remote import Remote
 from waiting import UNREACHED_S, wait_until
@@ -51,7 +52,7 @@ def kept(cache: ShardCache, shards: list[Shard]) -> list[int]:
 
 def use(cache: ShardCache, shards: list[Shard], remote: Remote, *numbers: int) -> None:
     for i in numbers:
-        assert cache.mapped(shards[i], remote)[0] == i
+        assert cache.map_shard(shards[i], remote)[0] == i
         date_use(cache, shards[i])
 
 
@@ -64,9 +65,9 @@ def date_use(cache: ShardCache, shard: Shard) -> None:
 def test_a_shard_is_fetched_once(
     cache: ShardCache, shards: list[Shard], remote: Remote, tmp_path: Path
 ) -> None:
-    np.testing.assert_array_equal(cache.mapped(shards[1], remote), np.full(SIZE, 1))
+    np.testing.assert_array_equal(cache.map_shard(shards[1], remote), np.full(SIZE, 1))
     (tmp_path / "remote" / shards[1].file).unlink()
-    assert cache.mapped(shards[1], remote)[7] == 1
+    assert cache.map_shard(shards[1], remote)[7] == 1
 
 
 def test_the_least_recently_used_goes_first(cache: ShardCache, shards: list[Shard], remote: Remote) -> None:
@@ -78,7 +79,7 @@ def test_the_least_recently_used_goes_first(cache: ShardCache, shards: list[Shar
 
 
 def test_what_is_in_use_stays(cache: ShardCache, shards: list[Shard], remote: Remote) -> None:
-    view = cache.mapped(shards[0], remote)[5:10]
+    view = cache.map_shard(shards[0], remote)[5:10]
     date_use(cache, shards[0])
     use(cache, shards, remote, 1, 2, 3)
     assert 0 in kept(cache, shards)
@@ -92,11 +93,9 @@ def test_a_cache_full_of_what_is_in_use_is_an_error(
     cache: ShardCache, shards: list[Shard], remote: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipelines.data.cache.PATIENCE_S", 0.1)
-    views = [cache.mapped(shards[i], remote) for i in range(3)]
-    with pytest.raises(
-        DataError, match=r"expected room for 1000 bytes .*got 3000 bytes full .*raise cache_bytes"
-    ):
-        cache.mapped(shards[3], remote)
+    views = [cache.map_shard(shards[i], remote) for i in range(3)]
+    with pytest.raises(DataError, match="cache_gb"):
+        cache.map_shard(shards[3], remote)
     assert [view[0] for view in views] == [0, 1, 2]
 
 
@@ -128,7 +127,7 @@ def test_it_waits_for_what_is_let_go(
     process.start()
     try:
         wait_until(lambda: held.exists() or process.exitcode is not None)
-        assert cache.mapped(shards[3], remote)[0] == 3
+        assert cache.map_shard(shards[3], remote)[0] == 3
         assert waits.exists()
     finally:
         waits.touch()
@@ -149,10 +148,8 @@ def test_another_file_than_the_index_says_is_an_error(
     cache: ShardCache, shards: list[Shard], remote: Remote, tmp_path: Path
 ) -> None:
     (tmp_path / "remote" / shards[0].file).write_bytes(b"x" * SIZE)
-    with pytest.raises(
-        DataError, match=rf"expected SHA-256 {shards[0].sha256} of file://.*write the photographs again"
-    ):
-        cache.mapped(shards[0], remote)
+    with pytest.raises(DataError, match=shards[0].sha256):
+        cache.map_shard(shards[0], remote)
     assert [path for path in cache.folder.iterdir() if not path.name.endswith(".lock")] == []
 
 
@@ -161,14 +158,14 @@ def test_a_file_that_a_crash_cut_short_is_fetched_again(
 ) -> None:
     cache.fetch(shards[2], remote)
     os.truncate(cache.folder / shards[2].file, 10)
-    assert cache.mapped(shards[2], remote)[999] == 2
+    assert cache.map_shard(shards[2], remote)[999] == 2
 
 
 def test_what_a_killed_process_left_makes_room(
     cache: ShardCache, shards: list[Shard], remote: Remote
 ) -> None:
     cache.fetch(shards[0], remote)
-    left = cache.folder / ".partial-2500-dead"
+    left = cache.folder / ".tmp-2500-dead"
     left.touch()
     cache.fetch(shards[1], remote)
     assert not left.exists()
@@ -179,8 +176,8 @@ def test_a_missing_shard_is_an_error(
     cache: ShardCache, shards: list[Shard], remote: Remote, tmp_path: Path
 ) -> None:
     (tmp_path / "remote" / shards[0].file).unlink()
-    with pytest.raises(DataError, match=r"expected to read file://.*pixels-\w+.bin, got FileNotFoundError"):
-        cache.mapped(shards[0], remote)
+    with pytest.raises(DataError, match="FileNotFoundError"):
+        cache.map_shard(shards[0], remote)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +191,7 @@ def test_a_full_disk_is_told(
         patch.setattr(step, full)
         with pytest.raises(
             DataError,
-            match=rf"^expected room to write in {cache.folder}, got: No space.*lower train.compute.cache_gb",
+            match=r"train\.compute\.cache_gb",
         ):
             cache.fetch(shards[0], remote)
     cache.fetch(shards[0], remote)
@@ -204,7 +201,7 @@ def test_a_full_disk_is_told(
 def test_a_folder_that_cannot_be_is_told(shards: list[Shard], remote: Remote, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     cache = ShardCache(3 * SIZE, tmp_path / "file" / "cache")
-    with pytest.raises(DataError, match=r"to keep shards in .*, got NotADirectoryError: .* by TUNABLE_CACHE"):
+    with pytest.raises(DataError, match="NotADirectoryError"):
         cache.fetch(shards[0], remote)
 
 
@@ -219,7 +216,7 @@ def test_processes_fetch_one_at_a_time(cache: ShardCache, shards: list[Shard], r
 def total(cache: ShardCache, shards: list[Shard], remote: Remote, seed: int) -> int:
     cache_module.PATIENCE_S = UNREACHED_S
     order = np.random.default_rng(seed).permutation(np.repeat(np.arange(5), 4))
-    return sum(int(cache.mapped(shards[i], remote)[-1]) for i in order)
+    return sum(int(cache.map_shard(shards[i], remote)[-1]) for i in order)
 
 
 def test_the_folder_is_chosen_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,3 +224,60 @@ def test_the_folder_is_chosen_when_it_is_asked_for(monkeypatch: pytest.MonkeyPat
     assert cache_folder() == Path.home() / "here"
     monkeypatch.delenv("TUNABLE_CACHE")
     assert cache_folder().name == "shards"
+
+
+class Fetcher:
+    """Fetches nothing before it may, and says what it has begun and what it has fetched."""
+
+    def __init__(self) -> None:
+        self.begun, self.may_fetch = threading.Event(), threading.Event()
+        self.fetched = list[int]()
+
+    def __call__(self, item: int) -> None:
+        self.begun.set()
+        self.may_fetch.wait()
+        self.fetched.append(item)
+
+
+def test_items_are_fetched_in_order_without_waiting() -> None:
+    fetcher = Fetcher()
+    prefetcher = Prefetcher(fetcher)
+    prefetcher.request([3, 1])  # would not return if it waited
+    fetcher.may_fetch.set()
+    prefetcher.wait()
+    assert fetcher.fetched == [3, 1]
+
+
+def test_what_was_asked_for_before_is_not_fetched_again() -> None:
+    fetched = list[int]()
+    prefetcher = Prefetcher(fetched.append)
+    for items in ([1, 2], [1, 2], [2, 3]):
+        prefetcher.request(items)
+        prefetcher.wait()
+    assert fetched == [1, 2, 3]
+
+
+def test_what_is_no_longer_wanted_is_dropped() -> None:
+    fetcher = Fetcher()
+    prefetcher = Prefetcher(fetcher)
+    prefetcher.request([1, 2, 3, 4])
+    fetcher.begun.wait()  # the first is under way
+    prefetcher.request([4, 5])
+    fetcher.may_fetch.set()
+    prefetcher.wait()
+    assert fetcher.fetched == [1, 4, 5]
+
+
+@pytest.mark.parametrize("error", [DataError("no network"), OSError("no disk"), RuntimeError("no thread")])
+def test_a_failure_does_not_stop_the_others(error: Exception) -> None:
+    fetched = list[int]()
+
+    def fetch(item: int) -> None:
+        if item == 1:
+            raise error
+        fetched.append(item)
+
+    prefetcher = Prefetcher(fetch)
+    prefetcher.request([1, 2])
+    prefetcher.wait()
+    assert fetched == [2]

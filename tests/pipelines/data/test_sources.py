@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from pipelines.core.errors import DataError
-from pipelines.data.sources import SKIMAGE, SKIMAGE_PHOTOS, decode, list_photos
+from pipelines.data.sources import SKIMAGE, SKIMAGE_PHOTOS, decode_photo, list_photos
 from zoo.errors import ImageError
 
 
@@ -29,7 +29,7 @@ def test_sub_folders_are_searched_and_names_sorted(folder: Path) -> None:
     listing = list_photos("photos", folder.parent)
     found = [file.name for file in listing.files]
     assert found == ["A.PNG", "a/b.jpg", "b.jpg", "z/y/x.tiff", "ä ö.webp"]
-    assert all(file.content() == folder / file.name for file in listing.files)
+    assert all(file.fetch() == folder / file.name for file in listing.files)
     assert listing.ignored == 2
 
 
@@ -77,7 +77,7 @@ def test_a_name_that_is_not_utf8_is_spelt_out(folder: Path, tmp_path: Path) -> N
 
 
 def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"folder of photographs at 'nowhere', got: No such file"):
+    with pytest.raises(DataError, match="'nowhere'"):
         list_photos("nowhere", tmp_path)
 
 
@@ -88,7 +88,7 @@ def test_a_file_is_no_folder(folder: Path) -> None:
 
 def test_a_folder_without_photographs_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(DataError, match=r"expected photographs .*got none among 1 files"):
+    with pytest.raises(DataError, match=r"\.avif"):
         list_photos(".", tmp_path)
 
 
@@ -96,17 +96,17 @@ def test_scikit_image_brings_photographs_without_being_imported(tmp_path: Path) 
     pytest.importorskip("skimage")
     files = list_photos(SKIMAGE, tmp_path).files
     assert [file.name for file in files] == sorted(SKIMAGE_PHOTOS)
-    assert all(min(decode(file.content()).shape[:2]) >= 256 for file in files)
+    assert all(min(decode_photo(file.fetch()).shape[:2]) >= 256 for file in files)
 
 
 def test_no_scikit_image_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.data.bundled.find_spec", lambda name: None)
-    with pytest.raises(DataError, match="pip install scikit-image"):
+    monkeypatch.setattr("pipelines.data.style_images.find_spec", lambda name: None)
+    with pytest.raises(DataError, match="scikit-image"):
         list_photos(SKIMAGE, tmp_path)
 
 
 def test_decoding_gives_the_pixels(tmp_path: Path, save: Any, paint: Any) -> None:
-    rgb = decode(save(tmp_path / "a.png", 0))
+    rgb = decode_photo(save(tmp_path / "a.png", 0))
     assert rgb.dtype == np.uint8
     np.testing.assert_array_equal(rgb, paint(0))
 
@@ -115,18 +115,18 @@ def test_decoding_gives_the_pixels(tmp_path: Path, save: Any, paint: Any) -> Non
 def test_every_kind_of_image_becomes_rgb(tmp_path: Path, mode: str, paint: Any) -> None:
     path = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
     Image.fromarray(paint(0)).convert(mode).save(path)
-    assert decode(path).shape == (32, 40, 3)
+    assert decode_photo(path).shape == (32, 40, 3)
 
 
 @pytest.mark.parametrize(("limit", "size"), [(None, (32, 40)), (40, (32, 40)), (20, (16, 20)), (4, (3, 4))])
 def test_a_long_side_is_scaled_down(
     tmp_path: Path, save: Any, limit: int | None, size: tuple[int, int]
 ) -> None:
-    assert decode(save(tmp_path / "a.png", 0), limit).shape[:2] == size
+    assert decode_photo(save(tmp_path / "a.png", 0), limit).shape[:2] == size
 
 
 def test_scaling_down_keeps_the_picture(tmp_path: Path, save: Any, paint: Any) -> None:
-    small = decode(save(tmp_path / "a.png", 0, 320, 400), 40)
+    small = decode_photo(save(tmp_path / "a.png", 0, 320, 400), 40)
     assert np.abs(small.astype(int) - paint(0, 32, 40)).mean() < 8
 
 
@@ -135,7 +135,7 @@ def test_a_broken_file_is_an_error(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(data)
     with pytest.raises(ImageError):
-        decode(path)
+        decode_photo(path)
 
 
 def test_photographs_lie_at_a_url_of_this_machine_too(folder: Path, tmp_path: Path) -> None:
@@ -144,9 +144,9 @@ def test_photographs_lie_at_a_url_of_this_machine_too(folder: Path, tmp_path: Pa
     listing = list_photos(folder.as_uri(), tmp_path)
     assert [file.name for file in listing.files] == names(folder, tmp_path)
     assert listing.ignored == 2
-    assert listing.files[0].content() == b""
+    assert listing.files[0].fetch() == b""
 
 
 def test_a_chain_of_urls_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"got a chain of them, 'zip::s3://bucket/x.zip'; unpack"):
+    with pytest.raises(DataError, match=r"zip::s3://bucket/x\.zip"):
         list_photos("zip::s3://bucket/x.zip", tmp_path)

@@ -104,9 +104,7 @@ def test_a_step_of_more_digits_is_one(tmp_path: Path) -> None:
     assert store.newest() == 100_000_000
 
 
-@pytest.mark.parametrize(
-    "step", ["pathlib.Path.mkdir", "pathlib.Path.open", "os.fsync", "pathlib.Path.rename"]
-)
+@pytest.mark.parametrize("step", ["pathlib.Path.mkdir", "pathlib.Path.open", "os.fsync", "os.rename"])
 def test_a_full_disk_is_told_and_nothing_half_written_is_left(
     store: CheckpointStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

@@ -9,7 +9,7 @@ from PIL import Image, ImageFile
 
 from picture_files import noise
 from zoo.errors import ImageError
-from zoo.pictures.by_pillow import check_decoded, decode
+from zoo.pictures.by_pillow import check_decoded, decode_frame
 from zoo.pictures.images import read_picture
 from zoo.pictures.picture import Kind
 
@@ -35,7 +35,7 @@ def test_pillow_is_not_asked_for_more_than_it_holds(kind: bytes, white: bytes) -
     # Where open_deep passes such a file on, as what it does not know.
     data = kind + b" 2 1 " + white + b"\n" + bytes(12)
     with opened(data) as file, pytest.raises(ImageError, match="a PPM stored as RGB;16, of which 8 bits"):
-        decode(file)
+        decode_frame(file)
 
 
 @pytest.mark.parametrize("compression", ["lzma", "zstd"])

@@ -1,4 +1,4 @@
-"""Colour spaces: what an embedded ICC profile means, and which outputs may keep it."""
+"""Color spaces: apply embedded ICC profiles, and keep those that still describe the output."""
 
 import io
 
@@ -11,16 +11,16 @@ _PROFILED_MODES = ("CMYK", "L", "LAB", "RGB", "RGBA")
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """RGB of a picture in another colour space: by its profile, or by Pillow's formulas without one."""
+    """Convert a picture to RGB: by its profile, or by Pillow's formulas without one."""
     converted = to_srgb(image)
     return converted if converted.mode == "RGB" else converted.convert("RGB")
 
 
 def to_srgb(image: Image.Image) -> Image.Image:
-    """The picture with its ICC profile applied: RGB or RGBA in sRGB.
+    """Apply the ICC profile of a picture: RGB or RGBA in sRGB.
 
-    A picture without a profile, with one that is damaged or that is meant for another mode, comes back
-    as it is: the profile is a hint, and pictures with broken ones are common.
+    A picture without a profile, or with one that is damaged or for another mode, is returned
+    unchanged: the profile is a hint, and pictures with broken ones are common.
     """
     profile = image.info.get("icc_profile")
     if not profile or image.mode not in _PROFILED_MODES:
@@ -36,6 +36,6 @@ def to_srgb(image: Image.Image) -> Image.Image:
 
 
 def kept_profile(image: Image.Image) -> bytes | None:
-    """The picture's profile where it still describes what :mod:`zoo.pictures.planes` makes of it."""
+    """The picture's profile, if it still describes the array made by :mod:`zoo.pictures.planes`."""
     profile = image.info.get("icc_profile")
     return profile if profile and image.mode not in CONVERTED_MODES else None

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from zoo.pictures.colour import kept_profile, to_rgb, to_srgb
+from zoo.pictures.color import kept_profile, to_rgb, to_srgb
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
