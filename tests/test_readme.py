@@ -23,7 +23,7 @@ from pipelines.data.config import PrepareConfig
 from pipelines.recipes import BUDGETS, find_budgets
 from pipelines.recipes import TASKS as RECIPES
 from pipelines.search.config import SearchConfig
-from pipelines.search.points import drawn
+from pipelines.search.candidates import draw_points
 from pipelines.tasks import TASKS, TaskConfig, make_task
 from pipelines.training.config import ComputeConfig, TrainConfig
 from tunable_models import get_architecture, list_architectures, list_presets
@@ -89,8 +89,8 @@ def test_parameters_are_valid() -> None:
     assert parse_section(photos["prepare"], "prepare", PrepareConfig).source == "data/photos"
     assert parse_section(cluster["train"], "train", TrainConfig).compute.most_workers == 8
     options = parse_section(search["search"], "search", SearchConfig)
-    for point in islice(drawn(list(options.space.axes()), 0), 20):
-        options.space.config(point, TrainConfig(compute=ComputeConfig(runner="local")))
+    for point in islice(draw_points(list(options.space.axes()), 0), 20):
+        options.space.train_config(point, TrainConfig(compute=ComputeConfig(runner="local")))
 
 
 def make(arguments: list[str]) -> None:

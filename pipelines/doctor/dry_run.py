@@ -10,7 +10,7 @@ from pipelines.doctor.options import cluster_address, read_options
 from pipelines.doctor.report import Finding, print_findings
 from pipelines.doctor.run import examine_work_tree
 from pipelines.running.run import Run
-from pipelines.search.plan import plan as search_plan
+from pipelines.search.plan import describe_search
 from pipelines.search.search import Search
 from pipelines.tracking import shown_uri
 from pipelines.training.config import ComputeConfig, TrainConfig
@@ -39,7 +39,7 @@ def dry_run(stage: str, layout: Layout) -> bool:
         found += _print_plan(describe_training(options.train, layout))
     if options.train is not None and options.search is not None and stage == "search":
         search = Search(config=options.search, base=options.train, layout=layout)
-        found += _print_plan(search_plan(search, cluster_address(options.train.compute.address)))
+        found += _print_plan(describe_search(search, cluster_address(options.train.compute.address)))
     return print_findings([*found, *examine_work_tree(layout, None if stage == ALL else stage)])
 
 

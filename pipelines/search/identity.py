@@ -1,6 +1,6 @@
-"""Which search this is: another space under the same name is another search, and is refused."""
+"""Identity of a search: state of another search under the same name is never resumed."""
 
-from collections.abc import Callable
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +16,27 @@ from pipelines.tracking.server import flatten
 NOTE = "search.json"
 
 VERSIONS, LINEAGE = "versions", "lineage"
-"""Keys of the note that are no part of the identity: the versions of its last start, and each change."""
+"""Keys of the note that are not part of the identity: versions at the last start, and each change of them."""
 
 BUDGET = {"trials", "minutes", "concurrent", "workers", "max_failures"}
 """Options of a search that may change while it is under way."""
 
-WHOLE = {
+DIGESTS = {
     "code": "training code",
     "scoring code": "scoring code",
     "photos": "training photographs",
     "held out": "validation photographs",
 }
-"""What is known by its digest alone."""
+"""Keys whose values are digests, which tell a reader nothing."""
+
+SHOWN = 5
+"""How many differences an error names."""
+
+_log = logging.getLogger(__name__)
 
 
-def identity(search: Search, photos: PhotoSet, held_out: PhotoSet) -> dict[str, Any]:
-    """Everything that the scores of a search rest on, as JSON values."""
+def identify_search(search: Search, photos: PhotoSet, held_out: PhotoSet) -> dict[str, Any]:
+    """Everything that the scores of a search depend on, as JSON values."""
     return {
         "schema": 1,
         "search": search.config.model_dump(mode="json", exclude=BUDGET),
@@ -44,53 +49,44 @@ def identity(search: Search, photos: PhotoSet, held_out: PhotoSet) -> dict[str, 
     }
 
 
-def claim(folder: Path, wanted: dict[str, Any], tell: Callable[[str], None]) -> None:
-    """Write down which search a folder is of, and under which versions it goes on.
-
-    Args:
-        folder: of its state.
-        wanted: see :func:`identity`.
-        tell: gets a sentence if those are others than before.
+def claim_folder(folder: Path, identity: dict[str, Any]) -> None:
+    """Record in a state folder which search it belongs to; changed library versions are logged.
 
     Raises:
-        ConfigError: it is of another one; the message names what differs.
+        ConfigError: it belongs to another search; the message names the differences.
     """
-    check(folder, wanted)
-    before = _note(folder)
+    check_folder(folder, identity)
+    before = _read_note(folder)
     now, lineage = installed_versions(), before.get(LINEAGE, [])
     changed = changed_versions(before.get(VERSIONS, {}), now)
     if changed:
-        tell(f"search: with {said(changed)}: the numbers of what is trained from here on may differ")
+        _log.warning("search: resuming with %s: numbers of new trials may differ", said(changed))
         lineage = [*lineage, changed]
-    write_json_atomic(folder / NOTE, {**wanted, VERSIONS: now, LINEAGE: lineage})
+    write_json_atomic(folder / NOTE, {**identity, VERSIONS: now, LINEAGE: lineage})
 
 
-def check(folder: Path, wanted: dict[str, Any]) -> None:
-    """Refuse another search than the folder's, see :func:`claim`; a folder that is not there is nobody's."""
-    note = {key: value for key, value in _note(folder).items() if key not in (VERSIONS, LINEAGE)}
+def check_folder(folder: Path, identity: dict[str, Any]) -> None:
+    """Refuse a state folder of another search, as :func:`claim_folder` does, without writing."""
+    note = {key: value for key, value in _read_note(folder).items() if key not in (VERSIONS, LINEAGE)}
     if not note:
         return
-    before, now = dict(flatten(note)), dict(flatten(wanted))
+    before, now = dict(flatten(note)), dict(flatten(identity))
     differing = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
     if differing:
-        first = "; ".join(_said(key, before.get(key), now.get(key)) for key in differing[:5])
-        more = f"; and {len(differing) - 5} more" if len(differing) > 5 else ""
+        first = "; ".join(_describe_change(key, before.get(key), now.get(key)) for key in differing[:SHOWN])
+        more = f"; and {len(differing) - SHOWN} more" if len(differing) > SHOWN else ""
         raise ConfigError(
-            f"the search in {folder} was begun as another one: {first}{more}; give search.name another name, "
-            "put back what changed, or remove that folder to begin anew"
+            f"the state in {folder} belongs to another search: {first}{more}; choose another search.name, "
+            "undo the change, or delete that folder to start over"
         )
 
 
-def _note(folder: Path) -> dict[str, Any]:
+def _read_note(folder: Path) -> dict[str, Any]:
     path = folder / NOTE
     return read_json(path) if path.exists() else {}
 
 
-def _said(key: str, before: Any, now: Any) -> str:
-    if key in WHOLE:
-        return f"the {WHOLE[key]} changed"
-    return f"{key} was {_shown(before)}, is {_shown(now)}"
-
-
-def _shown(value: Any) -> Any:
-    return "not there" if value is None else value
+def _describe_change(key: str, before: Any, now: Any) -> str:
+    if key in DIGESTS:
+        return f"the {DIGESTS[key]} changed"
+    return f"{key} was {'unset' if before is None else before}, is {'unset' if now is None else now}"

@@ -1,4 +1,4 @@
-"""What a search would do, said without doing it."""
+"""Plan of a search for ``--dry-run``: what it would do, without doing it."""
 
 import os
 from collections.abc import Iterator
@@ -6,16 +6,14 @@ from collections.abc import Iterator
 import torch
 
 from pipelines.data.photos import PhotoSet
-from pipelines.search.identity import check, identity
-from pipelines.search.order import NOTE
-from pipelines.search.room import trials_at_a_time
+from pipelines.search.budget import count_concurrent_trials
+from pipelines.search.identity import check_folder, identify_search
 from pipelines.search.search import Search
+from pipelines.search.trial import SPEC
 
 
-def plan(search: Search, address: str | None) -> Iterator[str]:
-    """Lines about a search: its points, what they are judged by, how many run at a time, where it stands.
-
-    Nothing is written or trained.
+def describe_search(search: Search, address: str | None) -> Iterator[str]:
+    """Lines about a search: its points, objectives, concurrency and state. Nothing is written or trained.
 
     Args:
         search: of a work tree.
@@ -27,36 +25,29 @@ def plan(search: Search, address: str | None) -> Iterator[str]:
     """
     config = search.config
     objectives = search.objectives()
-    notes = _notes(search)
+    next(search.points(), None)  # a space in which nothing can be trained is refused here
     photos, held_out = (PhotoSet.open(search.layout.prepare / name) for name in ("train", "validation"))
     search.scorer.prepare()
     count = search.count
-    limit = f", {config.minutes:g} minutes at most" if config.minutes else ""
+    limit = f", at most {config.minutes:g} minutes" if config.minutes else ""
     yield f"search      {config.name}, by {config.algorithm}"
     yield f"axes        {', '.join(axis.name for axis in config.space.axes())}"
-    yield f"trials      {count or 'no end'} of {config.steps} steps, with seeds {list(config.seeds)}{limit}"
-    yield from (f"            {note}" for note in notes)
+    seeds = f"with seeds {list(config.seeds)}"
+    yield f"trials      {count or 'unlimited'} of {config.steps} steps, {seeds}{limit}"
     judged = ", ".join(f"{objective.name} ({objective.mode})" for objective in objectives)
     yield f"objectives  {judged}, on {len(held_out)} photographs"
-    yield f"at a time   {_at_a_time(search, address)}"
-    check(search.folder, identity(search, photos, held_out))
-    known = len(list(search.folder.glob(f"trial-*/{NOTE}")))
-    yield f"state       {search.folder}, {f'goes on with {known} trials' if known else 'new'}"
+    yield f"concurrent  {_describe_concurrency(search, address)}"
+    check_folder(search.folder, identify_search(search, photos, held_out))
+    known = len(list(search.folder.glob(f"trial-*/{SPEC}")))
+    yield f"state       {search.folder}, {f'resumes with {known} trials' if known else 'new'}"
     yield f"artefacts   {search.layout.search}"
 
 
-def _notes(search: Search) -> list[str]:
-    """What is said of points before any is trained."""
-    notes: list[str] = []
-    next(search.points(notes.append), None)
-    return notes
-
-
-def _at_a_time(search: Search, address: str | None) -> str:
-    compute, asked = search.compute, search.config.concurrent
+def _describe_concurrency(search: Search, address: str | None) -> str:
+    compute, requested = search.compute, search.config.concurrent
     each = f"{search.config.workers} x {compute.threads} threads"
     if address is not None:
-        count = f"{asked} trials" if asked else "as many trials as there is room for,"
-        return f"{count} of {each}, in {address}, whose room is checked when the search starts"
+        count = f"{requested} trials" if requested else "as many trials as fit,"
+        return f"{count} of {each}, in {address}, whose capacity is checked when the search starts"
     nodes = [{"CPU": float(len(os.sched_getaffinity(0))), "GPU": float(torch.cuda.device_count())}]
-    return f"{trials_at_a_time(nodes, compute, asked)} trials of {each}"
+    return f"{count_concurrent_trials(nodes, compute, requested)} trials of {each}"

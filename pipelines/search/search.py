@@ -1,7 +1,7 @@
-"""A search: its options, what every trial starts from, and where its state lies."""
+"""A search: its options, what every trial starts from, its candidate points, and where its state is kept."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -10,23 +10,20 @@ from typing import Any
 
 from pipelines.core.layout import Layout
 from pipelines.core.trained import load_folder
+from pipelines.search.axes import Axis, Point
+from pipelines.search.candidates import (
+    count_points,
+    draw_points,
+    make_grid,
+    require_trainable,
+    skip_untrainable,
+)
 from pipelines.search.config import SearchConfig
-from pipelines.search.points import drawn, grid, size
 from pipelines.search.scoring.measures import MEASURES, check_objectives
 from pipelines.search.scoring.scorer import Scorer
-from pipelines.search.space import Axis
-from pipelines.search.trainable import all_of, some_of
-from pipelines.search.trial_record import Objective, Point
+from pipelines.search.trial import Objective
 from pipelines.tasks import make_task
 from pipelines.training.config import ComputeConfig, TrainConfig
-
-
-@dataclass(frozen=True)
-class _Listed:
-    """Points that are known beforehand, and a sentence about each that was passed over."""
-
-    points: list[Point]
-    notes: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +42,7 @@ class Search:
 
     @property
     def folder(self) -> Path:
-        """Of its state."""
+        """Where its state is kept."""
         return self.layout.state / f"search-{self.config.name}"
 
     @property
@@ -57,21 +54,21 @@ class Search:
 
     @property
     def count(self) -> int | None:
-        """How many trials there will be at most, every seed counted; None without an end.
+        """The most trials there can be, every seed counted; None without a limit.
 
         Raises:
             ConfigError: as for :meth:`points`.
         """
         if self._listed is not None:
-            count: float = len(self._listed.points)
+            count: float = len(self._listed)
         elif self.config.algorithm == "random":
-            count = size(self._axes)
+            count = count_points(self._axes)
         else:  # Optuna may propose a point again
             count = self.config.trials or math.inf
         return None if count == math.inf else int(count) * len(self.config.seeds)
 
     def objectives(self) -> list[Objective]:
-        """What is optimised.
+        """What is optimized.
 
         Raises:
             ConfigError: a measure that the task does not have.
@@ -85,57 +82,51 @@ class Search:
         """Of every trial."""
         return Scorer.of(self.base, self.config.measure, self.layout)
 
-    def points(self, tell: Callable[[str], None]) -> Iterator[Point]:
-        """Of a grid, or drawn: each can be trained, and no two are the same run. Optuna has its own.
+    def points(self) -> Iterator[Point]:
+        """Trainable, distinct points of a grid or random draws; none for Optuna, which proposes its own.
 
-        A search that goes on gets the same ones in the same order, and more for a larger budget.
-
-        Args:
-            tell: gets a sentence about each drawn point that is passed over.
+        A resumed search gets the same ones in the same order, and more for a larger budget.
 
         Raises:
-            ConfigError: a point of a grid cannot be trained, or is the same run as another; so many drawn
-                ones cannot be that nothing is found; or the space does not fit the task.
+            ConfigError: a point of a grid cannot be trained, or is the same run as another; too many drawn
+                ones cannot; or the space does not fit the task.
         """
-        self.config.space.check(make_task(self.base.task, self.layout.root).space)
-        if self._listed is None:
-            return self._drawn(tell) if self.config.algorithm == "random" else iter(())
-        for sentence in self._listed.notes:
-            tell(sentence)
-        return iter(self._listed.points)
+        self.config.space.check_controls(make_task(self.base.task, self.layout.root).space)
+        if self._listed is not None:
+            return iter(self._listed)
+        return self._draw_points() if self.config.algorithm == "random" else iter(())
 
     @cached_property
-    def _listed(self) -> _Listed | None:
-        """The points that are known before any is trained; None where there may be no end, and of Optuna."""
+    def _listed(self) -> list[Point] | None:
+        """The points if all are known in advance."""
         config = self.config
         if config.algorithm == "grid":
-            return _Listed([*all_of(grid(self._axes)[: config.trials], self._with_first_seed)], [])
+            return [*require_trainable(make_grid(self._axes)[: config.trials], self._first_config)]
         if config.algorithm == "random" and config.trials is not None:
-            notes: list[str] = []
-            return _Listed([*islice(self._drawn(notes.append), config.trials)], notes)
+            return [*islice(self._draw_points(), config.trials)]
         return None
 
-    def _drawn(self, tell: Callable[[str], None]) -> Iterator[Point]:
-        return some_of(drawn(self._axes, self.config.seed), self._with_first_seed, tell)
+    def _draw_points(self) -> Iterator[Point]:
+        return skip_untrainable(draw_points(self._axes, self.config.seed), self._first_config)
 
     @property
     def _axes(self) -> list[Axis]:
         return list(self.config.space.axes())
 
-    def _with_first_seed(self, point: Point) -> TrainConfig:
-        return self.trial(point, self.config.seeds[0])
+    def _first_config(self, point: Point) -> TrainConfig:
+        return self.trial_config(point, self.config.seeds[0])
 
-    def trial(self, point: Point, seed: int) -> TrainConfig:
+    def trial_config(self, point: Point, seed: int) -> TrainConfig:
         """Section ``train`` of one trial.
 
         Raises:
             ConfigError: the point cannot be trained.
         """
-        return self.config.space.config(point, self.base, seed=seed, **self._own)
+        return self.config.space.train_config(point, self.base, seed=seed, **self._overrides)
 
     @property
     def materials(self) -> dict[str, str]:
-        """What trials and scores take from outside the options, and which that is.
+        """Digests of the files that trials and scores read, by their role.
 
         Raises:
             DataError: a file is missing or damaged.
@@ -150,17 +141,17 @@ class Search:
 
     @property
     def basis(self) -> dict[str, Any]:
-        """What all trials share of section ``train``, and what stands for the rest, as JSON values.
+        """Section ``train`` at a fixed point, as JSON values: what all trials share.
 
-        The best configuration may be put into the section, and this stays the same.
+        It does not change when the best configuration is adopted into ``params.yaml``.
         """
-        point = next(drawn(self._axes, 0))
-        values = self.config.space.values(point, self.base, seed=0, **self._own)
+        point = next(draw_points(self._axes, 0))
+        values = self.config.space.values(point, self.base, seed=0, **self._overrides)
         return {name: value for name, value in values.items() if name in self.base.identity()}
 
     @property
-    def _own(self) -> dict[str, Any]:
-        """What a search says of section ``train`` at every point."""
+    def _overrides(self) -> dict[str, Any]:
+        """Options of section ``train`` that a search sets at every point."""
         every = self.config.report_every
         return {
             "steps": self.config.steps,

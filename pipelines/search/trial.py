@@ -1,146 +1,194 @@
-"""One trial: trains what its order says, scores it now and then, and tells Ray Tune.
+"""A trial: its spec, and its folder, which holds everything that is known about it.
 
-A trial goes on from its own checkpoints. What it reported before it tells again, so that schedulers and
-searchers of a search that goes on know all that was known.
+``.state/search-<name>/trial-<16 digits of the run's fingerprint>``::
 
-A run of one worker trains inside the trial's process. One of several has workers of its own from Ray
-Train, whose start takes most of a minute, and which write scores that the trial passes on.
+    trial.json     the spec: number, point, seed, and the run as workers get it
+    log.jsonl      the loss curve; scores are lines of their own
+    ended.json     how it ended, if not by its last step
+    checkpoints/   samples/   as for any run
 """
 
+import json
 import time
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
-from pipelines.core.errors import DivergedError, TrainingError
-from pipelines.running.launch import launch
-from pipelines.search.order import Order
-from pipelines.search.scoring.scorer import Scorer
-from pipelines.training.checkpoint import CheckpointStore
-from pipelines.training.loop import Hooks, Stopped
-from pipelines.training.result import trained_network
-from tunable_models import TunableNetwork
+from filelock import FileLock
 
-FOLDER = "folder"
-"""What a trial is told by Tune; the rest stands there."""
+from pipelines.core.config import parse_section
+from pipelines.core.records import read_json, write_json_atomic
+from pipelines.running.worker import Assignment
+from pipelines.search.axes import Point
+from pipelines.search.scoring.score import Score
+from pipelines.training.config import TrainConfig
+from pipelines.training.log import RunLog, append_line
 
-LOOK_EVERY_S = 0.5
+SPEC, OUTCOME = "trial.json", "ended.json"
 
-Report = Callable[[dict[str, Any]], None]
+State = Literal["completed", "pruned", "failed", "unfinished"]
+"""How a trial ended: at its last step, stopped early for a weak score, by an error, or not yet."""
 
 
-@dataclass(frozen=True)
-class Scoring:
-    """Scores a network at its checkpoints; travels to the worker that leads.
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """A measure that a search optimizes.
 
     Attributes:
-        order: of the trial.
-        scorer: of the search.
-        report: called with each score.
+        name: of the measure.
+        mode: whether larger or smaller is better.
     """
 
-    order: Order
-    scorer: Scorer
-    report: Callable[[int], None] = lambda step: None
-
-    def __call__(self, step: int, network: TunableNetwork) -> None:
-        """Score this step, unless it is a checkpoint of somebody who stops."""
-        config = self.order.config
-        if step % config.checkpoint_every == 0 or step == config.steps:
-            self.order.note_score(step, self.scorer(network))
-            self.report(step)
+    name: str
+    mode: Literal["max", "min"]
 
 
-def run_trial(given: dict[str, Any], scorer: Scorer, report: Report) -> None:
-    """Train and score; what Tune calls in a process of its own.
+@dataclass(frozen=True, kw_only=True)
+class TrialRecord:
+    """What is known of one trial.
 
-    Args:
-        given: by Tune.
-        scorer: of the search.
-        report: to Tune; it raises when the trial is to stop.
-
-    Raises:
-        DivergedError: its numbers are not finite, now or in an earlier try.
-        TrainingError: the run failed.
+    Attributes:
+        number: in order of start.
+        point: value of each axis by name.
+        seed: of training.
+        state: how it ended.
+        step: of the last score; 0 without any.
+        measures: name to value at that step; empty without any.
+        settings: for each setting of the grid a mapping ``{"omega": [...], "objectives": [...]}``: the
+            setting and its normalized losses ``u_k`` to the K vertices; empty for tasks without them.
+        reason: why it failed; empty if it did not.
+        seconds: of training.
+        fingerprint: of the run.
+        folder: of its state.
     """
-    order = Order.read(Path(given[FOLDER]))
-    with order.alone():
-        outcome = order.outcome()
-        if outcome.get("lasting"):
-            raise DivergedError(outcome["reason"])
-        told = _Told(order, report)
-        told()
-        if outcome.get("state") == "pruned":
-            return
-        order.begin()
-        try:
-            if told.step < order.config.steps:
-                _train(order, scorer, told)
-        except DivergedError as error:
-            order.end("failed", str(error), lasting=True)
-            raise
+
+    number: int
+    point: Point
+    seed: int
+    state: State
+    step: int
+    measures: Mapping[str, float]
+    settings: Sequence[Mapping[str, Any]]
+    reason: str
+    seconds: float
+    fingerprint: str
+    folder: Path
 
 
-class _Told:
-    """Tells Tune the scores that it does not know yet."""
+@dataclass(frozen=True, kw_only=True)
+class TrialSpec:
+    """What one trial trains.
 
-    def __init__(self, order: Order, report: Report) -> None:
-        self._order, self._report = order, report
-        self.step = 0
+    Attributes:
+        number: in order of start.
+        point: of the search space.
+        seed: of training.
+        assignment: the run, with the trial's folder.
+    """
 
-    def __call__(self, _: int = 0) -> None:
-        for step, score in self._order.scores():
-            if step > self.step:
-                self.step = step
-                self._report({**score.measures, "step": step})
+    number: int
+    point: Point
+    seed: int
+    assignment: Assignment
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """The spec in a trial's folder.
+
+        Raises:
+            OSError, ValueError: it is missing or damaged.
+        """
+        values = read_json(folder / SPEC)
+        point, assignment = dict(values["point"]), Assignment(**values["assignment"])
+        return cls(**{**values, "point": point, "assignment": assignment})
+
+    def write(self) -> None:
+        """Write it into the trial's folder."""
+        pairs = list(self.point.items())  # keep the order of axes, which sorted JSON keys would lose
+        write_json_atomic(self.folder / SPEC, asdict(self) | {"point": pairs})
+
+    @property
+    def folder(self) -> Path:
+        """Of the trial."""
+        return Path(self.assignment.folder)
+
+    @property
+    def config(self) -> TrainConfig:
+        """Section ``train`` of the trial."""
+        return parse_section(self.assignment.config, "train", TrainConfig)
+
+    def lock(self) -> FileLock:
+        """Held while the trial trains; a process left over by a killed driver releases it within moments."""
+        return FileLock(self.folder / "trial.lock")
+
+    def log_score(self, step: int, score: Score) -> None:
+        """Append a score to the log."""
+        line = {"step": step, "time_s": time.time(), **_plain_score(score)}
+        append_line(self.folder / "log.jsonl", line)
+
+    def scores(self) -> list[tuple[int, Score]]:
+        """All scores by step; the last of a step counts."""
+        return sorted(dict(_read_scores(self.folder / "log.jsonl")).items())
+
+    def set_outcome(self, state: Literal["failed", "pruned"], reason: str, *, lasting: bool = False) -> None:
+        """Record that the trial ended before its last step.
+
+        Args:
+            state: how it ended.
+            reason: why.
+            lasting: whether another attempt would end in the same way.
+        """
+        write_json_atomic(self.folder / OUTCOME, {"state": state, "reason": reason, "lasting": lasting})
+
+    def clear_outcome(self) -> None:
+        """Forget how an earlier attempt ended."""
+        (self.folder / OUTCOME).unlink(missing_ok=True)
+
+    def outcome(self) -> dict[str, Any]:
+        """What :meth:`set_outcome` wrote, or empty."""
+        path = self.folder / OUTCOME
+        return dict(read_json(path)) if path.exists() else {}
+
+    def record(self) -> TrialRecord:
+        """Everything that is known of the trial."""
+        config, scores, outcome = self.config, self.scores(), self.outcome()
+        step, score = scores[-1] if scores else (0, Score(measures={}, settings=()))
+        state: State = "completed" if step == config.steps else outcome.get("state", "unfinished")
+        plain = _plain_score(score)
+        return TrialRecord(
+            number=self.number,
+            point=self.point,
+            seed=self.seed,
+            state=state,
+            step=step,
+            measures=plain["score"],
+            settings=plain["settings"],
+            reason=outcome.get("reason", "") if state == "failed" else "",
+            seconds=RunLog(self.folder).seconds(config.batch_size, config.steps),
+            fingerprint=self.assignment.fingerprint,
+            folder=self.folder,
+        )
 
 
-def _train(order: Order, scorer: Scorer, told: _Told) -> None:
-    config = order.config
-    _make_up(order, scorer, told)
-    if told.step == config.steps:
+def find_trials(folder: Path) -> list[TrialSpec]:
+    """The specs in the state folder of a search, by number."""
+    specs = (TrialSpec.read(path.parent) for path in folder.glob(f"trial-*/{SPEC}"))
+    return sorted(specs, key=lambda spec: spec.number)
+
+
+def _plain_score(score: Score) -> dict[str, Any]:
+    plain = score.plain()
+    return {"score": plain["measures"], "settings": plain["settings"]}
+
+
+def _read_scores(log: Path) -> Iterator[tuple[int, Score]]:
+    if not log.exists():
         return
-    if config.compute.runner == "local":
-        launch(order.assignment, config.compute, Hooks(at_checkpoint=Scoring(order, scorer, told)))
-    else:
-        _train_with_workers(order, scorer, told)
-        _make_up(order, scorer, told)
-
-
-def _make_up(order: Order, scorer: Scorer, told: _Told) -> None:
-    """Score the newest checkpoint, if whoever wrote it was killed before its score.
-
-    Nobody would later: training goes on behind it, and a scheduler would take the next score for this one.
-    """
-    store = CheckpointStore(order.folder / "checkpoints", order.assignment.fingerprint)
-    step = store.newest()
-    if step is None or step in dict(order.scores()):
-        return
-    network = trained_network(order.config, store, Path(order.assignment.root), step).eval()
-    # On the CPU: the process of a trial of several workers has no GPU.
-    Scoring(order, replace(scorer, device="cpu"), told)(step, network)
-
-
-def _train_with_workers(order: Order, scorer: Scorer, told: _Told) -> None:
-    stop = [False]
-    hooks = Hooks(at_checkpoint=Scoring(order, scorer), stop=lambda: stop[0])
-    with ThreadPoolExecutor(1) as pool:
-        training = pool.submit(launch, order.assignment, order.config.compute, hooks)
+    for line in log.read_bytes().splitlines():
         try:
-            _pass_on(training, told)
-        except BaseException:  # Tune ends the trial: its workers stop behind a checkpoint
-            stop[0] = True
-            raise
-    try:
-        training.result()
-    except Stopped as stopped:
-        raise TrainingError(f"the workers stopped at step {stopped.step}, and nobody asked") from stopped
-    told()
-
-
-def _pass_on(training: "Future[None]", told: _Told) -> None:
-    while not training.done():
-        told()
-        time.sleep(LOOK_EVERY_S)
+            values = json.loads(line)
+            score = Score.parse({"measures": values["score"], "settings": values["settings"]})
+        except (ValueError, KeyError, TypeError):  # a point of the loss curve, or a half-written line
+            continue
+        yield values["step"], score

@@ -1,9 +1,9 @@
-"""The ``search`` stage: trains many small runs, scores their sliders, and says which options were best.
+"""The ``search`` stage: trains many small runs, scores their sliders, and ranks their options.
 
-Its state lies in ``.state/search-<name>``: a folder a trial (see :mod:`pipelines.search.order`), what the
-search is (``search.json``) and the time it has had. So it goes on after any interruption. Its artefacts
-(``artifacts/search``) are written at the end, and when somebody asks to stop; see
-:mod:`pipelines.search.results.writing`.
+Its state is in ``.state/search-<name>``: a folder for each trial (see :mod:`pipelines.search.trial`), the
+identity of the search (``search.json``) and the time spent. So it resumes after any interruption. Its
+artefacts (``artifacts/search``, see :mod:`pipelines.search.results.writing`) are written at the end, and
+after a stop request.
 """
 
 import os
@@ -22,24 +22,23 @@ from pipelines.core.records import write_atomic
 from pipelines.core.signals import Interrupted, stop_politely
 from pipelines.core.torchrun import world_size
 from pipelines.data.photos import PhotoSet
-from pipelines.search.book import Book
-from pipelines.search.clock import Clock
+from pipelines.search.axes import Point
+from pipelines.search.budget import TimeBudget, count_concurrent_trials
 from pipelines.search.config import SearchConfig
-from pipelines.search.drive import drive
-from pipelines.search.identity import claim, identity
-from pipelines.search.optuna_points import optuna_searcher
-from pipelines.search.proposals import Listed, Orders
+from pipelines.search.identity import claim_folder, identify_search
 from pipelines.search.results.configurations import Configuration
 from pipelines.search.results.writing import write_results
-from pipelines.search.room import trials_at_a_time
 from pipelines.search.search import Search
-from pipelines.search.trial_record import Objective, Point
+from pipelines.search.searchers import ListSearcher, SpecSearcher, make_optuna_searcher
+from pipelines.search.store import TrialStore
+from pipelines.search.trial import Objective
+from pipelines.search.tune import run_tune
 from pipelines.tracking.mirror import Mirror
 from pipelines.training.config import TrainConfig
 
 
 def run(config: SearchConfig, layout: Layout, *, adopt: bool = False) -> None:
-    """Search, or go on searching, and write the results.
+    """Start or resume a search, and write the results.
 
     Args:
         config: of the search.
@@ -47,40 +46,40 @@ def run(config: SearchConfig, layout: Layout, *, adopt: bool = False) -> None:
         adopt: put the best configuration into the work tree's ``params.yaml``.
 
     Raises:
-        ConfigError: the space, the objectives or the cluster do not fit; or a search of this name had others.
-        DataError: no photographs, or none to score on.
+        ConfigError: the space, the objectives or the cluster do not fit; or another search has the name.
+        DataError: no photographs to train or to score on.
         TrainingError: no configuration was trained with every seed.
-        Interrupted: somebody asked to stop; the trials go on from their last checkpoints, and the results of
-            those that have finished are written.
+        Interrupted: a stop was requested; the results of finished trials are written, the others resume from
+            their last checkpoints.
     """
     if world_size() > 1:
-        raise ConfigError(f"torchrun started {world_size()} processes; a search starts its own, run it alone")
+        raise ConfigError(f"torchrun started {world_size()} processes; run a search without it")
     base = load_section(layout.params, "train", TrainConfig)
     search = Search(config=config, base=base, layout=layout)
-    objectives, points = search.objectives(), search.points(tell)
-    photos, held_out = _photos(layout, "train"), _photos(layout, "validation")
-    search.scorer.prepare()  # a mistake is told before anything is trained
-    claim(search.folder, identity(search, photos, held_out), tell)
-    with _mirrored(search) as mirror:
-        book = Book(search, objectives[0], mirror)
-        signum = _search(search, book, points, objectives)
+    objectives, points = search.objectives(), search.points()
+    photos, held_out = _open_photos(layout, "train"), _open_photos(layout, "validation")
+    search.scorer.prepare()  # a mistake is reported before anything is trained
+    claim_folder(search.folder, identify_search(search, photos, held_out))
+    with _track_search(search) as mirror:
+        store = TrialStore(search, objectives[0], mirror)
+        signum = _run_trials(search, store, points, objectives)
         if signum is not None:
-            tell(f"search: stopped; {_so_far(search, book, objectives)}")
+            tell(f"search: stopped; {_write_partial_results(search, store, objectives)}")
             raise Interrupted(signum)
-        best = _results(search, book, objectives)
+        best = _write_results(search, store, objectives)
         mirror.finish("FINISHED", sorted(layout.search.iterdir()))
-    tell(_receipt(best, objectives, layout))
+    tell(_summarize_results(best, objectives, layout))
     if adopt:
-        _adopt(search)
+        _adopt_best(search)
 
 
 @contextmanager
-def _mirrored(search: Search) -> Iterator[Mirror]:
-    """Keep the search's MLflow run, and those of its trials below it."""
-    name = search.folder.name
+def _track_search(search: Search) -> Iterator[Mirror]:
+    """Keep the MLflow runs of the search and of its trials below it."""
     params = search.config.model_dump(mode="json")
     tags = {"stage": "search", "task": search.base.task.name}
     parent = search.base.tracking.parent
+    name = search.folder.name
     mirror = Mirror(search.folder, search.layout.root, name, params=params, tags=tags, parent=parent)
     try:
         with mirror:
@@ -90,7 +89,7 @@ def _mirrored(search: Search) -> Iterator[Mirror]:
         raise
 
 
-def _photos(layout: Layout, split: str) -> PhotoSet:
+def _open_photos(layout: Layout, split: str) -> PhotoSet:
     folder = layout.prepare / split
     if not folder.is_dir():
         raise DataError(f"expected photographs in {folder}, found nothing; run 'dvc repro prepare' first")
@@ -103,12 +102,65 @@ def _photos(layout: Layout, split: str) -> PhotoSet:
     return photos
 
 
-def _results(search: Search, book: Book, objectives: list[Objective]) -> Configuration:
-    """Write them; the best configuration. Raises TrainingError if there is none."""
+def _run_trials(
+    search: Search, store: TrialStore, points: Iterator[Point], objectives: list[Objective]
+) -> int | None:
+    """Run all trials; the signal that requested a stop, if any.
+
+    Raises:
+        Interrupted: a second signal requested to stop at once.
+    """
+    config, known = search.config, store.points
+    if known:
+        tell(f"search: resuming with {len(known)} known trials in {search.folder}")
+    budget = TimeBudget(search.folder, config.minutes)
+    searcher: Searcher = ListSearcher(points, config.seeds)
+    if config.algorithm == "optuna":
+        axes, seed = list(config.space.axes()), config.seed + len(known)
+        searcher = make_optuna_searcher(axes, objectives, known, sampler=config.sampler, seed=seed)
+    with (
+        _start_cluster(search) as concurrent,
+        Display("search", total=search.count, unit="trial", rated="trials", limit_s=budget.left_s) as display,
+        stop_politely(
+            lambda _: display.say("search: stopping; trials resume from their last scores")
+        ) as stop,
+    ):
+        store.display = display
+        try:
+            run_tune(
+                search,
+                SpecSearcher(searcher, config.seeds[0], store.add),
+                store,
+                objective=objectives[0],
+                concurrent=concurrent,
+                is_over=lambda: stop() or budget.is_spent(),
+            )
+        finally:
+            store.close()
+    return stop.signum
+
+
+@contextmanager
+def _start_cluster(search: Search) -> Iterator[int]:
+    """Start or join Ray for the length of the block; how many trials run concurrently."""
+    compute = search.compute
+    cores = len(os.sched_getaffinity(0))
+    several = search.config.workers > 1  # their trainings outlive the trial that started them
+    with ray_cluster(compute.address, num_cpus=cores, dashboard=several) as private:
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+        concurrent = count_concurrent_trials(nodes, compute, search.config.concurrent)
+        where = "this machine" if private else f"a cluster of {len(nodes)} nodes"
+        limit = f"{search.count} in total" if search.count else "no limit on the number of trials"
+        tell(f"search: running {concurrent} trials concurrently on {where} ({limit})")
+        yield concurrent
+
+
+def _write_results(search: Search, store: TrialStore, objectives: list[Objective]) -> Configuration:
+    """Write the results; the best configuration. Raises TrainingError if there is none."""
     config, base, layout = search.config, search.base, search.layout
     return write_results(
         layout.search,
-        book.records(),
+        store.records(),
         objectives,
         source_params=layout.params,
         changes_of=lambda point: {
@@ -119,79 +171,21 @@ def _results(search: Search, book: Book, objectives: list[Objective]) -> Configu
     )
 
 
-def _so_far(search: Search, book: Book, objectives: list[Objective]) -> str:
-    """Write the results of the trials that have finished, if any has; a sentence about it."""
-    folder, again = search.layout.search, "the same command goes on"
-    records = book.records()
+def _write_partial_results(search: Search, store: TrialStore, objectives: list[Objective]) -> str:
+    """Write the results of finished trials, if any; a sentence about it."""
+    folder, resume = search.layout.search, "run the same command to resume"
+    records = store.records()
     finished = sum(record.state != "unfinished" for record in records)
     if not finished:  # an earlier search's results are worth more than an empty table
-        return f"no trial has finished, and {folder} is as it was; {again}"
+        return f"no trial has finished, and {folder} is unchanged; {resume}"
     try:
-        _results(search, book, objectives)
+        _write_results(search, store, objectives)
     except TrainingError as error:
         return f"{error}; the table of trials is {folder / 'trials.csv'}"
-    return f"the results of {finished} of {len(records)} trials are in {folder}; {again}"
+    return f"the results of {finished} of {len(records)} trials are in {folder}; {resume}"
 
 
-def _search(search: Search, book: Book, points: Iterator[Point], objectives: list[Objective]) -> int | None:
-    """Run all trials; the signal that asked to stop, if one did.
-
-    Raises:
-        Interrupted: it was asked twice, and stops at once.
-    """
-    known, clock = book.points, Clock(search.folder, search.config.minutes)
-    if known:
-        tell(f"search: going on, {len(known)} trials are known, in {search.folder}")
-    searcher = _searcher(search, points, objectives, known)
-    with (
-        _cluster(search) as concurrent,
-        _display(search, clock) as display,
-        stop_politely(lambda _: display.say("search: stopping; trials go on from their last scores")) as stop,
-    ):
-        book.display = display
-        try:
-            drive(
-                search,
-                Orders(searcher, search.config.seeds[0], book.place, display.say),
-                book,
-                objective=objectives[0],
-                concurrent=concurrent,
-                over=lambda: stop() or clock.up(),
-            )
-        finally:
-            book.close()
-    return stop.signum
-
-
-def _display(search: Search, clock: Clock) -> Display:
-    return Display("search", total=search.count, unit="trial", rated="trials", limit_s=clock.left_s)
-
-
-def _searcher(
-    search: Search, points: Iterator[Point], objectives: list[Objective], known: list[Point]
-) -> Searcher:
-    config = search.config
-    if config.algorithm != "optuna":
-        return Listed(points, config.seeds)
-    axes = list(config.space.axes())
-    return optuna_searcher(axes, objectives, known, sampler=config.sampler, seed=config.seed + len(known))
-
-
-@contextmanager
-def _cluster(search: Search) -> Iterator[int]:
-    """Ray, for the length of the block; how many trials it trains at a time."""
-    compute = search.compute
-    cores = len(os.sched_getaffinity(0))
-    several = search.config.workers > 1  # trainings of their own within the cluster, which outlives them
-    with ray_cluster(compute.address, num_cpus=cores, dashboard=several) as private:
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-        concurrent = trials_at_a_time(nodes, compute, search.config.concurrent)
-        where = "this machine" if private else f"a cluster of {len(nodes)} nodes"
-        tell(f"search: {concurrent} trials at a time on {where}, {search.count or 'no end of'} trials in all")
-        yield concurrent
-
-
-def _receipt(best: Configuration, objectives: list[Objective], layout: Layout) -> str:
+def _summarize_results(best: Configuration, objectives: list[Objective], layout: Layout) -> str:
     point = ", ".join(f"{name} {value}" for name, value in best.point.items())
     numbers = ", ".join(f"{o.name} {best.mean(o.name):.4g}" for o in objectives)
     return (
@@ -202,8 +196,8 @@ def _receipt(best: Configuration, objectives: list[Objective], layout: Layout) -
     )
 
 
-def _adopt(search: Search) -> None:
-    """Put the best configuration into ``params.yaml``, and keep what was there."""
+def _adopt_best(search: Search) -> None:
+    """Put the best configuration into ``params.yaml``, and keep a copy of the earlier file."""
     params, best = search.layout.params, search.layout.search / "params.yaml"
     if params.read_bytes() == best.read_bytes():
         return
@@ -211,4 +205,4 @@ def _adopt(search: Search) -> None:
     before = search.folder / f"params-before-{count + 1}.yaml"
     write_atomic(before, params.read_bytes())
     write_atomic(params, best.read_bytes())
-    tell(f"search: {params} has the best configuration now; as it was before: {before}")
+    tell(f"search: put the best configuration into {params}; the earlier file is {before}")

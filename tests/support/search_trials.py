@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.search.trial_record import Objective, Point, State, TrialRecord
+from pipelines.search.axes import Point
+from pipelines.search.trial import Objective, State, TrialRecord
 
 VOLUME = Objective(name="hypervolume", mode="max")
 GAP = Objective(name="specialist_gap_mean", mode="min")

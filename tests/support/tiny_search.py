@@ -9,8 +9,8 @@ import yaml
 from pipelines.core.config import load_section
 from pipelines.core.layout import Layout
 from pipelines.search.config import SearchConfig
-from pipelines.search.order import Order
 from pipelines.search.search import Search
+from pipelines.search.trial import TrialSpec, find_trials
 from pipelines.stages.search import run
 from pipelines.training.config import TrainConfig
 
@@ -52,10 +52,9 @@ def run_search(layout: Layout, *, adopt: bool = False) -> None:
     run(load_section(layout.params, "search", SearchConfig), layout, adopt=adopt)
 
 
-def trials(layout: Layout) -> list[Order]:
-    """Those begun so far, in order."""
-    notes = layout.state.glob("search-tiny/trial-*/trial.json")
-    return sorted((Order.read(note.parent) for note in notes), key=lambda order: order.number)
+def trials(layout: Layout) -> list[TrialSpec]:
+    """Those started so far, in order."""
+    return find_trials(layout.state / "search-tiny")
 
 
 def searched(layout: Layout) -> pd.DataFrame:

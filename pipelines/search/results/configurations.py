@@ -12,8 +12,9 @@ from statistics import fmean, stdev
 import numpy as np
 
 from pipelines.core.errors import TrainingError
+from pipelines.search.axes import Point
 from pipelines.search.scoring.hypervolume import non_dominated
-from pipelines.search.trial_record import Objective, Point, TrialRecord
+from pipelines.search.trial import Objective, TrialRecord
 
 
 @dataclass(frozen=True, kw_only=True)

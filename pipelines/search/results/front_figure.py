@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pipelines.search.results.configurations import Configuration, find_front, rank_configurations
 from pipelines.search.scoring.hypervolume import non_dominated
-from pipelines.search.trial_record import Objective
+from pipelines.search.trial import Objective
 
 PANEL_IN = (5.0, 4.0)
 ROW_IN, LETTER_IN, LEGEND_IN = 0.26, 0.065, 1.0

@@ -38,6 +38,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestRegressor
 
+from pipelines.search.axes import Point
 from pipelines.search.results.configurations import (
     Configuration,
     group_trials,
@@ -45,7 +46,7 @@ from pipelines.search.results.configurations import (
     parent_axis,
     varying_axes,
 )
-from pipelines.search.trial_record import Objective, Point, TrialRecord
+from pipelines.search.trial import Objective, TrialRecord
 
 LEAST_CONFIGURATIONS = 4
 """With fewer, a tree with one configuration out of its bag has only two to learn from."""

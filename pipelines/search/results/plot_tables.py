@@ -20,6 +20,7 @@ from typing import Any
 
 import pandas as pd
 
+from pipelines.search.axes import Point
 from pipelines.search.results.configurations import (
     Configuration,
     list_axes,
@@ -27,7 +28,7 @@ from pipelines.search.results.configurations import (
     sort_trials,
     varying_axes,
 )
-from pipelines.search.trial_record import Objective, Point, TrialRecord
+from pipelines.search.trial import Objective, TrialRecord
 
 FLOOR = 0.15
 MISSING = "n/a"

@@ -22,7 +22,7 @@ from pipelines.search.results.configurations import (
     rank_configurations,
     sort_trials,
 )
-from pipelines.search.trial_record import Objective, TrialRecord
+from pipelines.search.trial import Objective, TrialRecord
 
 NULL = "none"
 """Text for null on an axis; not ``null``, which CSV readers parse as a missing value."""

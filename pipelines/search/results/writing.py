@@ -20,6 +20,7 @@ from typing import Any, get_args
 from matplotlib.figure import Figure
 
 from pipelines.core.records import write_atomic, write_json_atomic
+from pipelines.search.axes import Point
 from pipelines.search.results.best_params import write_params
 from pipelines.search.results.configurations import (
     Configuration,
@@ -39,7 +40,7 @@ from pipelines.search.results.tables import (
     write_csv,
     write_parquet,
 )
-from pipelines.search.trial_record import Objective, Point, State, TrialRecord
+from pipelines.search.trial import Objective, State, TrialRecord
 
 SCHEMA = 1
 

@@ -12,20 +12,20 @@ def test_without_a_section_there_is_a_search() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
-        ({"algorithm": "random"}, "set trials, minutes or both"),
-        ({"algorithm": "optuna", "trials": 9, "seeds": [0, 1]}, "optuna takes one of seeds"),
-        ({"seeds": [1, 1]}, "holds a value twice"),
+        ({"algorithm": "random"}, "trials, minutes"),
+        ({"algorithm": "optuna", "trials": 9, "seeds": [0, 1]}, "optuna .*seeds"),
+        ({"seeds": [1, 1]}, "duplicate value in seeds"),
         ({"objectives": []}, "at least 1 item"),
-        ({"asha": {"grace_steps": 100}}, r"asha\.grace_steps 100 must be a multiple of report_every 200"),
-        ({"asha": {"grace_steps": 800}}, r"asha\.grace_steps 800 is more than steps 600"),
-        ({"asha": {"grace_steps": 200}, "seeds": [0, 1]}, "asha stops each seed by itself"),
+        ({"asha": {"grace_steps": 100}}, r"asha\.grace_steps 100 .*report_every 200"),
+        ({"asha": {"grace_steps": 800}}, r"asha\.grace_steps 800 .*steps 600"),
+        ({"asha": {"grace_steps": 200}, "seeds": [0, 1]}, "asha .*seeds"),
         ({"name": "../elsewhere"}, "pattern"),
         ({"space": {"distributions": [{"family": "uniform", "label": "a/b"}]}}, "pattern"),
-        ({"measure": {"grids": 3}}, r"unknown key 'search\.measure\.grids'; did you mean 'grid'"),
+        ({"measure": {"grids": 3}}, r"'search\.measure\.grids'.*'grid'"),
     ],
 )
-def test_what_does_not_go_together_is_told(options: dict[str, Any], said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_invalid_combinations_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         parse_section(options, "search", SearchConfig)

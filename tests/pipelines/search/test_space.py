@@ -4,7 +4,7 @@ import pytest
 
 from pipelines.core.config import parse_section
 from pipelines.core.errors import ConfigError
-from pipelines.search.points import grid
+from pipelines.search.candidates import make_grid
 from pipelines.search.space import SpaceConfig
 from pipelines.tasks import make_task
 from pipelines.training.config import TrainConfig
@@ -39,8 +39,8 @@ def test_an_option_with_one_value_is_no_axis() -> None:
         "low",
         "corners corner_weight 0.25 inner dirichlet",
     )
-    assert axes["dirichlet.alpha"].applies({"distribution": "dirichlet"})
-    assert not axes["dirichlet.alpha"].applies({"distribution": "uniform"})
+    assert axes["dirichlet.alpha"].applies_to({"distribution": "dirichlet"})
+    assert not axes["dirichlet.alpha"].applies_to({"distribution": "uniform"})
 
 
 def test_a_point_is_a_whole_training_section() -> None:
@@ -63,7 +63,7 @@ def test_a_point_is_a_whole_training_section() -> None:
         "batch_size": 16,
         "patch_px": 32,
     }
-    config = whole.config(point, BASE, steps=7)
+    config = whole.train_config(point, BASE, steps=7)
     sampling = config.sampling
     assert (sampling.family, sampling.alpha, sampling.group) == ("dirichlet", 2.0, 16)
     assert (config.network.basis, config.network.rank, config.optimizer.lr) == ("multilinear", 2, 0.005)
@@ -72,7 +72,7 @@ def test_a_point_is_a_whole_training_section() -> None:
 
 def test_every_point_of_a_grid_of_distributions_can_be_trained() -> None:
     whole = space(distributions=DISTRIBUTIONS, group=["sample", 8])
-    configs = [whole.config(point, BASE) for point in grid(list(whole.axes()))]
+    configs = [whole.train_config(point, BASE) for point in make_grid(list(whole.axes()))]
     assert len(configs) == 10
     assert {config.sampling.group for config in configs} == {1, 8}
     assert {config.sampling.corner_weight for config in configs if config.sampling.family == "corners"} == {
@@ -81,7 +81,7 @@ def test_every_point_of_a_grid_of_distributions_can_be_trained() -> None:
 
 
 def test_a_group_alone_keeps_the_distribution() -> None:
-    config = space(group=[1, 4]).config({"group": 4}, BASE)
+    config = space(group=[1, 4]).train_config({"group": 4}, BASE)
     assert (config.sampling.family, config.sampling.alpha, config.sampling.group) == ("dirichlet", 0.3, 4)
 
 
@@ -91,37 +91,37 @@ def test_loss_scales_are_options_of_the_task() -> None:
     )
     weights = space(loss_scales={"smoothness_scale": [0.01, 0.1]})
     point = {"scale.smoothness_scale": 0.1}
-    assert weights.config(point, base).task.smoothness_scale == 0.1  # type: ignore[union-attr]
+    assert weights.train_config(point, base).task.smoothness_scale == 0.1  # type: ignore[union-attr]
     assert weights.changes(point, base) == {"task.smoothness_scale": 0.1}
-    with pytest.raises(ConfigError, match=r"train\.task\.smoothness_scale is no option of this task"):
-        weights.config(point, BASE)
+    with pytest.raises(ConfigError, match=r"train\.task\.smoothness_scale"):
+        weights.train_config(point, BASE)
 
 
 def test_a_mean_of_several_controls_is_a_vector() -> None:
     one = {"family": "truncated-normal", "mean": [[0.2, 0.9]]}
     two = {"family": "truncated-normal", "mean": [[0.2, 0.9], [0.9, 0.2]], "std": 0.1, "label": "off centre"}
     whole = space(distributions=[one, two])
-    points = grid(list(whole.axes()))
+    points = make_grid(list(whole.axes()))
     assert points == [
         {"distribution": "truncated-normal mean [0.2, 0.9]"},
         {"distribution": "off centre", "off centre.mean": "[0.2, 0.9]"},
         {"distribution": "off centre", "off centre.mean": "[0.9, 0.2]"},
     ]
-    means = [whole.config(point, BASE).sampling.mean for point in points]
+    means = [whole.train_config(point, BASE).sampling.mean for point in points]
     assert means == [(0.2, 0.9), (0.2, 0.9), (0.9, 0.2)]
 
 
 def test_a_flat_list_of_means_is_a_choice_of_numbers() -> None:
     whole = space(distributions=[{"family": "truncated-normal", "mean": [0.2, 0.9]}])
-    configs = [whole.config(point, BASE) for point in grid(list(whole.axes()))]
+    configs = [whole.train_config(point, BASE) for point in make_grid(list(whole.axes()))]
     assert [config.sampling.mean for config in configs] == [0.2, 0.9]
 
 
 @pytest.mark.parametrize(
     ("mean", "got"),
     [
-        (0.5, r"got \[0\.5\], which is a choice of numbers"),
-        ([0.2, 0.3, 0.5], r"got \[0\.2, 0\.3, 0\.5\], which is"),
+        (0.5, r"got \[0\.5\]"),
+        ([0.2, 0.3, 0.5], r"got \[0\.2, 0\.3, 0\.5\]"),
         ({"low": 0.1, "high": 0.2}, r"got the range from 0\.1 to 0\.2"),
     ],
 )
@@ -132,32 +132,30 @@ def test_on_a_simplex_a_mean_is_a_vector(mean: Any, got: str) -> None:
     controls = make_task(base.task).space
     wrong = space(distributions=[{"family": "truncated-normal", "mean": mean}])
     with pytest.raises(ConfigError, match=rf"mean: \[\[0\.33, 0\.33, 0\.33\]\]; {got}"):
-        wrong.check(controls)
+        wrong.check_controls(controls)
     right = space(distributions=[{"family": "truncated-normal", "mean": [[0.2, 0.3, 0.5]]}])
-    right.check(controls)
-    [point] = grid(list(right.axes()))
-    assert right.config(point, base).sampling.mean == (0.2, 0.3, 0.5)
+    right.check_controls(controls)
+    [point] = make_grid(list(right.axes()))
+    assert right.train_config(point, base).sampling.mean == (0.2, 0.3, 0.5)
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message"),
     [
-        ({}, "nothing is searched"),
-        ({"distributions": [{"family": "uniform", "alpha": 0.5}]}, "family uniform has no option alpha"),
-        ({"distributions": [{"family": "fixed"}]}, "fixed trains one setting"),
+        ({}, "at least one axis"),
+        ({"distributions": [{"family": "uniform", "alpha": 0.5}]}, "uniform .*alpha"),
+        ({"distributions": [{"family": "fixed"}]}, "family fixed"),
         ({"distributions": [{"family": "unifrom"}]}, "'uniform'"),
-        ({"distributions": [{"family": "uniform"}, {"family": "uniform"}]}, "give one of them a label"),
+        ({"distributions": [{"family": "uniform"}, {"family": "uniform"}]}, "'uniform'.*label"),
         ({"loss_scales": {"noise_sigma": [1.0, 2.0]}}, "ends in _scale"),
-        ({"learning_rate": [0.1]}, "unknown key 'search.space.learning_rate'"),
+        ({"learning_rate": [0.1]}, "'search.space.learning_rate'"),
     ],
 )
-def test_a_slip_of_the_pen_is_told(values: dict[str, Any], said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_invalid_spaces_are_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         space(**values)
 
 
-def test_values_that_do_not_go_together_name_the_point() -> None:
-    with pytest.raises(
-        ConfigError, match=r"the point group 16 cannot be trained: .*multiple of sampling\.group"
-    ):
-        space(group=[16]).config({"group": 16}, BASE)
+def test_an_invalid_combination_names_the_point() -> None:
+    with pytest.raises(ConfigError, match=r"group 16: .*sampling\.group"):
+        space(group=[16]).train_config({"group": 16}, BASE)

@@ -1,6 +1,7 @@
 import pytest
 
 from pipelines.core.errors import TrainingError
+from pipelines.search.axes import Point
 from pipelines.search.results.configurations import (
     find_front,
     group_trials,
@@ -11,7 +12,7 @@ from pipelines.search.results.configurations import (
     rank_configurations,
     varying_axes,
 )
-from pipelines.search.trial_record import Point, TrialRecord
+from pipelines.search.trial import TrialRecord
 from search_trials import GAP, VOLUME, trial
 
 AXES = ("distribution", "dirichlet.alpha", "group", "scale.keep_scale")

@@ -3,7 +3,7 @@ import pytest
 from pipelines.search.results.configurations import group_trials, list_axes
 from pipelines.search.results.front_figure import LISTED, SHOWN, draw_front
 from pipelines.search.results.plot_tables import label_configurations
-from pipelines.search.trial_record import Objective, TrialRecord
+from pipelines.search.trial import Objective, TrialRecord
 from search_trials import GAP, VOLUME, search, trial
 
 

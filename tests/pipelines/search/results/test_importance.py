@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from pipelines.search.axes import Point
 from pipelines.search.results.importance import encode_points, importance_frame, measure_importance
-from pipelines.search.trial_record import Point, TrialRecord
+from pipelines.search.trial import TrialRecord
 from search_trials import VOLUME, trial
 
 FAMILIES = ("uniform", "dirichlet", "sobol")

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 import pipelines
+from pipelines.search.axes import Point
 from pipelines.search.results.configurations import group_trials, list_axes, rank_configurations
 from pipelines.search.results.plot_tables import FLOOR, label_configurations, parallel_plot, trials_plot
-from pipelines.search.trial_record import Point, TrialRecord
+from pipelines.search.trial import TrialRecord
 from search_trials import GAP, VOLUME, search, trial
 
 TEMPLATES = Path(pipelines.__file__).parents[1] / ".dvc" / "plots"

@@ -10,9 +10,9 @@ import yaml
 
 from pipelines.core.errors import TrainingError
 from pipelines.core.records import read_json
+from pipelines.search.axes import Point
 from pipelines.search.results.configurations import Configuration
 from pipelines.search.results.writing import write_results
-from pipelines.search.trial_record import Point
 from search_trials import GAP, VOLUME, search, trial
 
 pytestmark = pytest.mark.slow

@@ -1,4 +1,4 @@
-"""What MLflow says of trials when a search has gone on."""
+"""MLflow runs of trials when a search has resumed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +8,10 @@ import mlflow
 import pytest
 
 from pipelines.core.layout import Layout
-from pipelines.search.book import Book
-from pipelines.search.order import Order
 from pipelines.search.scoring.score import Score
 from pipelines.search.search import Search
+from pipelines.search.store import TrialStore
+from pipelines.search.trial import TrialSpec
 from pipelines.tracking import folder
 from pipelines.tracking.folder import RunFolder
 from pipelines.tracking.mirror import Mirror
@@ -29,8 +29,8 @@ def search(layout: Layout) -> Search:
     return search_of(layout)
 
 
-def opened(search: Search, mirror: Mirror) -> Book:
-    return Book(search, search.objectives()[0], mirror)
+def opened(search: Search, mirror: Mirror) -> TrialStore:
+    return TrialStore(search, search.objectives()[0], mirror)
 
 
 def mirror_of(search: Search) -> Mirror:
@@ -38,24 +38,24 @@ def mirror_of(search: Search) -> Mirror:
 
 
 @contextmanager
-def ending(search: Search) -> Iterator[Book]:
+def ending(search: Search) -> Iterator[TrialStore]:
     """A time of the search that ends as it should."""
     mirror = mirror_of(search)
     with mirror:
-        book = opened(search, mirror)
-        yield book
-        book.close()
+        store = opened(search, mirror)
+        yield store
+        store.close()
     mirror.finish("FINISHED", deadline_s=UNREACHED_S)
 
 
-def killed(search: Search) -> Book:
+def killed(search: Search) -> TrialStore:
     """That of a search that is killed before anything reaches the server."""
     return opened(search, mirror_of(search))
 
 
-def score(order: Order, *steps: int) -> None:
+def score(spec: TrialSpec, *steps: int) -> None:
     for step in steps:
-        order.note_score(step, Score(measures={"hypervolume": step / 100}, settings=()))
+        spec.log_score(step, Score(measures={"hypervolume": step / 100}, settings=()))
 
 
 def tracked(search: Search) -> tuple[Any, list[int]]:
@@ -65,64 +65,64 @@ def tracked(search: Search) -> tuple[Any, list[int]]:
     return run.info, [point.step for point in client.get_metric_history(run.info.run_id, "score.hypervolume")]
 
 
-def test_a_failure_that_another_try_gets_over_does_not_stay_one(search: Search) -> None:
-    with ending(search) as book:
-        order = book.place(POINT, 0)
-        book.started(order.folder)
-        score(order, 10)
-        book.ended(order.folder, "its process died", pruned=False)
+def test_a_failure_that_another_attempt_overcomes_does_not_stay_one(search: Search) -> None:
+    with ending(search) as store:
+        spec = store.add(POINT, 0)
+        store.on_start(spec.folder)
+        score(spec, 10)
+        store.on_end(spec.folder, "its process died", pruned=False)
     info, steps = tracked(search)
     assert (info.status, steps) == ("FAILED", [10])
 
-    with ending(search) as book:
-        book.started(order.folder)
-        order.begin()
-        score(order, 20)
-        book.ended(order.folder, "", pruned=False)
+    with ending(search) as store:
+        store.on_start(spec.folder)
+        spec.clear_outcome()
+        score(spec, 20)
+        store.on_end(spec.folder, "", pruned=False)
     info, steps = tracked(search)
     assert (info.status, steps) == ("FINISHED", [10, 20])
 
 
 def test_a_failure_that_would_come_again_stays_as_it_was(search: Search) -> None:
-    with ending(search) as book:
-        order = book.place(POINT, 0)
-        book.started(order.folder)
-        order.end("failed", "the loss is nan", lasting=True)
-        book.ended(order.folder, "the loss is nan", pruned=False)
+    with ending(search) as store:
+        spec = store.add(POINT, 0)
+        store.on_start(spec.folder)
+        spec.set_outcome("failed", "the loss is nan", lasting=True)
+        store.on_end(spec.folder, "the loss is nan", pruned=False)
     before, _ = tracked(search)
-    with ending(search) as book:
-        book.started(order.folder)
-        book.ended(order.folder, "the loss is nan", pruned=False)
+    with ending(search) as store:
+        store.on_start(spec.folder)
+        store.on_end(spec.folder, "the loss is nan", pruned=False)
     after, _ = tracked(search)
     assert (after.status, after.end_time) == ("FAILED", before.end_time)
 
 
-@pytest.mark.parametrize("began_again", [True, False], ids=["told again", "no time left"])
+@pytest.mark.parametrize("began_again", [True, False], ids=["reported again", "no time left"])
 def test_what_ended_before_a_kill_arrives_afterwards_as_it_ended(
     search: Search, monkeypatch: pytest.MonkeyPatch, began_again: bool
 ) -> None:
-    book = killed(search)
-    order = book.place(POINT, 0)
-    book.started(order.folder)
-    score(order, 10, 20)
-    book.ended(order.folder, "", pruned=False)
-    plan = RunFolder(order.folder).plan()
+    store = killed(search)
+    spec = store.add(POINT, 0)
+    store.on_start(spec.folder)
+    score(spec, 10, 20)
+    store.on_end(spec.folder, "", pruned=False)
+    plan = RunFolder(spec.folder).plan()
     monkeypatch.setattr(folder, "now_ms", lambda: 0)  # an end that is written down again would be another one
 
-    with ending(search) as book:
+    with ending(search) as store:
         if began_again:
-            book.started(order.folder)
-            book.ended(order.folder, "", pruned=False)
+            store.on_start(spec.folder)
+            store.on_end(spec.folder, "", pruned=False)
     info, steps = tracked(search)
     assert plan is not None
     assert (info.status, info.end_time, steps) == ("FINISHED", plan.ended_ms, [10, 20])
 
 
 def test_what_was_under_way_at_a_kill_and_does_not_begin_again_is_not_running(search: Search) -> None:
-    book = killed(search)
-    order = book.place(POINT, 0)
-    book.started(order.folder)
-    score(order, 10)
+    store = killed(search)
+    spec = store.add(POINT, 0)
+    store.on_start(spec.folder)
+    score(spec, 10)
     with ending(search):
         pass
     info, steps = tracked(search)

@@ -7,10 +7,10 @@ import pytest
 
 from pipelines.core.layout import Layout
 from pipelines.running.launch import launch
-from pipelines.search.book import Book
-from pipelines.search.order import Order
 from pipelines.search.search import Search
-from pipelines.search.trial import FOLDER, Scoring, run_trial
+from pipelines.search.store import TrialStore
+from pipelines.search.trial import TrialSpec
+from pipelines.search.trial_worker import FOLDER, ScoreCheckpoint, run_trial
 from pipelines.tracking.mirror import Mirror
 from pipelines.training.loop import Hooks, Stopped
 from tiny_search import search_of, write_search
@@ -23,20 +23,20 @@ class Killed(BaseException):
     """Stands for the end of the process."""
 
 
-def place(search: Search) -> Order:
+def add_trial(search: Search) -> TrialSpec:
     mirror = Mirror(search.folder, search.layout.root, search.folder.name)
-    return Book(search, search.objectives()[0], mirror).place({"lr": 0.001}, 0)
+    return TrialStore(search, search.objectives()[0], mirror).add({"lr": 0.001}, 0)
 
 
-def told(search: Search, order: Order) -> list[dict[str, Any]]:
-    """What Tune is told by a trial that runs to its end."""
+def run_to_end(search: Search, spec: TrialSpec) -> list[dict[str, Any]]:
+    """What a trial that runs to its end reports to Tune."""
     reports: list[dict[str, Any]] = []
-    run_trial({FOLDER: str(order.folder)}, search.scorer, reports.append)
+    run_trial({FOLDER: str(spec.folder)}, search.scorer, reports.append)
     return reports
 
 
-def train_until_killed_behind_checkpoint(search: Search, order: Order, step: int) -> None:
-    scoring = Scoring(order, search.scorer)
+def train_until_killed_behind_checkpoint(search: Search, spec: TrialSpec, step: int) -> None:
+    scoring = ScoreCheckpoint(spec, search.scorer)
 
     def at_checkpoint(at: int, network: TunableNetwork) -> None:
         if at == step:
@@ -44,7 +44,7 @@ def train_until_killed_behind_checkpoint(search: Search, order: Order, step: int
         scoring(at, network)
 
     with pytest.raises(Killed):
-        launch(order.assignment, order.config.compute, Hooks(at_checkpoint=at_checkpoint))
+        launch(spec.assignment, spec.config.compute, Hooks(at_checkpoint=at_checkpoint))
 
 
 @pytest.mark.parametrize("step", [10, 30], ids=["a rung", "the last"])
@@ -53,27 +53,27 @@ def test_a_score_that_was_lost_between_a_checkpoint_and_its_line_is_made_up_for(
 ) -> None:
     write_search(layout, space={"lr": [0.001]}, steps=30)
     search = search_of(layout)
-    whole = told(search, place(search))
+    whole = run_to_end(search, add_trial(search))
     assert [report["step"] for report in whole] == [10, 20, 30]
     shutil.rmtree(search.folder)
 
-    order = place(search)
-    train_until_killed_behind_checkpoint(search, order, step)
-    assert step not in dict(order.scores())
-    again = told(search, order)
+    spec = add_trial(search)
+    train_until_killed_behind_checkpoint(search, spec, step)
+    assert step not in dict(spec.scores())
+    again = run_to_end(search, spec)
 
     assert [report["step"] for report in again] == [10, 20, 30]
     for one, other in zip(again, whole, strict=True):
         assert one == pytest.approx(other)
-    assert (order.folder / "log.jsonl").read_text().count('"score"') == 3
+    assert (spec.folder / "log.jsonl").read_text().count('"score"') == 3
 
 
 def test_a_checkpoint_that_is_not_due_for_a_score_gets_none(layout: Layout) -> None:
     write_search(layout, space={"lr": [0.001]}, steps=30)
     search = search_of(layout)
-    order = place(search)
+    spec = add_trial(search)
     asked = iter(range(100))
-    hooks = Hooks(at_checkpoint=Scoring(order, search.scorer), stop=lambda: next(asked) == 14)
+    hooks = Hooks(at_checkpoint=ScoreCheckpoint(spec, search.scorer), stop=lambda: next(asked) == 14)
     with pytest.raises(Stopped):
-        launch(order.assignment, order.config.compute, hooks)
-    assert [report["step"] for report in told(search, order)] == [10, 20, 30]
+        launch(spec.assignment, spec.config.compute, hooks)
+    assert [report["step"] for report in run_to_end(search, spec)] == [10, 20, 30]

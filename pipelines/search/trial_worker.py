@@ -1,0 +1,143 @@
+"""Runs one trial in a process of Ray Tune: trains, scores at checkpoints, and reports the scores to Tune.
+
+A trial resumes from its own checkpoints. Scores of earlier attempts are reported again, so that schedulers
+and searchers of a resumed search know everything that was known.
+
+A run of one worker trains inside the trial's process. A run of several has workers of its own from Ray
+Train, which take most of a minute to start, and write scores that the trial passes on.
+"""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pipelines.core.errors import DivergedError, TrainingError
+from pipelines.running.launch import launch
+from pipelines.search.scoring.scorer import Scorer
+from pipelines.search.trial import TrialSpec
+from pipelines.training.checkpoint import CheckpointStore
+from pipelines.training.loop import Hooks, Stopped
+from pipelines.training.result import trained_network
+from tunable_models import TunableNetwork
+
+FOLDER = "folder"
+"""The only value of a trial that Tune knows; everything else is in that folder."""
+
+LOOK_EVERY_S = 0.5
+
+Report = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class ScoreCheckpoint:
+    """Hook that scores a network at its checkpoints; it is pickled to the main worker.
+
+    Attributes:
+        spec: of the trial.
+        scorer: of the search.
+        report: called after each score.
+    """
+
+    spec: TrialSpec
+    scorer: Scorer
+    report: Callable[[], None] = lambda: None
+
+    def __call__(self, step: int, network: TunableNetwork) -> None:
+        """Score this step, unless the checkpoint is only there because of a stop."""
+        config = self.spec.config
+        if step % config.checkpoint_every == 0 or step == config.steps:
+            self.spec.log_score(step, self.scorer(network))
+            self.report()
+
+
+class ScoreReporter:
+    """Reports the scores in a trial's log that Tune does not know yet."""
+
+    def __init__(self, spec: TrialSpec, report: Report) -> None:
+        self._spec, self._report = spec, report
+        self.step = 0
+
+    def __call__(self) -> None:
+        """Report them, in order."""
+        for step, score in self._spec.scores():
+            if step > self.step:
+                self.step = step
+                self._report({**score.measures, "step": step})
+
+
+def run_trial(given: dict[str, Any], scorer: Scorer, report: Report) -> None:
+    """Train and score one trial; Tune calls this in a process of its own.
+
+    Args:
+        given: Tune's config of the trial.
+        scorer: of the search.
+        report: to Tune; it raises when the trial is to stop.
+
+    Raises:
+        DivergedError: non-finite numbers, now or in an earlier attempt.
+        TrainingError: the run failed.
+    """
+    spec = TrialSpec.read(Path(given[FOLDER]))
+    with spec.lock():
+        outcome = spec.outcome()
+        if outcome.get("lasting"):
+            raise DivergedError(outcome["reason"])
+        reporter = ScoreReporter(spec, report)
+        reporter()
+        if outcome.get("state") == "pruned":
+            return
+        spec.clear_outcome()
+        try:
+            if reporter.step < spec.config.steps:
+                _train_trial(spec, scorer, reporter)
+        except DivergedError as error:
+            spec.set_outcome("failed", str(error), lasting=True)
+            raise
+
+
+def _train_trial(spec: TrialSpec, scorer: Scorer, reporter: ScoreReporter) -> None:
+    config = spec.config
+    _score_missed_checkpoint(spec, scorer, reporter)
+    if reporter.step == config.steps:
+        return
+    if config.compute.runner == "local":
+        launch(spec.assignment, config.compute, Hooks(at_checkpoint=ScoreCheckpoint(spec, scorer, reporter)))
+    else:
+        _train_on_workers(spec, scorer, reporter)
+        _score_missed_checkpoint(spec, scorer, reporter)
+
+
+def _score_missed_checkpoint(spec: TrialSpec, scorer: Scorer, reporter: ScoreReporter) -> None:
+    """Score the newest checkpoint if its writer was killed in between.
+
+    Training resumes behind it, so that a scheduler would mistake the next score for this one.
+    """
+    store = CheckpointStore(spec.folder / "checkpoints", spec.assignment.fingerprint)
+    step = store.newest()
+    if step is None or step in dict(spec.scores()):
+        return
+    network = trained_network(spec.config, store, Path(spec.assignment.root), step).eval()
+    # On the CPU: the process of a trial with several workers has no GPU.
+    ScoreCheckpoint(spec, replace(scorer, device="cpu"), reporter)(step, network)
+
+
+def _train_on_workers(spec: TrialSpec, scorer: Scorer, reporter: ScoreReporter) -> None:
+    stop = [False]
+    hooks = Hooks(at_checkpoint=ScoreCheckpoint(spec, scorer), stop=lambda: stop[0])
+    with ThreadPoolExecutor(1) as pool:
+        training = pool.submit(launch, spec.assignment, spec.config.compute, hooks)
+        try:
+            while not training.done():
+                reporter()
+                time.sleep(LOOK_EVERY_S)
+        except BaseException:  # Tune ends the trial: its workers stop after a checkpoint
+            stop[0] = True
+            raise
+    try:
+        training.result()
+    except Stopped as stopped:
+        raise TrainingError(f"the workers stopped at step {stopped.step} without a request") from stopped
+    reporter()
