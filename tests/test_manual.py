@@ -3,6 +3,7 @@
 import re
 import shlex
 import subprocess
+import tomllib
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -189,6 +190,17 @@ def test_files_that_a_page_names_exist(page: str) -> None:
     paths = re.findall(r"`((?:tunable_models|pipelines|zoo|tests|benchmarks|data|deploy)/[\w./-]*)`", text)
     missing = [link for link in links if not (ROOT / page).parent.joinpath(link).exists()]
     assert missing + [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_changelog_and_citation_have_the_version() -> None:
+    """The newest release; what comes after it is under Unreleased."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    releases = re.findall(
+        r"^## \[(\d.*?)\] - ([\d-]+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert releases[0] == (version, str(citation["date-released"]))
+    assert str(citation["version"]) == version
 
 
 def test_the_readme_is_short() -> None:
