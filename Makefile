@@ -1,9 +1,11 @@
 # `make run` and `make test` are all a newcomer needs; everything is installed below .venv.
 PYTHON ?= python3
+PYTHON312 ?= python3.12
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test test-unpassed test-quick test-durations test-faults lint docs clean
+.PHONY: run test test-unpassed test-quick test-durations test-faults lint hooks docs clean
+.PHONY: test-lowest test-torch-only test-py312
 
 run: .venv/installed
 	dvc repro
@@ -34,21 +36,60 @@ test-durations: .venv/installed
 test-faults: .venv/installed
 	$(PYTEST) -m faults
 
+# The floors of pyproject.toml: the lowest version of every package that it names.
+test-lowest: export PATH := $(CURDIR)/.venv-lowest/bin:$(PATH)
+test-lowest: .venv-lowest/installed
+	$(PYTEST) $(IN_PARALLEL)
+
+# tunable_models where torch is all there is. Left out are the files that compare with numpy, scipy and
+# others; torch warns that numpy is missing, and sqlalchemy, which the configured filters name, is too.
+REFERENCES := ^(import|from) (numpy|scipy|skimage|onnxruntime|safetensors|PIL)|\.numpy\(\)
+test-torch-only: export PATH := $(CURDIR)/.venv-torch-only/bin:$(PATH)
+test-torch-only: .venv-torch-only/installed
+	$(PYTEST) -o filterwarnings=error -W "ignore:Failed to initialize NumPy:UserWarning" tests/tunable_models \
+		$$(grep -rlE "$(REFERENCES)" tests/tunable_models --include=test_*.py | sed s/^/--ignore=/)
+
+test-py312: export PATH := $(CURDIR)/.venv-py312/bin:$(PATH)
+test-py312: .venv-py312/installed
+	$(PYTEST) $(IN_PARALLEL)
+
 lint: .venv/installed
 	ruff check .
 	ruff format --check .
 	mypy
 
-# The two packages, and the modules their pages point to.
+# Before each commit, what lint runs and the import contracts.
+hooks: .venv/installed
+	pre-commit install
+
+# The manual as a site. Nothing is fetched from elsewhere, when it is built or when it is read.
 docs: .venv/installed
-	pdoc -d google -o docs/api tunable_models zoo zoo.pictures.planes zoo.storage tunable_models.bases \
-		$(addprefix tunable_models.architectures.,drunet edsr nafnet stylenet swinir)
-	@echo "Open docs/api/index.html"
+	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict
+	@echo "Open site/index.html"
 
 clean:
-	rm -rf .venv artifacts .state docs/api
+	rm -rf .venv .venv-lowest .venv-torch-only .venv-py312 artifacts .state site
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+# uv knows how to take the lowest versions of what is asked for, and the newest of what that brings.
+EXTRAS := $(addprefix --extra ,pipelines search fast serve export spandrel s3 dev)
+.venv-lowest/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet uv
+	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct \
+		-r pyproject.toml $(EXTRAS) -e .
+	touch $@
+
+.venv-torch-only/installed: constraints.txt
+	$(PYTHON) -m venv .venv-torch-only
+	.venv-torch-only/bin/python -m pip install --quiet -c constraints.txt torch pytest pytest-timeout hypothesis
+	touch $@
+
+.venv-py312/installed: pyproject.toml constraints.txt
+	$(PYTHON312) -m venv .venv-py312
+	.venv-py312/bin/python -m pip install --quiet -c constraints.txt -e '.[dev]'
 	touch $@

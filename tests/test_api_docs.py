@@ -9,7 +9,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import pdoc
 import pytest
 import torch
 from torch import nn
@@ -76,12 +75,3 @@ def publish_tiny(store: zoo.Store) -> None:
     [example] = doctest.DocTestFinder(recurse=False).find(zoo.publish, "publish")
     assert failures(example, {**public(zoo), "store": store}) == ""
     assert store.names() == ["tiny"]
-
-
-@pytest.mark.slow
-def test_pages_are_built_for_every_public_name(tmp_path: Path) -> None:
-    pdoc.render.configure(docformat="google")
-    pdoc.pdoc(*(package.__name__ for package in PACKAGES), output_directory=tmp_path)
-    for package, name in NAMES:
-        page = (tmp_path / f"{package.__name__}.html").read_text(encoding="utf-8")
-        assert f'id="{name}"' in page, name

@@ -1,12 +1,13 @@
-"""What the README shows runs as it stands, and its tables say what there is."""
+"""The code in README and manual runs as it is shown, and their tables agree with the code."""
 
 import re
 import shlex
 import subprocess
+import tomllib
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -32,23 +33,48 @@ from zoo.pictures.formats import WRITABLE
 from zoo.pictures.picture import FLOAT
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-CHAPTERS = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", README, flags=re.DOTALL | re.MULTILINE))
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+}
+FENCED = re.compile(r"```.*?```", re.DOTALL)
 
 
-def blocks(language: str, text: str = README) -> list[str]:
+def split_chapters(text: str) -> dict[str, str]:
+    """Chapters by heading, of the first and the second level alike."""
+    return dict(re.findall(r"^##? (.*?)\n(.*?)(?=^##? |\Z)", text, flags=re.DOTALL | re.MULTILINE))
+
+
+# A line of a shell block may begin as a heading does: headings are looked for outside blocks.
+def hide_comments(text: str) -> str:
+    return FENCED.sub(lambda match: re.sub(r"^#", "\0#", match[0], flags=re.MULTILINE), text)
+
+
+CHAPTERS = {
+    (page, heading): chapter.replace("\0", "")
+    for page, text in PAGES.items()
+    for heading, chapter in split_chapters(hide_comments(text)).items()
+}
+
+
+def find_blocks(language: str, text: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
 
 
-def rows(chapter: str) -> list[list[str]]:
+def find_chapter(heading: str) -> str:
+    [chapter] = [text for (_, name), text in CHAPTERS.items() if name == heading]
+    return chapter
+
+
+def find_rows(heading: str) -> list[list[str]]:
     """The cells of a chapter's table, without its head."""
-    lines = [line for line in CHAPTERS[chapter].splitlines() if line.startswith("|")]
+    lines = [line for line in find_chapter(heading).splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
-def code(text: str) -> list[str]:
-    """What stands between backticks, fenced blocks left out."""
-    return re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+def find_code(text: str) -> list[str]:
+    """What is between backticks, fenced blocks left out."""
+    return re.findall(r"`([^`\n]+)`", FENCED.sub("", text))
 
 
 @pytest.fixture
@@ -62,32 +88,37 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("photos/noon.jpg", "photos/night/in.jpg"):
         Path(name).parent.mkdir(parents=True)
         Image.fromarray(pixels).save(name)
-    Path("settings.csv").write_text(blocks("csv")[0])
+    Path("settings.csv").write_text(find_blocks("csv", PAGES["docs/apply.md"])[0])
     return tmp_path
 
 
 def test_ten_lines_restore_a_picture(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    [lines] = blocks("python", CHAPTERS["Ten lines of Python"])
+    [lines] = find_blocks("python", find_chapter("Ten lines of Python"))
     names: dict[str, object] = {}
     exec(lines, names)
     assert names["restored"].size == (47, 33)  # type: ignore[attr-defined]
     assert "('denoise', 0.0, 1.0)" in capsys.readouterr().out
 
 
-CHAPTERS_WITH_PYTHON = [name for name, text in CHAPTERS.items() if blocks("python", text)]
+WITH_PYTHON = [key for key, text in CHAPTERS.items() if key[0] != "README.md" and "```python" in text]
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS_WITH_PYTHON[1:])
+@pytest.mark.parametrize("chapter", WITH_PYTHON, ids=" ".join)
 @pytest.mark.slow
-def test_python_runs(chapter: str, folder: Path) -> None:
-    for block in blocks("python", CHAPTERS[chapter]):
-        exec(block, {"__name__": "readme"})
+def test_python_runs(chapter: tuple[str, str], folder: Path) -> None:
+    for block in find_blocks("python", CHAPTERS[chapter]):
+        exec(block, {"__name__": "manual"})
+
+
+def find_options(page: str) -> Any:
+    [block] = find_blocks("yaml", PAGES[f"docs/{page}.md"])
+    return yaml.safe_load(block)
 
 
 def test_parameters_are_valid() -> None:
-    photos, cluster, search = (yaml.safe_load(text) for text in blocks("yaml"))
-    assert parse_section(photos["prepare"], "prepare", PrepareConfig).source == "data/photos"
-    assert parse_section(cluster["train"], "train", TrainConfig).compute.most_workers == 8
+    prepare, train, search = (find_options(page) for page in ("train", "cluster", "search"))
+    assert parse_section(prepare["prepare"], "prepare", PrepareConfig).source == "data/photos"
+    assert parse_section(train["train"], "train", TrainConfig).compute.most_workers == 8
     options = parse_section(search["search"], "search", SearchConfig)
     for point in islice(draw_points(list(options.space.axes()), 0), 20):
         options.space.train_config(point, TrainConfig(compute=ComputeConfig(runner="local")))
@@ -129,7 +160,11 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
 }
 
 
-@pytest.mark.parametrize("block", blocks("sh"), ids=lambda block: block.split("#")[0].strip())
+@pytest.mark.parametrize(
+    "block",
+    [block for text in PAGES.values() for block in find_blocks("sh", text)],
+    ids=lambda block: block.split("#")[0].strip(),
+)
 @pytest.mark.slow
 def test_commands_run(block: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[str] = []
@@ -148,33 +183,37 @@ def test_commands_run(block: str, folder: Path, monkeypatch: pytest.MonkeyPatch)
     assert ran == road + searches
 
 
-def test_every_file_it_names_is_there() -> None:
-    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
-    paths = re.findall(r"`((?:tunable_models|pipelines|zoo|tests|benchmarks|data)/[\w./-]*)`", README)
-    assert links
-    assert paths
-    assert [path for path in [*links, *paths] if not (ROOT / path).exists()] == []
+@pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md"])
+def test_files_that_a_page_names_exist(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    links = re.findall(r"\]\((?!https?:)([^)#\s]+)", FENCED.sub("", text))
+    paths = re.findall(r"`((?:tunable_models|pipelines|zoo|tests|benchmarks|data|deploy)/[\w./-]*)`", text)
+    missing = [link for link in links if not (ROOT / page).parent.joinpath(link).exists()]
+    assert missing + [path for path in paths if not (ROOT / path).exists()] == []
 
 
-def test_modules_named_in_the_tree_are_there() -> None:
-    named = code(CHAPTERS["The tree, in reading order"])
-    folders: list[Path] = [ROOT]
-    missing = []
-    for name in named:
-        found = [folder / name for folder in folders if (folder / name).exists()]
-        folders = [*folders, *(path for path in found if path.is_dir())]
-        if not found and ("/" in name or name.endswith((".py", ".yaml"))):
-            missing.append(name)
-    assert missing == []
+def test_changelog_and_citation_have_the_version() -> None:
+    """The newest release; what comes after it is under Unreleased."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    releases = re.findall(
+        r"^## \[(\d.*?)\] - ([\d-]+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert releases[0] == (version, str(citation["date-released"]))
+    assert str(citation["version"]) == version
+
+
+def test_the_readme_is_short() -> None:
+    assert len(PAGES["README.md"].splitlines()) <= 200
 
 
 @pytest.mark.slow
 def test_table_of_architectures() -> None:
-    table = rows("Architectures")
-    assert [code(row[0]) for row in table] == [[name] for name in list_architectures()]
+    table = find_rows("Architectures")
+    assert [find_code(row[0]) for row in table] == [[name] for name in list_architectures()]
     for row in table:
-        [name] = code(row[0])
-        presets = code(row[1])
+        [name] = find_code(row[0])
+        presets = find_code(row[1])
         assert presets == list_presets(name)
         with torch.device("meta"):
             built = [get_architecture(name).build(preset) for preset in presets]
@@ -194,7 +233,7 @@ def seen(radii: list[int | None]) -> str:
 
 
 def test_table_of_objectives_samplers_and_metrics() -> None:
-    table = {row[0]: set(code(row[1])) for row in rows("Objectives, sampling and metrics")}
+    table = {row[0]: set(find_code(row[1])) for row in find_rows("Objectives, sampling and metrics")}
     named = set().union(*table.values())
     assert named <= {*tunable_models.__all__, *(f"{name}s" for name in tunable_models.__all__)}
     objectives = {
@@ -212,26 +251,26 @@ def public(folder: str) -> set[str]:
 
 
 def test_table_of_tasks() -> None:
-    table = {code(row[0])[0]: row[1] for row in rows("Tasks")}
+    table = {find_code(row[0])[0]: row[1] for row in find_rows("Tasks")}
     assert list(table) == [task.name for task in TASKS] == list(RECIPES)
     union, _ = get_args(TaskConfig)
     for config in get_args(union):
         space = make_task(config()).space
         cell = table[config().name]
-        assert code(cell) == list(space.names)
+        assert find_code(cell) == list(space.names)
         assert cell.endswith("sum 1") == (space.kind == "simplex")
 
 
 def test_table_of_budgets() -> None:
-    table = {code(row[0])[0]: row[2] for row in rows("Recipes")}
+    table = {find_code(row[0])[0]: row[2] for row in find_rows("Recipes")}
     assert tuple(table) == BUDGETS
     for budget, cell in table.items():
         having = [task for task in RECIPES if budget in find_budgets(task)]
-        assert (list(RECIPES) if cell == "all" else code(cell)) == having
+        assert (list(RECIPES) if cell == "all" else find_code(cell)) == having
 
 
 def test_table_of_formats() -> None:
-    table = {code(row[0])[0]: row[1:] for row in rows("Restore pictures")}
+    table = {find_code(row[0])[0]: row[1:] for row in find_rows("Formats")}
     assert [f".{name}" for name in table] == [form.suffixes[0] for form in WRITABLE]
     for form, (depths, alpha, side, quality) in zip(WRITABLE, table.values(), strict=True):
         assert depths.split(", ") == ["float" if bits == FLOAT else str(bits) for bits in form.bits]
@@ -241,4 +280,4 @@ def test_table_of_formats() -> None:
 
 
 def test_bases_are_named() -> None:
-    assert set(get_args(BasisName)) <= set(code(CHAPTERS["Make your own network tunable"]))
+    assert set(get_args(BasisName)) <= set(find_code(find_chapter("Tunable convolution")))
