@@ -23,8 +23,8 @@ from pipelines.core.layout import Layout
 from pipelines.data.config import PrepareConfig
 from pipelines.recipes import BUDGETS, find_budgets
 from pipelines.recipes import TASKS as RECIPES
-from pipelines.search.config import SearchConfig
 from pipelines.search.candidates import draw_points
+from pipelines.search.config import SearchConfig
 from pipelines.tasks import TASKS, TaskConfig, make_task
 from pipelines.training.config import ComputeConfig, TrainConfig
 from tunable_models import get_architecture, list_architectures, list_presets
