@@ -32,7 +32,7 @@ class OmegaError(TunableError, ValueError):
         ...     ControlSpace.box("denoise").omega(denoize=0.5)
         ... except OmegaError as error:
         ...     print(error)
-        unknown control 'denoize'; this network has denoise; did you mean 'denoise'?
+        unknown control 'denoize'; did you mean 'denoise'?
     """
 
 
