@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli.assignments import parse_assignments
-from pipelines.cli.stores import stores
-from pipelines.cli.tables import told
+from pipelines.cli.common import echo_log, list_stores, parse_assignments
 from pipelines.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
     from zoo import Predictor
 
 
-def apply(
+def apply_model(
     ref: Annotated[str, typer.Argument(metavar="MODEL", help="Name, name@version, or folder.")],
     inputs: Annotated[
         list[str],
@@ -96,7 +94,7 @@ def apply(
 
     tunable apply denoise-deblur photos -o restored --format webp --quality 90
     """
-    target = _output(ref, inputs, output)
+    target = _check_output(ref, inputs, output)
     _check_precision(engine, precision)
     values = parse_assignments(assignments or [])
     check_device(device)
@@ -109,7 +107,7 @@ def apply(
     from zoo import resolve
     from zoo.predictor import default_max_pixels
 
-    manifest = resolve(ref, stores()).manifest
+    manifest = resolve(ref, list_stores()).manifest
     contract = manifest.input
     if tile is not None and contract.radius_px is None:
         raise ConfigError(
@@ -133,7 +131,7 @@ def apply(
             else:
                 report.tell(item)
         if tasks:
-            model = _load(ref, device, engine, precision)
+            model = _load_model(ref, device, engine, precision)
             model.max_pixels = limits.max_pixels
             if tile is not None:
                 model.tile_px, model.whole_px = tile, tile * tile
@@ -156,7 +154,7 @@ def check_device(device: str) -> None:
         raise ConfigError(f"--device {device}: {reason}; cpu always works") from error
 
 
-def _output(ref: str, inputs: Sequence[str], output: str | None) -> str:
+def _check_output(ref: str, inputs: Sequence[str], output: str | None) -> str:
     """OUTPUT, if it was given and can take a picture."""
     if output is None:
         *first, last = inputs
@@ -171,11 +169,11 @@ def _output(ref: str, inputs: Sequence[str], output: str | None) -> str:
     return output
 
 
-def _load(ref: str, device: str, engine: str, precision: str) -> Predictor:
+def _load_model(ref: str, device: str, engine: str, precision: str) -> Predictor:
     from zoo import load
 
-    with told("zoo.engine"):
-        return load(ref, stores(), device, engine, precision)  # type: ignore[arg-type]
+    with echo_log("zoo.engine"):
+        return load(ref, list_stores(), device, engine, precision)  # type: ignore[arg-type]
 
 
 def _check_precision(engine: str, precision: str) -> None:

@@ -97,7 +97,7 @@ def test_ctrl_c_says_how_to_resume(work_tree: Path, monkeypatch: pytest.MonkeyPa
 def test_a_stage_runs_once_at_a_time(work_tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from filelock import FileLock
 
-    monkeypatch.setattr(stages, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(stages, "LOCK_TIMEOUT_S", 0.1)
     (work_tree / ".state").mkdir()
     with FileLock(work_tree / ".state" / "prepare.lock"):
         result = tunable("run", "prepare")
@@ -118,13 +118,13 @@ def test_a_stage_that_is_ending_is_waited_for(work_tree: Path, monkeypatch: pyte
     (work_tree / ".state").mkdir()
     lock = FileLock(work_tree / ".state" / "prepare.lock", thread_local=False)
     lock.acquire()
-    wait = stages._wait
+    await_lock = stages._await_lock
 
-    def release_soon_and_wait(*arguments: Any) -> None:
+    def release_soon_and_await(*arguments: Any) -> None:
         Timer(0.3, lock.release).start()
-        wait(*arguments)
+        await_lock(*arguments)
 
-    monkeypatch.setattr(stages, "_wait", release_soon_and_wait)
+    monkeypatch.setattr(stages, "_await_lock", release_soon_and_await)
     result = tunable("run", "prepare")
     assert result.exit_code == 1
     assert "another prepare is running" in result.stderr
