@@ -1,4 +1,4 @@
-"""``python -m pipelines``, an alias of ``tunable``; ``python -m pipelines train`` is ``tunable run train``."""
+"""``python -m pipelines``, an alias of ``tunable``; ``python -m pipelines train`` runs that stage."""
 
 import sys
 
