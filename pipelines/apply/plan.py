@@ -35,11 +35,7 @@ class Task:
     page: int | None = None
 
     def outcome(self, **changes: Any) -> Outcome:
-        """The outcome of this task.
-
-        Args:
-            changes: fields of :class:`Outcome`.
-        """
+        """The outcome of this task, with further fields of :class:`Outcome`."""
         return replace(Outcome(self.job, self.values, self.pixels / 1e6, note=self.note), **changes)
 
 
@@ -69,8 +65,8 @@ def plan_tasks(
     Args:
         jobs: of all pictures.
         settings: checked against the model's sliders.
-        limits: of the model, or of the command.
-        overwrite: whether existing results are replaced.
+        limits: on the pictures.
+        overwrite: replace existing results.
         page: index of the page to restore; all by default.
     """
     for job in jobs:

@@ -39,13 +39,7 @@ class Report:
             _print_status(f"{task.job.source.name}: {task.note}")
 
     def report(self, outcome: Outcome, model: str = "", say: Callable[[str], None] | None = None) -> None:
-        """Print and count an outcome.
-
-        Args:
-            outcome: of one picture.
-            model: description of the model, with a placeholder for values.
-            say: prints on standard error.
-        """
+        """Print and count an outcome; ``model`` describes the model, with a placeholder for values."""
         self._counts[outcome.status] += 1
         # Looked up each time: a progress bar replaces these while it is shown.
         out = sys.stderr if self._taken else sys.stdout

@@ -39,9 +39,8 @@ def make_recipe(task: str, budget: str = "minutes") -> str:
         raise ConfigError(f"unknown budget {budget!r}{suggest_name(budget, BUDGETS)}")
     parts = yaml.safe_load(_read_part(task))
     if budget not in parts:
-        raise ConfigError(
-            f"no recipe of {task} for budget {budget!r}; expected {', '.join(find_budgets(task))}"
-        )
+        budgets = ", ".join(find_budgets(task))
+        raise ConfigError(f"no recipe of {task} for budget {budget!r}; expected {budgets}")
     own = parts[budget]
     return Template(_read_part(budget)).substitute(
         name=task,
