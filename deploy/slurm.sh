@@ -41,7 +41,7 @@ srun --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --kill-on-bad-exit=0 --wait=300
   --rdzv-id="$SLURM_JOB_ID" \
   --rdzv-backend=c10d \
   --rdzv-endpoint="$head:$port" \
-  -m pipelines train --root "$root" &
+  --no-python tunable run train --root "$root" &
 step=$!
 
 code=0

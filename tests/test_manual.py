@@ -178,8 +178,8 @@ def test_commands_run(block: str, folder: Path, monkeypatch: pytest.MonkeyPatch)
         for command in line.partition("#")[0].split(";"):
             program, *arguments = shlex.split(command.partition(">")[0])
             COMMANDS[program](arguments)
-    road = list(stages.ROAD) if "run all" in block else []
-    searches = ["search", "search", *stages.ROAD[1:]] if "tunable search" in block else []
+    road = list(stages.PIPELINE) if "run all" in block else []
+    searches = ["search", "search", *stages.PIPELINE[1:]] if "tunable search" in block else []
     assert ran == road + searches
 
 

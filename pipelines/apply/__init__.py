@@ -1,1 +1,1 @@
-"""Many pictures through one model: what ``tunable apply`` does behind its options."""
+"""Batch restoration of pictures with one model, as ``tunable apply`` does it."""

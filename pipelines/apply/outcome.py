@@ -1,4 +1,4 @@
-"""How a picture ended: a line for people, or JSON for programs."""
+"""Outcome of one picture, as a sentence or as a line of JSON."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pipelines.apply.outputs import Job
 
 @dataclass(frozen=True)
 class Outcome:
-    """One picture, written, skipped or failed.
+    """A picture that was written or skipped, or that failed.
 
     Attributes:
-        job: from where to where.
-        values: in native units: of all sliders behind a result, otherwise of those that were set.
+        job: its source and target.
+        values: of the sliders in native units; of all sliders for a result, else of those that were set.
         megapixels: of the input; None where its header was not read.
-        seconds: to read, restore and write it, waiting for other pictures excepted.
+        seconds: to read, restore and write it, without waiting for other pictures.
         size: width and height of the result.
-        note: what its format made of it.
-        skipped: why nothing was to be done.
+        note: what its format cannot hold.
+        skipped: why it was skipped.
         error: why it failed.
     """
 
@@ -33,7 +33,7 @@ class Outcome:
     error: str | None = None
 
     def json(self) -> str:
-        """One line for programs."""
+        """A line of JSON."""
         source = self.job.source
         return json.dumps(
             {
@@ -56,7 +56,7 @@ class Outcome:
         return "failed" if self.error else "skipped" if self.skipped else "written"
 
     def sentence(self) -> str:
-        """Why there is no result."""
+        """Why there is no result, as a sentence."""
         if self.skipped:
             return f"skipped {self.job.output}: {self.skipped}; --overwrite makes it again"
         name, error = self.job.source.name, " ".join(str(self.error).split())

@@ -1,4 +1,4 @@
-"""Where each result goes, and that none goes over an input or another result."""
+"""Assign a target to each picture; no result overwrites an input or another result."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from pipelines.core.errors import ConfigError
 from zoo.pictures.formats import BY_SUFFIX, Format, readable_suffixes
 
 STDOUT = "-"
-FALLBACK = ".png"
-"""For inputs of a format that we do not write."""
+FALLBACK_SUFFIX = ".png"
+"""For inputs of a format that can be read and not written."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One picture on its way.
+    """Source and target of one picture.
 
     Attributes:
         source: the picture.
-        target: the file of the result; None for standard output.
-        form: the result's format.
+        target: file of the result; None for standard output.
+        form: format of the result.
     """
 
     source: Source
@@ -32,79 +32,79 @@ class Job:
 
     @property
     def output(self) -> str:
-        """The result as people know it."""
+        """How messages name the result."""
         return "standard output" if self.target is None else str(self.target)
 
 
-class Guard:
-    """Knows the files that nothing may be written over, by what they are and not by what they are called.
+class OverwriteGuard:
+    """Protects inputs and written results, identified by device and inode rather than by name.
 
     Args:
         paths: the inputs.
     """
 
     def __init__(self, paths: Iterable[Path]) -> None:
-        self._held = {identity: f"the input {path}" for path in paths if (identity := _identity(path))}
+        self._protected = {file: f"the input {path}" for path in paths if (file := _identify(path))}
 
     def check(self, target: Path) -> None:
-        """Refuse a target that is an input, or that this run wrote, under whatever name.
+        """Refuse a target that is an input or a result of this run, under any name.
 
         Raises:
-            ConfigError: it is.
+            ConfigError: the target is protected.
         """
-        if held := self._held.get(_identity(target) or (-1, -1)):
-            raise ConfigError(f"{target} is {held}, which is never overwritten; choose another OUTPUT")
+        if owner := self._protected.get(_identify(target) or (-1, -1)):
+            raise ConfigError(f"{target} is {owner}, which is never overwritten; choose another OUTPUT")
 
     def add(self, target: Path) -> None:
-        """Hold a result that was written: a file system that takes A.png for a.png has one file for two."""
-        if identity := _identity(target):
-            self._held[identity] = f"a result of this run, {target}"
+        """Protect a result: on a file system that ignores case, A.png and a.png are one file."""
+        if file := _identify(target):
+            self._protected[file] = f"a result of this run, {target}"
 
 
-def place(inputs: Inputs, output: str, kind: str | None = None) -> list[Job]:
-    """A target and a format for each input.
+def assign_targets(inputs: Inputs, output: str, kind: str | None = None) -> list[Job]:
+    """Choose a target and a format for each input.
 
-    A file where there is one input file and OUTPUT has a suffix; otherwise a folder, which keeps the places
-    and the suffixes of the inputs, so far as we write their formats.
+    OUTPUT is a file if there is one input file and OUTPUT has a suffix; otherwise a folder, in which inputs
+    keep their relative paths, and their suffixes where the format can be written.
 
     Args:
         inputs: at least one.
         output: a folder, a file, or ``-``.
-        kind: a format by its suffix, with or without the point; by default what the names say.
+        kind: suffix of a format, with or without the dot; by default that of OUTPUT or of the input.
 
     Raises:
-        ConfigError: an unknown format, two that differ, a file for several pictures, two pictures for one
-            file, a result that would go over an input, or a folder that nothing can be written into.
+        ConfigError: an unknown format, two formats, one file for several pictures, two pictures with the same
+            target, a target that is an input, or a folder that is not writable.
     """
-    suffix = _suffix(kind)
+    suffix = _parse_kind(kind)
     if output == STDOUT:
         if len(inputs.sources) > 1:
             raise ConfigError(
                 f"-o -: standard output takes one picture, got {len(inputs.sources)}; name a folder"
             )
-        return [Job(source, None, BY_SUFFIX[suffix or _own(source)]) for source in inputs.sources]
+        return [Job(source, None, BY_SUFFIX[suffix or _own_suffix(source)]) for source in inputs.sources]
     if _is_file(output, inputs):
-        return _checked(inputs, [_job_of_file(inputs.sources[0], Path(output), suffix)])
+        return _check_targets(inputs, [_make_file_job(inputs.sources[0], Path(output), suffix)])
     folder = Path(output)
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"-o {output}: expected a folder for {len(inputs.sources)} pictures, got a file")
     jobs = []
     for source in inputs.sources:
-        found = suffix or _own(source)
-        jobs.append(Job(source, folder / _renamed(source.relative, found), BY_SUFFIX[found]))
-    return _checked(inputs, jobs)
+        found = suffix or _own_suffix(source)
+        jobs.append(Job(source, folder / _replace_suffix(source.relative, found), BY_SUFFIX[found]))
+    return _check_targets(inputs, jobs)
 
 
-def guard_of(inputs: Inputs) -> Guard:
-    """A guard of all inputs."""
-    return Guard(source.path for source in inputs.sources if source.path is not None)
+def guard_inputs(inputs: Inputs) -> OverwriteGuard:
+    """Protect all inputs."""
+    return OverwriteGuard(source.path for source in inputs.sources if source.path is not None)
 
 
 def _is_file(output: str, inputs: Inputs) -> bool:
     path = Path(output)
     if output.endswith(("/", os.sep)) or path.is_dir() or not (path.suffix or path.is_file()):
         return False
-    if inputs.lone:
+    if inputs.is_single:
         return True
     if path.suffix.lower() in BY_SUFFIX:
         raise ConfigError(
@@ -113,7 +113,7 @@ def _is_file(output: str, inputs: Inputs) -> bool:
     return False
 
 
-def _job_of_file(source: Source, target: Path, suffix: str | None) -> Job:
+def _make_file_job(source: Source, target: Path, suffix: str | None) -> Job:
     found = target.suffix.lower()
     if found not in BY_SUFFIX:
         raise ConfigError(
@@ -125,8 +125,8 @@ def _job_of_file(source: Source, target: Path, suffix: str | None) -> Job:
     return Job(source, target, BY_SUFFIX[found])
 
 
-def _checked(inputs: Inputs, jobs: list[Job]) -> list[Job]:
-    guard = guard_of(inputs)
+def _check_targets(inputs: Inputs, jobs: list[Job]) -> list[Job]:
+    guard = guard_inputs(inputs)
     sources: dict[Path | None, Source] = {}
     for job in jobs:
         assert job.target is not None
@@ -145,15 +145,15 @@ def _checked(inputs: Inputs, jobs: list[Job]) -> list[Job]:
 
 
 def _check_folder(folder: Path) -> None:
-    """Refuse a folder that we can neither make nor write into."""
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not there.is_dir():
-        raise ConfigError(f"{folder}: expected a folder, or room for one, but {there} is a file")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise ConfigError(f"{there}: expected a folder that may be written into; change its rights or -o")
+    """Refuse a folder that can neither be created nor written into."""
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        raise ConfigError(f"{folder}: expected a folder, or room for one, but {existing} is a file")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise ConfigError(f"{existing}: expected a folder that may be written into; change its rights or -o")
 
 
-def _suffix(kind: str | None) -> str | None:
+def _parse_kind(kind: str | None) -> str | None:
     if kind is None:
         return None
     suffix = f".{kind.lower().removeprefix('.')}"
@@ -163,20 +163,20 @@ def _suffix(kind: str | None) -> str | None:
     return suffix
 
 
-def _renamed(relative: PurePosixPath, suffix: str) -> PurePosixPath:
+def _replace_suffix(relative: PurePosixPath, suffix: str) -> PurePosixPath:
     own = relative.suffix.lower()
-    if own == suffix:  # in capitals perhaps, which stay
+    if own == suffix:  # upper case is kept
         return relative
-    # What follows a point in portrait.v2 is no suffix.
+    # In portrait.v2, .v2 is no suffix.
     return relative.with_name(f"{relative.stem if own in readable_suffixes() else relative.name}{suffix}")
 
 
-def _own(source: Source) -> str:
+def _own_suffix(source: Source) -> str:
     suffix = source.relative.suffix.lower()
-    return suffix if suffix in BY_SUFFIX else FALLBACK
+    return suffix if suffix in BY_SUFFIX else FALLBACK_SUFFIX
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def _identify(path: Path) -> tuple[int, int] | None:
     try:
         status = path.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""What is to be done, and all that can be known to fail, before a network is loaded."""
+"""Plan the work from the headers of the pictures: tasks, and failures known before a network is loaded."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Task:
     """A picture that will be restored.
 
     Attributes:
-        job: from where to where.
+        job: its source and target.
         values: of the sliders that are set.
         pixels: of the input.
-        note: what its format makes of it, if it does not hold it as it is.
-        page: the one that is restored, from 0; None for all.
+        note: what its format cannot hold.
+        page: index of the page to restore; None for all.
     """
 
     job: Job
@@ -35,24 +35,24 @@ class Task:
     page: int | None = None
 
     def outcome(self, **changes: Any) -> Outcome:
-        """How it ended: fields of an outcome that the task does not know."""
+        """The outcome of this task, with further fields of :class:`Outcome`."""
         return replace(Outcome(self.job, self.values, self.pixels / 1e6, note=self.note), **changes)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What pictures may be.
+    """Limits on pictures.
 
     Attributes:
         max_pixels: of an input.
-        scale: the result's sides over the input's.
+        scale: sides of the result over those of the input.
     """
 
     max_pixels: int
     scale: int = 1
 
 
-def plan(
+def plan_tasks(
     jobs: Sequence[Job],
     settings: Settings,
     limits: Limits,
@@ -60,14 +60,14 @@ def plan(
     overwrite: bool = False,
     page: int | None = None,
 ) -> Iterator[Task | Outcome]:
-    """What becomes of each job: a task, or why there is none; from the headers of the pictures.
+    """Make a task of each job, or an outcome if it is skipped or cannot succeed.
 
     Args:
-        jobs: one for each picture.
+        jobs: of all pictures.
         settings: checked against the model's sliders.
-        limits: of the model, or of the command.
-        overwrite: whether results that exist are made again.
-        page: the one to restore, from 0; all by default.
+        limits: on the pictures.
+        overwrite: replace existing results.
+        page: index of the page to restore; all by default.
     """
     for job in jobs:
         values = settings.of(job.source.relative.as_posix())
@@ -75,14 +75,14 @@ def plan(
             yield Outcome(job, values, skipped="it exists")
             continue
         try:
-            yield _task(job, values, limits, page)
+            yield _make_task(job, values, limits, page)
         except ImageError as error:
             yield Outcome(job, values, error=str(error))
 
 
 @contextmanager
-def own_limit_alone() -> Iterator[None]:
-    """Leave it to our own limit how large pictures may be: Pillow's is one for the whole process."""
+def lift_pillow_limit() -> Iterator[None]:
+    """Disable Pillow's process-wide limit on pixels within the block; :class:`Limits` applies instead."""
     before = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = None
     try:
@@ -91,7 +91,7 @@ def own_limit_alone() -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS = before
 
 
-def _task(job: Job, values: dict[str, float], limits: Limits, page: int | None) -> Task:
+def _make_task(job: Job, values: dict[str, float], limits: Limits, page: int | None) -> Task:
     if job.source.fault:
         raise ImageError(job.source.fault)
     if job.source.path is not None and not job.source.path.exists():
@@ -103,11 +103,11 @@ def _task(job: Job, values: dict[str, float], limits: Limits, page: int | None) 
         got = f"{header.count}, together" if header.pages > 1 else f"{width} x {height} ="
         raise ImageError(
             f"expected at most {limits.max_pixels:,} pixels, got {got} {pixels:,}; "
-            f"say --max-pixels {pixels} if there is memory for it, or make the picture smaller"
+            f"use --max-pixels {pixels} if there is memory for it, or make the picture smaller"
         )
     try:
         note = job.form.fit_pages(replace(header, size=(limits.scale * width, limits.scale * height)))
     except ImageError as error:
-        one = "; or say --page 1 for one of them" if header.pages > 1 else ""
+        one = "; or choose one with --page 1" if header.pages > 1 else ""
         raise ImageError(f"{error}{one}") from error
     return Task(job, values, pixels, note, page)

@@ -1,12 +1,12 @@
-"""Slider values from a file: one setting for all pictures, or one for each.
+"""Read slider values from a file: for all pictures, or for each by name.
 
-JSON and YAML hold sliders, which are for all, and pictures by name, with sliders of their own:
+In JSON and YAML a number sets a slider for all pictures, and an object sets sliders of one picture:
 
     {"denoise": 0.5, "night/a.jpg": {"denoise": 0.9}}
 
-CSV has a row of sliders' names. With a column ``picture`` each row is for that picture, and an empty cell
-leaves its slider alone; without it there is one row, for all. A picture's name is its place below the folder
-or glob it was found by, and the name alone of a file.
+The first row of CSV names sliders. With a column ``picture`` each further row is for that picture, and an
+empty cell leaves its slider unset; without it there is one further row, for all. The name of a picture is its
+path relative to the folder or glob that found it, and the bare file name otherwise.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ Values = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Settings:
-    """Slider values in native units; what is not set stands at its default.
+    """Slider values in native units; unset sliders have their defaults.
 
     Attributes:
         common: for all pictures.
-        own: for pictures by name; they go before the common ones.
+        own: by picture; they override the common ones.
     """
 
     common: Values
@@ -46,14 +46,16 @@ class Settings:
         return {**self.common, **self.own.get(picture, {})}
 
 
-def combine(assigned: Values, file: Path | None, space: ControlSpace, pictures: Collection[str]) -> Settings:
-    """What the command line and a file say together.
+def combine_settings(
+    assigned: Values, file: Path | None, space: ControlSpace, pictures: Collection[str]
+) -> Settings:
+    """Combine the values of the command line with those of a file.
 
     Args:
-        assigned: of the command line.
-        file: None if there is none.
-        space: the model's.
-        pictures: the names that the file may use.
+        assigned: values of the command line.
+        file: with further values; None if there is none.
+        space: of the model.
+        pictures: names of the inputs.
 
     Raises:
         ConfigError: a file that cannot be read, a picture that is not among the inputs, or a slider that both
@@ -81,24 +83,24 @@ def combine(assigned: Values, file: Path | None, space: ControlSpace, pictures: 
 
 
 def read_settings(path: Path) -> Settings:
-    """The settings in a file, by its suffix.
+    """Read JSON, YAML or CSV, by the suffix of the file.
 
     Raises:
-        ConfigError: no such file, another suffix, or another form.
+        ConfigError: a missing file, an unknown suffix, or invalid content.
     """
     if not path.is_file():
         raise ConfigError(f"--settings {path}: expected a file, found none")
     suffix = path.suffix.lower()
     if suffix == ".csv":
-        return _of_rows(path)
+        return _read_csv(path)
     if suffix == ".json":
-        return _of_mapping(path, _json(path))
+        return _parse_mapping(path, _read_json(path))
     if suffix in (".yaml", ".yml"):
-        return _of_mapping(path, _yaml(path))
+        return _parse_mapping(path, _read_yaml(path))
     raise ConfigError(f"--settings {path}: expected .json, .yaml or .csv, got {path.suffix!r}")
 
 
-def _json(path: Path) -> Any:
+def _read_json(path: Path) -> Any:
     from zoo import ManifestError
     from zoo.strict_json import parse
 
@@ -108,7 +110,7 @@ def _json(path: Path) -> Any:
         raise ConfigError(f"{path}: {error}") from error
 
 
-def _yaml(path: Path) -> Any:
+def _read_yaml(path: Path) -> Any:
     if find_spec("yaml") is None:
         raise PipelineError(f"{path} needs yaml: pip install pyyaml, or write the settings as JSON or CSV")
     from pipelines.core.config import read_yaml
@@ -116,7 +118,7 @@ def _yaml(path: Path) -> Any:
     return read_yaml(path)
 
 
-def _of_mapping(path: Path, document: Any) -> Settings:
+def _parse_mapping(path: Path, document: Any) -> Settings:
     if not isinstance(document, dict):
         raise ConfigError(
             f"{path}: expected sliders, or pictures with sliders, got a {type(document).__name__}"
@@ -125,21 +127,23 @@ def _of_mapping(path: Path, document: Any) -> Settings:
     own: dict[str, Values] = {}
     for key, value in document.items():
         if isinstance(value, dict):
-            own[str(key)] = {str(name): _number(path, f"{key}: {name}", item) for name, item in value.items()}
+            own[str(key)] = {
+                str(name): _parse_number(path, f"{key}: {name}", item) for name, item in value.items()
+            }
         else:
-            common[str(key)] = _number(path, str(key), value)
+            common[str(key)] = _parse_number(path, str(key), value)
     return Settings(common, own)
 
 
-def _number(path: Path, place: str, value: Any) -> float:
+def _parse_number(path: Path, place: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ConfigError(f"{path}: {place}: expected a number such as 0.5, got {value!r}")
     return float(value)
 
 
-def _of_rows(path: Path) -> Settings:
+def _read_csv(path: Path) -> Settings:
     try:
-        text = path.read_text(encoding="utf-8-sig")  # a spreadsheet begins its files with a mark
+        text = path.read_text(encoding="utf-8-sig")  # spreadsheets write a byte order mark
         head, *rows = [row for row in csv.reader(io.StringIO(text), strict=True) if any(row)]
     except (csv.Error, UnicodeDecodeError, ValueError) as error:
         raise ConfigError(
@@ -151,23 +155,23 @@ def _of_rows(path: Path) -> Settings:
                 f"{path}: expected {len(head)} cells in each row, got {len(row)}: {','.join(row)}"
             )
     if len({*head}) < len(head):
-        raise ConfigError(f"{path}: a column stands twice in {','.join(head)}; keep one of them")
+        raise ConfigError(f"{path}: duplicate column in {','.join(head)}; keep one of them")
     if PICTURE not in head:
         if len(rows) != 1:
             raise ConfigError(
                 f"{path}: expected one row for all, or a column {PICTURE!r}, got {len(rows)} rows"
             )
-        return Settings(dict(_cells(path, head, rows[0])), {})
+        return Settings(dict(_parse_cells(path, head, rows[0])), {})
     own: dict[str, Values] = {}
     for row in rows:
         name = row[head.index(PICTURE)]
         if name in own:
-            raise ConfigError(f"{path}: {name!r} stands twice; keep one row")
-        own[name] = dict(_cells(path, head, row))
+            raise ConfigError(f"{path}: duplicate picture {name!r}; keep one row")
+        own[name] = dict(_parse_cells(path, head, row))
     return Settings({}, own)
 
 
-def _cells(path: Path, head: list[str], row: list[str]) -> Iterator[tuple[str, float]]:
+def _parse_cells(path: Path, head: list[str], row: list[str]) -> Iterator[tuple[str, float]]:
     for name, text in zip(head, row, strict=True):
         if name != PICTURE and text:
             try:

@@ -1,46 +1,33 @@
-"""The table of commands, and what a known error looks like."""
+"""Table of the commands of ``tunable``."""
 
-import os
-import sys
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from pipelines.cli.apply import apply
-from pipelines.cli.assignments import AssignmentCommand
-from pipelines.cli.doctor import doctor
-from pipelines.cli.export import export
-from pipelines.cli.serve import serve
-from pipelines.cli.stages import recipe, run, search, track
+from pipelines.cli.apply import apply_model
+from pipelines.cli.common import AssignmentCommand, report_known_errors
+from pipelines.cli.export import export_model, serve_models
+from pipelines.cli.stages import check_work_tree, run_search, run_stages, send_runs, write_recipe
 from pipelines.cli.zoo import zoo
-from pipelines.core.errors import DEBUG, describe_error
 
 
-class _Shell(TyperGroup):
-    """Known errors become one line on stderr and exit code 1; unknown ones keep their traceback."""
-
+class _Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
-        try:
+        with report_known_errors("tunable"):
             return super().invoke(ctx)
-        except Exception as error:
-            message = describe_error(error)
-            if message is None or os.environ.get(DEBUG) == "1":
-                raise
-            typer.echo(f"tunable: {' '.join(message.split())}", err=True)
-            sys.exit(1)
 
 
 app = typer.Typer(
     name="tunable",
-    cls=_Shell,
+    cls=_Group,
     help="Train, search, publish, use and serve image-restoration networks with sliders.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 
 
-def _version(asked: bool) -> None:
+def _print_version(asked: bool) -> None:
     if asked:
         from importlib.metadata import version
 
@@ -49,20 +36,20 @@ def _version(asked: bool) -> None:
 
 
 @app.callback()
-def _options(
+def _take_options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     pass
 
 
-app.command()(run)
-app.command()(search)
-app.command()(recipe)
-app.command()(track)
+app.command("run")(run_stages)
+app.command("search")(run_search)
+app.command("recipe")(write_recipe)
+app.command("track")(send_runs)
 app.add_typer(zoo, name="zoo")
-app.command(cls=AssignmentCommand)(apply)
-app.command(cls=AssignmentCommand)(export)
-app.command()(serve)
-app.command()(doctor)
+app.command("apply", cls=AssignmentCommand)(apply_model)
+app.command("export", cls=AssignmentCommand)(export_model)
+app.command("serve")(serve_models)
+app.command("doctor")(check_work_tree)

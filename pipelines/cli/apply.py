@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli.assignments import parse_assignments
-from pipelines.cli.stores import stores
-from pipelines.cli.tables import told
+from pipelines.cli.common import echo_log, list_stores, parse_assignments
 from pipelines.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
     from zoo import Predictor
 
 
-def apply(
+def apply_model(
     ref: Annotated[str, typer.Argument(metavar="MODEL", help="Name, name@version, or folder.")],
     inputs: Annotated[
         list[str],
@@ -96,49 +94,49 @@ def apply(
 
     tunable apply denoise-deblur photos -o restored --format webp --quality 90
     """
-    target = _output(ref, inputs, output)
+    target = _check_output(ref, inputs, output)
     _check_precision(engine, precision)
     values = parse_assignments(assignments or [])
     check_device(device)
-    from pipelines.apply.inputs import STDIN, collect
-    from pipelines.apply.outputs import STDOUT, guard_of, place
-    from pipelines.apply.plan import Limits, Task, own_limit_alone, plan
+    from pipelines.apply.inputs import STDIN, collect_inputs
+    from pipelines.apply.outputs import STDOUT, assign_targets, guard_inputs
+    from pipelines.apply.plan import Limits, Task, lift_pillow_limit, plan_tasks
     from pipelines.apply.report import Report
-    from pipelines.apply.settings import combine
-    from pipelines.apply.work import Options
+    from pipelines.apply.restorer import WriteOptions
+    from pipelines.apply.settings import combine_settings
     from zoo import resolve
     from zoo.predictor import default_max_pixels
 
-    manifest = resolve(ref, stores()).manifest
+    manifest = resolve(ref, list_stores()).manifest
     contract = manifest.input
     if tile is not None and contract.radius_px is None:
         raise ConfigError(
             f"{manifest.name} sees the whole picture at once and is never cut; leave --tile out"
         )
-    found = collect(inputs, target, sys.stdin.buffer.read() if inputs == [STDIN] else b"")
-    placed = place(found, target, kind)
+    found = collect_inputs(inputs, target, sys.stdin.buffer.read() if inputs == [STDIN] else b"")
+    placed = assign_targets(found, target, kind)
     _check_quality(quality, placed)
     names = [source.relative.as_posix() for source in found.sources]
-    sliders = combine(values, settings, manifest.control_space, names)
+    sliders = combine_settings(values, settings, manifest.control_space, names)
     limits = Limits(max_pixels or default_max_pixels(contract), contract.scale)
     report = Report(json=json, stdout_is_taken=target == STDOUT)
     number = None if page is None else page - 1
-    with own_limit_alone():
-        report.begin(found)
+    with lift_pillow_limit():
+        report.report_ignored(found)
         tasks = []
-        for item in plan(placed, sliders, limits, overwrite=overwrite, page=number):
+        for item in plan_tasks(placed, sliders, limits, overwrite=overwrite, page=number):
             if isinstance(item, Task):
                 tasks.append(item)
-                report.note(item)
+                report.report_note(item)
             else:
-                report.tell(item)
+                report.report(item)
         if tasks:
-            model = _load(ref, device, engine, precision)
+            model = _load_model(ref, device, engine, precision)
             model.max_pixels = limits.max_pixels
             if tile is not None:
                 model.tile_px, model.whole_px = tile, tile * tile
-            report.work(model, tasks, guard_of(found), Options(jobs, quality, overwrite, strip))
-    raise typer.Exit(report.end())
+            report.run_tasks(model, tasks, guard_inputs(found), WriteOptions(jobs, quality, overwrite, strip))
+    raise typer.Exit(report.finish())
 
 
 def check_device(device: str) -> None:
@@ -156,7 +154,7 @@ def check_device(device: str) -> None:
         raise ConfigError(f"--device {device}: {reason}; cpu always works") from error
 
 
-def _output(ref: str, inputs: Sequence[str], output: str | None) -> str:
+def _check_output(ref: str, inputs: Sequence[str], output: str | None) -> str:
     """OUTPUT, if it was given and can take a picture."""
     if output is None:
         *first, last = inputs
@@ -171,11 +169,11 @@ def _output(ref: str, inputs: Sequence[str], output: str | None) -> str:
     return output
 
 
-def _load(ref: str, device: str, engine: str, precision: str) -> Predictor:
+def _load_model(ref: str, device: str, engine: str, precision: str) -> Predictor:
     from zoo import load
 
-    with told("zoo.engine"):
-        return load(ref, stores(), device, engine, precision)  # type: ignore[arg-type]
+    with echo_log("zoo.engine"):
+        return load(ref, list_stores(), device, engine, precision)  # type: ignore[arg-type]
 
 
 def _check_precision(engine: str, precision: str) -> None:

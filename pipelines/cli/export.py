@@ -1,4 +1,4 @@
-"""``tunable export``: a model as a file for other programs."""
+"""``tunable export`` and ``tunable serve``: a model for other programs, as a file or over HTTP."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli.assignments import parse_assignments
-from pipelines.cli.extras import require
-from pipelines.cli.stores import stores
+from pipelines.cli.common import find_work_tree, list_stores, parse_assignments, require_extra
 from pipelines.core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from pipelines.serve.config import ServeConfig
     from zoo import Predictor
 
 ONNX, SPANDREL = ".onnx", ".safetensors"
 
 
-def export(
+def export_model(
     ref: Annotated[str, typer.Argument(metavar="REF", help="Name, name@version, or folder.")],
     onnx: Annotated[
         Path | None,
@@ -53,22 +52,24 @@ def export(
         raise ConfigError("--opset and --half are for --onnx FILE")
     target, suffix = (onnx, ONNX) if onnx is not None else (spandrel, SPANDREL)
     assert target is not None
-    check_file(target, suffix, force=force)
+    check_target(target, suffix, force=force)
     values = parse_assignments(assignments or [])
     if suffix == ONNX:
-        require("export")
+        require_extra("export")
     from pipelines.core.records import write_atomic
     from zoo import load
 
-    model = load(ref, stores=stores(), engine="torch")
-    data = _onnx(model, values, opset, half=half) if suffix == ONNX else _checkpoint(model, values)
+    model = load(ref, stores=list_stores(), engine="torch")
+    data = (
+        _encode_onnx(model, values, opset, half=half) if suffix == ONNX else _encode_checkpoint(model, values)
+    )
     write_atomic(target, data)
-    where = _setting(model, values) if values or suffix == SPANDREL else "omega is an input"
+    where = _describe_setting(model, values) if values or suffix == SPANDREL else "omega is an input"
     typer.echo(f"{target}  {len(data) / 2**20:.1f} MiB  {model.name}@{model.version}  {where}")
 
 
-def check_file(target: Path, suffix: str, *, force: bool) -> None:
-    """Refuse a file that we cannot or must not write, before any work.
+def check_target(target: Path, suffix: str, *, force: bool) -> None:
+    """Refuse a file that cannot or must not be written, before any work.
 
     Raises:
         ConfigError: another suffix, a missing folder, a folder, or (without ``force``) a file that exists.
@@ -83,7 +84,7 @@ def check_file(target: Path, suffix: str, *, force: bool) -> None:
         raise ConfigError(f"{target} exists; name another file or say --force")
 
 
-def _onnx(model: Predictor, values: dict[str, float], opset: int | None, *, half: bool) -> bytes:
+def _encode_onnx(model: Predictor, values: dict[str, float], opset: int | None, *, half: bool) -> bytes:
     from tunable_models.export import to_onnx
 
     contract = model.manifest.input
@@ -95,7 +96,7 @@ def _onnx(model: Predictor, values: dict[str, float], opset: int | None, *, half
         "name": model.name,
         "version": model.version,
         "controls": json.dumps(model.space.to_dict()),
-        "setting": _setting(model, values) if values else "input omega",
+        "setting": _describe_setting(model, values) if values else "input omega",
         "input": contract.model_dump_json(),
         "precision": "float16" if half else "float32",
     }
@@ -104,13 +105,68 @@ def _onnx(model: Predictor, values: dict[str, float], opset: int | None, *, half
     return data
 
 
-def _checkpoint(model: Predictor, values: dict[str, float]) -> bytes:
+def _encode_checkpoint(model: Predictor, values: dict[str, float]) -> bytes:
     from pipelines.features.spandrel_checkpoints import encode_for_spandrel
     from tunable_models import fold
 
     return encode_for_spandrel(fold(model.network, values), model.manifest.architecture.id)
 
 
-def _setting(model: Predictor, values: dict[str, float]) -> str:
+def _describe_setting(model: Predictor, values: dict[str, float]) -> str:
     used = model.space.values(model.space.omega(values))
     return ", ".join(f"{name}={value:g}" for name, value in used.items())
+
+
+def serve_models(
+    refs: Annotated[list[str], typer.Argument(metavar="REF...", help="Name, name@version, or folder.")],
+    host: Annotated[
+        str | None, typer.Option(help="Interface to listen on.", show_default="127.0.0.1")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="0 takes a free one.", show_default="8000")
+    ] = None,
+) -> None:
+    """Serve models over HTTP until Ctrl-C, with a page to try them.
+
+    Further options are read from section ``serve`` of params.yaml.
+    """
+    require_extra("serve")
+    entries = _resolve_entries(refs)
+    config = _load_config(host, port)
+    from pipelines.serve.server import log_folder, serve_entries, wait_for_signal
+
+    typer.echo(f"Starting {', '.join(entries)} ...")
+    with serve_entries(entries, config) as url:
+        typer.echo(f"Serving at {url}  (page: {url}/docs/, stop: Ctrl-C)")
+        typer.echo(f"The log is in {log_folder()}")
+        if not _is_loopback(config.host):
+            typer.echo("Anyone who can reach this machine can use it: there is no authentication.", err=True)
+        wait_for_signal()
+        typer.echo("Stopping ...")
+
+
+def _resolve_entries(refs: list[str]) -> dict[str, Path]:
+    from zoo import verify
+
+    entries: dict[str, Path] = {}
+    for ref in refs:
+        # Here, once: an alias may move between the starts of two replicas, and a fault is reported at once.
+        entry = verify(ref, stores=list_stores()).entry
+        if entry.name in entries:
+            raise ConfigError(f"{entry.name} is given twice; serve one version of a model at a time")
+        entries[entry.name] = entry.folder.resolve()
+    return entries
+
+
+def _load_config(host: str | None, port: int | None) -> ServeConfig:
+    from pipelines.core.config import load_section
+    from pipelines.serve.config import ServeConfig
+
+    layout = find_work_tree()
+    config = load_section(layout.params, "serve", ServeConfig) if layout else ServeConfig()
+    given = {"host": host, "port": port}
+    return config.model_copy(update={key: value for key, value in given.items() if value is not None})
+
+
+def _is_loopback(host: str) -> bool:
+    return host in {"localhost", "::1"} or host.startswith("127.")

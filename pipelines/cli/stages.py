@@ -1,4 +1,4 @@
-"""``tunable run``, ``search``, ``track`` and ``recipe``: the stages of the pipeline, and their options.
+"""``tunable run``, ``search``, ``track``, ``recipe`` and ``doctor``: the stages of the pipeline.
 
 Stages are imported when they run: preparing photographs must not need Ray, and must not be invalidated by a
 change to the server.
@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
-from pipelines.cli.extras import require
-from pipelines.core.errors import DEBUG, ConfigError, PipelineError, describe_error
+from pipelines.cli.common import report_known_errors, require_extra
+from pipelines.core.errors import ConfigError, PipelineError
 from pipelines.core.layout import Layout
 
 # stage: (module with run, module with the options, name of their class)
@@ -30,10 +30,13 @@ STAGES = {
     "evaluate": ("pipelines.stages.evaluate", "pipelines.evaluate.config", "EvaluateConfig"),
     "publish": ("pipelines.stages.publish", "pipelines.publish.config", "PublishConfig"),
 }
-ROAD = ("prepare", "train", "evaluate", "publish")
+PIPELINE = ("prepare", "train", "evaluate", "publish")
 """What ``all`` runs."""
-PATIENCE_S = 90.0
-"""For the same stage, which may be ending: what a killed ``dvc repro`` leaves behind writes a checkpoint."""
+LOCK_TIMEOUT_S = 90.0
+"""For the same stage to end: one whose ``dvc repro`` was killed writes a checkpoint first."""
+
+Flags = dict[str, dict[str, bool]]
+"""Further arguments of a stage's ``run``, by stage."""
 
 Root = Annotated[
     Path | None,
@@ -42,8 +45,10 @@ Root = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would run, check it, and change nothing.")]
 
 
-def run(
-    stage: Annotated[str, typer.Argument(metavar="STAGE", help=f"{', '.join(ROAD)}, or all of them: all.")],
+def run_stages(
+    stage: Annotated[
+        str, typer.Argument(metavar="STAGE", help=f"{', '.join(PIPELINE)}, or all of them: all.")
+    ],
     root: Root = None,
     dry_run: DryRun = False,
     accept_code_change: Annotated[
@@ -51,19 +56,25 @@ def run(
         typer.Option("--accept-code-change", help="Resume a training whose code changed since it began."),
     ] = False,
 ) -> None:
-    """Run a stage of the pipeline by its section of params.yaml; a run that was interrupted is resumed."""
-    if stage not in (*ROAD, "all"):
+    """Run a stage of the pipeline by its section of params.yaml; a run that was interrupted is resumed.
+
+    On several GPUs without Ray: torchrun --nproc-per-node 4 --no-python tunable run train
+    """
+    if stage not in (*PIPELINE, "all"):
         raise ConfigError(
-            f"unknown stage {stage!r}; expected one of {', '.join(ROAD)}, all; a search is tunable search"
+            f"unknown stage {stage!r}; expected one of {', '.join(PIPELINE)}, all; a search is tunable search"
         )
     if accept_code_change and stage not in ("train", "all"):
         raise typer.BadParameter(f"expected stage train or all with --accept-code-change, got {stage}")
-    names = ROAD if stage == "all" else (stage,)
+    names = PIPELINE if stage == "all" else (stage,)
     flags = {"train": {"accept_code_change": True}} if accept_code_change else {}
-    _start(stage, names, root, f"tunable run {stage}", dry_run=dry_run, flags=flags)
+    if dry_run:
+        _dry_run(stage, root)
+    else:
+        _run_in_order(names, root, flags, resume=f"tunable run {stage}")
 
 
-def search(
+def run_search(
     root: Root = None,
     dry_run: DryRun = False,
     publish: Annotated[
@@ -71,22 +82,24 @@ def search(
     ] = False,
 ) -> None:
     """Search hyperparameters, by section search of params.yaml."""
-    names = ("search", *ROAD[1:]) if publish else ("search",)
-    flags = {"search": {"adopt": True}} if publish else {}
-    again = "tunable search --publish" if publish else "tunable search"
-    _start("search", names, root, again, dry_run=dry_run, flags=flags)
+    if dry_run:
+        _dry_run("search", root)
+    elif publish:
+        names = ("search", *PIPELINE[1:])
+        _run_in_order(names, root, {"search": {"adopt": True}}, resume="tunable search --publish")
+    else:
+        _run_in_order(("search",), root, {}, resume="tunable search")
 
 
-def track(root: Root = None) -> None:
+def send_runs(root: Root = None) -> None:
     """Send to the tracking server what it missed, of every run of a work tree."""
-    require("pipelines")
+    require_extra("pipelines")
     from pipelines.tracking.catch_up import run as catch_up
 
-    with _known_errors("track"):
-        catch_up(_layout(root))
+    catch_up(_find_layout(root))
 
 
-def recipe(
+def write_recipe(
     task: Annotated[str, typer.Argument(metavar="TASK", help="Such as noise-level.")] = "",
     budget: Annotated[str, typer.Option(help="minutes, cpu-hours, gpu-half-hour or gpu-days.")] = "minutes",
     out: Annotated[
@@ -94,15 +107,43 @@ def recipe(
     ] = None,
 ) -> None:
     """Write a params.yaml for a task and a budget."""
-    require("pipelines")
+    require_extra("pipelines")
     from pipelines.recipes import make_recipe
 
-    with _known_errors("recipe"):
-        text = make_recipe(task, budget)
-        if out is None:
-            typer.echo(text, nl=False)
-        else:
-            _write_new(text, out)
+    text = make_recipe(task, budget)
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        with out.open("x", encoding="utf-8") as file:  # an existing params.yaml may hold hours of work
+            file.write(text)
+    except OSError as error:
+        reason = error.strerror or error
+        raise ConfigError(f"expected to write a new file {out}, got: {reason}; name another") from error
+
+
+def check_work_tree(
+    root: Root = None,
+    stage: Annotated[
+        str | None, typer.Option(help="Only what this stage needs: prepare, train, evaluate, publish, serve.")
+    ] = None,
+    processes: Annotated[
+        int,
+        typer.Option(min=1, metavar="N", help="How many torchrun will start for a training, on all nodes."),
+    ] = 1,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check options, data, disk, cluster, GPUs and tracking of a work tree, in seconds.
+
+    Changes nothing. Exit code 1 if anything would keep a stage from running.
+    """
+    require_extra("pipelines")
+    from pipelines.doctor.report import print_findings, print_findings_json
+    from pipelines.doctor.run import examine_work_tree
+
+    findings = examine_work_tree(_find_layout(root), stage, processes)
+    if not (print_findings_json(findings) if json else print_findings(findings)):
+        raise typer.Exit(1)
 
 
 def run_stage(name: str, layout: Layout, **flags: bool) -> None:
@@ -111,81 +152,67 @@ def run_stage(name: str, layout: Layout, **flags: bool) -> None:
     Args:
         name: a key of ``STAGES``.
         layout: of the work tree.
-        flags: what else the stage's ``run`` takes.
+        flags: further arguments of the stage's ``run``.
 
     Raises:
-        PipelineError: whatever the stage refuses.
+        PipelineError: the stage failed, or refused its options or inputs.
     """
     from pipelines.core.config import load_section
 
     module, options, kind = STAGES[name]
     config = load_section(layout.params, name, getattr(import_module(options), kind))
     run: Callable[..., None] = import_module(module).run
-    with _alone(name, layout):
+    with _hold_lock(name, layout):
         run(config, layout, **flags)
 
 
-def _start(
-    command: str,
-    names: tuple[str, ...],
-    root: Path | None,
-    again: str,
-    *,
-    dry_run: bool,
-    flags: dict[str, dict[str, bool]],
-) -> None:
-    """Run stages one after the other, or say what they would do.
+def _run_in_order(names: tuple[str, ...], root: Path | None, flags: Flags, *, resume: str) -> None:
+    """Run stages one after the other; the error of a stage begins with its name.
 
     Args:
-        command: what was asked for.
         names: of the stages.
         root: of the work tree; the one around here by default.
-        again: the command that resumes them, without its root.
-        dry_run: only say.
         flags: of each stage.
+        resume: the command that resumes them, without its root.
     """
-    require("pipelines")
+    require_extra("pipelines")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a file name may hold bytes that are no text
             stream.reconfigure(errors="backslashreplace")
-    if dry_run:
-        _check_only(command, root)
     from pipelines.core.signals import Interrupted, end_with_dvc, terminable
 
     name = names[0]
     try:
         end_with_dvc()
         with terminable():
-            layout = _layout(root)
+            layout = _find_layout(root)
             for name in names:
-                run_stage(name, layout, **flags.get(name, {}))
+                with report_known_errors(name):
+                    run_stage(name, layout, **flags.get(name, {}))
     except KeyboardInterrupt as error:
         if root:
-            again += f" --root {shlex.quote(str(root))}"
+            resume += f" --root {shlex.quote(str(root))}"
         elif "DVC_STAGE" in os.environ:
-            again = "dvc repro"
-        typer.echo(f"{name}: interrupted; resume with: {again}", err=True)
+            resume = "dvc repro"
+        typer.echo(f"{name}: interrupted; resume with: {resume}", err=True)
         raise typer.Exit((error if isinstance(error, Interrupted) else Interrupted()).exit_code) from error
-    except Exception as error:
-        _report(name, error)
 
 
-def _check_only(command: str, root: Path | None) -> NoReturn:
+def _dry_run(stage: str, root: Path | None) -> None:
+    require_extra("pipelines")
     from pipelines.doctor.dry_run import dry_run
 
-    sound = False
-    with _known_errors(command):
-        sound = dry_run(command, _layout(root))
-    raise typer.Exit(0 if sound else 1)
+    if not dry_run(stage, _find_layout(root)):
+        raise typer.Exit(1)
 
 
-def _layout(root: Path | None) -> Layout:
+def _find_layout(root: Path | None) -> Layout:
     return Layout.at(root) if root else Layout.find()
 
 
 @contextmanager
-def _alone(name: str, layout: Layout) -> Iterator[None]:
-    # When `dvc repro` is killed its stage goes on, and the next repro would start a second one beside it.
+def _hold_lock(name: str, layout: Layout) -> Iterator[None]:
+    # When `dvc repro` is killed its stage continues, and the next repro would start a second one beside it.
     from filelock import FileLock, Timeout
 
     from pipelines.core.torchrun import rank
@@ -199,44 +226,18 @@ def _alone(name: str, layout: Layout) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         typer.echo(f"{name}: another {name} is running in {layout.root}; waiting for it to end", err=True)
-        _wait(lock.acquire, name, layout)
+        _await_lock(lock.acquire, name, layout)
     try:
         yield
     finally:
         lock.release()
 
 
-def _wait(acquire: Callable[..., object], name: str, layout: Layout) -> None:
+def _await_lock(acquire: Callable[..., object], name: str, layout: Layout) -> None:
     from filelock import Timeout
 
     try:
-        acquire(timeout=PATIENCE_S)
+        acquire(timeout=LOCK_TIMEOUT_S)
     except Timeout:
         message = f"another {name} is still running in {layout.root}; wait for it, or end it first"
         raise PipelineError(message) from None
-
-
-def _write_new(text: str, out: Path) -> None:
-    try:
-        with out.open("x", encoding="utf-8") as file:  # a params.yaml may be hours of somebody's work
-            file.write(text)
-    except OSError as error:
-        reason = error.strerror or error
-        raise ConfigError(f"expected to write a new file {out}, got: {reason}; name another") from error
-
-
-@contextmanager
-def _known_errors(name: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        _report(name, error)
-
-
-def _report(name: str, error: Exception) -> NoReturn:
-    """A known error in a sentence that begins with the stage's name; any other keeps its traceback."""
-    message = describe_error(error)
-    if message is None or os.environ.get(DEBUG) == "1":
-        raise error
-    typer.echo(f"{name}: {' '.join(message.split())}", err=True)
-    raise typer.Exit(1) from error

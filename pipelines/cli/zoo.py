@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli.stores import stores
-from pipelines.cli.tables import print_json, print_table
+from pipelines.cli.common import list_stores, print_json, print_table
 
 if TYPE_CHECKING:
     from tunable_models import Control
@@ -30,16 +29,16 @@ def list_entries(
 
     with warnings.catch_warnings(record=True) as damaged:
         warnings.simplefilter("always")
-        manifests = [entry.manifest for entry in list_models(task=task, stores=stores())]
+        manifests = [entry.manifest for entry in list_models(task=task, stores=list_stores())]
     for warning in damaged:
         typer.echo(f"tunable: {warning.message}", err=True)
     if json:
-        print_json([_summary(manifest) for manifest in manifests])
+        print_json([_summarize(manifest) for manifest in manifests])
         return
-    rows = [
-        [f"{m.name}@{m.version}", m.task, _sliders(m), f"{m.input.scale}x", _size(m), m.license.weights]
-        for m in manifests
-    ]
+    rows = []
+    for m in manifests:
+        sliders, scale = _describe_sliders(m), f"{m.input.scale}x"
+        rows.append([f"{m.name}@{m.version}", m.task, sliders, scale, _format_size(m), m.license.weights])
     print_table(["MODEL", "TASK", "SLIDERS", "OUTPUT", "SIZE", "LICENCE"], rows)
     if not rows:
         typer.echo("No models here: run the pipeline to publish one.", err=True)
@@ -47,21 +46,21 @@ def list_entries(
 
 @zoo.command()
 def show(ref: Ref, json: Json = False) -> None:
-    """Show all that an entry says about itself."""
+    """Show what the manifest of an entry says."""
     from zoo import resolve
 
-    entry = resolve(ref, stores=stores())
+    entry = resolve(ref, stores=list_stores())
     manifest = entry.manifest
     if json:
         print_json(manifest.model_dump(mode="json"))
         return
     typer.echo(f"{manifest.name}@{manifest.version}  ({manifest.task})\n{manifest.description}\n")
     controls = manifest.control_space.controls
-    rows = [[c.name, _range(c), f"{c.default:.4g}", c.metric, c.description] for c in controls]
+    rows = [[c.name, _format_range(c), f"{c.default:.4g}", c.metric, c.description] for c in controls]
     print_table(["SLIDER", "RANGE", "DEFAULT", "RAISES", "WHAT IT DOES"], rows)
     typer.echo("")
     print_table(
-        [], [[key, value] for key, value in _facts(manifest).items()] + [["folder", str(entry.folder)]]
+        [], [[key, value] for key, value in _list_facts(manifest).items()] + [["folder", str(entry.folder)]]
     )
 
 
@@ -70,7 +69,7 @@ def verify(ref: Ref) -> None:
     """Check every file of an entry against its manifest."""
     from zoo import verify as verify_entry
 
-    report = verify_entry(ref, stores=stores())
+    report = verify_entry(ref, stores=list_stores())
     size = sum(file.size for file in report.files) / 2**20
     typer.echo(
         f"{report.entry.name}@{report.entry.version}: {len(report.files)} files, {size:.1f} MiB, "
@@ -83,11 +82,11 @@ def promote(ref: Ref, version: Annotated[str, typer.Option(help="Semantic versio
     """Copy an entry into the bundled zoo under a semantic version."""
     from zoo import promote as promote_entry
 
-    entry = promote_entry(ref, version, stores=stores())
+    entry = promote_entry(ref, version, stores=list_stores())
     typer.echo(f"{entry.name}@{entry.version}: {entry.folder}")
 
 
-def _summary(manifest: Manifest) -> dict[str, object]:
+def _summarize(manifest: Manifest) -> dict[str, object]:
     return {
         "name": manifest.name,
         "version": manifest.version,
@@ -100,21 +99,21 @@ def _summary(manifest: Manifest) -> dict[str, object]:
     }
 
 
-def _sliders(manifest: Manifest) -> str:
+def _describe_sliders(manifest: Manifest) -> str:
     space = manifest.control_space
     together = " (sum 1)" if space.kind == "simplex" else ""
-    return ", ".join(f"{c.name} {_range(c)}" for c in space.controls) + together
+    return ", ".join(f"{c.name} {_format_range(c)}" for c in space.controls) + together
 
 
-def _size(manifest: Manifest) -> str:
+def _format_size(manifest: Manifest) -> str:
     return f"{sum(file.size for file in manifest.files) / 2**20:.3g} MiB"
 
 
-def _range(control: Control) -> str:
+def _format_range(control: Control) -> str:
     return f"{control.low:g}..{control.high:g} {control.unit}".rstrip()
 
 
-def _facts(manifest: Manifest) -> dict[str, str]:
+def _list_facts(manifest: Manifest) -> dict[str, str]:
     config = ", ".join(f"{key}={value}" for key, value in manifest.architecture.config.items())
     rank = f" of rank {manifest.rank}" if manifest.rank else ""
     licence = f"weights {manifest.license.weights}, data {manifest.license.data}"
@@ -122,14 +121,14 @@ def _facts(manifest: Manifest) -> dict[str, str]:
         "network": f"{manifest.architecture.id} ({config}), {manifest.basis} basis{rank}",
         "sliders": "share a sum of 1" if manifest.control_space.kind == "simplex" else "independent",
         "output": f"{manifest.input.scale}x the input's size",
-        "size": _size(manifest),
+        "size": _format_size(manifest),
         "licence": f"{licence}. {manifest.license.note}".strip(),
-        **_scalars(manifest.metrics.get("summary")),
-        **_scalars(manifest.provenance),
+        **_format_scalars(manifest.metrics.get("summary")),
+        **_format_scalars(manifest.provenance),
     }
 
 
-def _scalars(values: object) -> dict[str, str]:
+def _format_scalars(values: object) -> dict[str, str]:
     """The plain values of a JSON object; nested ones are for ``--json``."""
     pairs = values.items() if isinstance(values, dict) else ()
     return {

@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,19 +23,6 @@ PROBE_RETRIES = "3"
 """Ray asks a head that refuses it 20 times by default, a second apart."""
 
 
-@dataclass(frozen=True)
-class ClusterReport:
-    """What the nodes of a cluster reported.
-
-    Attributes:
-        resources: of each node when nothing runs.
-        findings: about each node.
-    """
-
-    resources: Sequence[Resources]
-    findings: Sequence[Finding]
-
-
 def check_cluster(address: str, compute: ComputeConfig, layout: Layout) -> list[Finding]:
     """Connect to a cluster, and probe every node.
 
@@ -49,14 +35,14 @@ def check_cluster(address: str, compute: ComputeConfig, layout: Layout) -> list[
     if answer.level == "fault":
         return [answer]
     try:
-        report = probe_cluster(address, layout.root)
+        resources, found = probe_cluster(address, layout.root)
     except ConfigError as error:
         remedy = (
             "export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=/a/file with the head's token, if it has one; "
             "use the head's versions of Ray and Python"
         )
         return [answer, Finding.fault("cluster", str(error), remedy)]
-    return [answer, check_capacity(report.resources, compute), *report.findings]
+    return [answer, check_capacity(resources, compute), *found]
 
 
 def check_address(address: str) -> Finding:
@@ -88,12 +74,11 @@ def check_capacity(nodes: Sequence[Resources], compute: ComputeConfig) -> Findin
     return Finding.ok("cluster", str(room)) if room.ample else Finding.warning("cluster", str(room), remedy)
 
 
-def probe_cluster(address: str, root: Path) -> ClusterReport:
+def probe_cluster(address: str, root: Path) -> tuple[list[Resources], list[Finding]]:
     """Probe every node from a process of its own, which can be ended if the connection hangs.
 
-    Args:
-        address: of the cluster.
-        root: of the work tree.
+    Returns:
+        Resources of each node when nothing runs, and findings about each.
 
     Raises:
         ConfigError: the cluster refuses this client, or does not accept it in time.
@@ -111,7 +96,7 @@ def probe_cluster(address: str, root: Path) -> ClusterReport:
     if done.returncode:
         raise ConfigError(_find_reason(done.stderr))
     report: Mapping[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return ClusterReport(report["resources"], [Finding(**finding) for finding in report["findings"]])
+    return report["resources"], [Finding(**finding) for finding in report["findings"]]
 
 
 def _find_reason(log: str) -> str:

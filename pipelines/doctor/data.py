@@ -1,15 +1,12 @@
 """Checks of photographs: the sources, the prepared sets, and shards that are streamed from a URL."""
 
-import shutil
 from collections.abc import Mapping
 from itertools import accumulate
 from math import ceil
-from pathlib import Path
 
 from pipelines.core.errors import DataError
 from pipelines.core.layout import Layout
 from pipelines.core.records import read_json
-from pipelines.data.cache import CACHE_VARIABLE, cache_folder
 from pipelines.data.config import PrepareConfig
 from pipelines.data.index import Index
 from pipelines.data.photos import PhotoSet
@@ -125,11 +122,7 @@ def check_streaming(layout: Layout, config: TrainConfig) -> list[Finding]:
         index = PhotoSet.open(folder, cache_bytes=limit).index
         if index.base is None:
             return []
-        return [
-            _check_first_shard(index, index.base),
-            _check_cache(index, limit),
-            *_check_window(index, config),
-        ]
+        return [_check_first_shard(index, index.base), *_check_window(index, config)]
     except DataError as error:
         return [Finding.fault("streaming", str(error), "")]
 
@@ -143,18 +136,6 @@ def _check_first_shard(index: Index, base: str) -> Finding:
         return Finding.fault("streaming", message, f"restore it, or {PREPARE}")
     size = format_bytes(sum(shard.nbytes for shard in index.shards))
     return Finding.ok("streaming", f"{base} answers; {len(index.shards)} shards, {size}")
-
-
-def _check_cache(index: Index, limit: int) -> Finding:
-    folder = cache_folder()
-    cached = sum(path.stat().st_size for path in folder.glob("*") if path.is_file())
-    need = max(0, min(limit, sum(shard.nbytes for shard in index.shards)) - cached)
-    free = shutil.disk_usage(_existing_parent(folder)).free
-    message = f"{format_bytes(free)} free in {folder}, {format_bytes(need)} of photographs to be cached"
-    if free < need:
-        remedy = f"free some, lower train.compute.cache_gb, or export {CACHE_VARIABLE}=/another/folder"
-        return Finding.fault("streaming", message, remedy)
-    return Finding.ok("streaming", message)
 
 
 def _check_window(index: Index, config: TrainConfig) -> list[Finding]:
@@ -175,7 +156,3 @@ def _check_window(index: Index, config: TrainConfig) -> list[Finding]:
     smaller = f"set train.window to at most {fitting}, or {larger}"
     remedy = smaller if fitting else f"set {larger}, or prepare with a smaller prepare.shard_mb"
     return [Finding.fault("streaming", message, remedy)]
-
-
-def _existing_parent(folder: Path) -> Path:
-    return next(path for path in (folder, *folder.parents) if path.exists())

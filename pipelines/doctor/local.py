@@ -134,31 +134,25 @@ def _check_server(uri: str) -> Finding:
 
 def check_threads(options: Options) -> list[Finding]:
     """Compare the threads that each section asks for with the cores of this process."""
-    found: list[Finding] = []
+    needs: list[tuple[str, int, int, str]] = []  # section, processes, threads of each, options to lower
     if options.train and options.cluster is None:
         compute = options.train.compute
         workers = compute.most_workers if compute.runner == "ray" else 1
-        each = f"{compute.threads} threads" + f" and {compute.loaders} loaders" * bool(compute.loaders)
-        count = workers * (compute.threads + compute.loaders)
         remedy = "train.compute.workers, threads or loaders"
-        found.append(_compare_threads(f"train: {workers} x {each} = {count}", count, remedy))
+        needs.append(("train", workers, compute.threads + compute.loaders, remedy))
     if options.evaluate:
-        count = options.evaluate.threads
-        found.append(_compare_threads(f"evaluate: {count} threads", count, "evaluate.threads"))
+        needs.append(("evaluate", 1, options.evaluate.threads, "evaluate.threads"))
     if options.serve:
         replicas, threads = options.serve.replicas, options.serve.threads
-        message = f"serve: {replicas} x {threads} threads = {replicas * threads}"
-        found.append(_compare_threads(message, replicas * threads, "serve.replicas or serve.threads"))
+        needs.append(("serve", replicas, threads, "serve.replicas or serve.threads"))
+    found, cores = [], count_cores()
+    for section, processes, threads, remedy in needs:
+        message = f"{section}: {processes} x {threads} threads on {cores} cores"
+        if processes * threads <= cores:
+            found.append(Finding.ok("threads", message))
+        else:
+            found.append(Finding.warning("threads", f"{message} slow each other", f"lower {remedy}"))
     return found
-
-
-def _compare_threads(message: str, threads: int, options: str) -> Finding:
-    cores = count_cores()
-    if threads <= cores:
-        return Finding.ok("threads", f"{message}, on {cores} cores")
-    return Finding.warning(
-        "threads", f"{message}, on {cores} cores: they slow each other", f"lower {options}"
-    )
 
 
 def count_cores() -> int:

@@ -1,7 +1,7 @@
 """``python -m pipelines.doctor.nodes ADDRESS ROOT``: probe every node of a Ray cluster.
 
 Each node must see a file that was just written into the work tree, write one back, and have the same
-software. Prints a :class:`pipelines.doctor.cluster.ClusterReport` as JSON.
+software. Prints the resources of the nodes and the findings as JSON.
 """
 
 import json
@@ -25,7 +25,6 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from pipelines.core.errors import is_expected
 from pipelines.core.layout import Layout
 from pipelines.core.ray_cluster import ray_cluster
-from pipelines.doctor.cluster import ClusterReport
 from pipelines.doctor.report import Finding
 from pipelines.running.fingerprint import code_digest
 
@@ -47,7 +46,8 @@ def main(address: str, root: str) -> None:
         if not is_expected(error):
             raise
         sys.exit(str(error))
-    print(json.dumps(asdict(ClusterReport([node["Resources"] for node in nodes], found))))
+    resources = [node["Resources"] for node in nodes]
+    print(json.dumps({"resources": resources, "findings": [asdict(finding) for finding in found]}))
 
 
 def check_nodes(nodes: Sequence[Mapping[str, Any]], layout: Layout) -> list[Finding]:

@@ -1,7 +1,7 @@
-"""Recipes: a whole ``params.yaml`` for every task, by what the training may cost.
+"""Recipes: a complete ``params.yaml`` for every task, by the cost of its training.
 
-A budget's file holds what its recipes share; a task's file, what it trains and evaluates within each
-budget that it has a recipe for.
+The file of a budget is a template for its recipes; the file of a task fills it for each budget that the task
+has a recipe for.
 """
 
 from importlib.resources import files
@@ -27,21 +27,22 @@ BUDGETS = ("minutes", "cpu-hours", "gpu-half-hour", "gpu-days")
 
 
 def make_recipe(task: str, budget: str = "minutes") -> str:
-    """The text of a ``params.yaml`` that trains a task within a budget, evaluates and publishes it.
+    """A ``params.yaml`` that trains a task within a budget, evaluates and publishes it.
 
     Raises:
         ConfigError: an unknown task or budget, or a budget that the task has no recipe for; the message
-            lists those there are.
+            lists the valid ones.
     """
     if task not in TASKS:
         raise ConfigError(f"unknown task {task!r}{suggest_name(task, TASKS)}")
     if budget not in BUDGETS:
         raise ConfigError(f"unknown budget {budget!r}{suggest_name(budget, BUDGETS)}")
-    parts = yaml.safe_load(_read(task))
+    parts = yaml.safe_load(_read_part(task))
     if budget not in parts:
-        raise ConfigError(f"no recipe of {task} for {budget}; it has {', '.join(find_budgets(task))}")
+        budgets = ", ".join(find_budgets(task))
+        raise ConfigError(f"no recipe of {task} for budget {budget!r}; expected {budgets}")
     own = parts[budget]
-    return Template(_read(budget)).substitute(
+    return Template(_read_part(budget)).substitute(
         name=task,
         title=parts["title"],
         note=own.get("note", ""),
@@ -52,9 +53,9 @@ def make_recipe(task: str, budget: str = "minutes") -> str:
 
 def find_budgets(task: str) -> tuple[str, ...]:
     """The budgets that a task of :data:`TASKS` has a recipe for, cheapest first."""
-    parts = yaml.safe_load(_read(task))
+    parts = yaml.safe_load(_read_part(task))
     return tuple(budget for budget in BUDGETS if budget in parts)
 
 
-def _read(name: str) -> str:
+def _read_part(name: str) -> str:
     return files(__package__).joinpath(f"{name}.yaml").read_text(encoding="utf-8")

@@ -73,7 +73,7 @@ def test_one_torchrun_a_node_trains_the_work_tree(calls: Callable[[], list[str]]
     assert done.returncode == 0, done.stderr
     torchrun = (
         "torchrun --nnodes=2 --nproc-per-node=4 --max-restarts=0 --shutdown-timeout=90 --rdzv-id=4711 "
-        "--rdzv-backend=c10d --rdzv-endpoint=node1:30211 -m pipelines train --root /shared/noise"
+        "--rdzv-backend=c10d --rdzv-endpoint=node1:30211 --no-python tunable run train --root /shared/noise"
     )
     assert calls() == [
         "tunable doctor --root /shared/noise --stage train --processes 8",
@@ -90,9 +90,9 @@ def test_torchrun_knows_all_its_options(calls: Callable[[], list[str]]) -> None:
     run("/shared/noise")
     options = parse_args(calls()[-1].split()[1:])
     assert (options.nnodes, options.nproc_per_node, options.rdzv_endpoint) == ("2", "4", "node1:30211")
-    assert options.module
-    assert options.training_script == "pipelines"
-    assert options.training_script_args == ["train", "--root", "/shared/noise"]
+    assert options.no_python
+    assert options.training_script == "tunable"
+    assert options.training_script_args == ["run", "train", "--root", "/shared/noise"]
 
 
 def test_without_gpus_there_is_one_process_a_node(

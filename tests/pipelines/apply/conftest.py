@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 import zoo
-from pipelines.apply.inputs import collect
-from pipelines.apply.outputs import place
-from pipelines.apply.plan import Limits, Task, plan
+from pipelines.apply.inputs import collect_inputs
+from pipelines.apply.outputs import assign_targets
+from pipelines.apply.plan import Limits, Task, plan_tasks
 from pipelines.apply.settings import Settings
 from published import publish_small
 from tunable_models import Control, ControlSpace
@@ -36,8 +36,8 @@ def make_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
         Path("photos").mkdir()
         for number in range(count):
             Image.linear_gradient("L").resize((width, 30)).convert("RGB").save(f"photos/{number}.png")
-        jobs = place(collect(["photos"], "out"), "out")
-        tasks = list(plan(jobs, Settings({"denoise": 0.5}, {}), Limits(10_000)))
+        jobs = assign_targets(collect_inputs(["photos"], "out"), "out")
+        tasks = list(plan_tasks(jobs, Settings({"denoise": 0.5}, {}), Limits(10_000)))
         assert all(isinstance(task, Task) for task in tasks)
         return tasks  # type: ignore[return-value]
 

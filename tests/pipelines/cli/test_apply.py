@@ -170,7 +170,7 @@ def test_a_folder_keeps_its_structure(
     (tmp_path / "photos" / "broken.png").write_bytes(b"noise")
     result = tunable("apply", "tiny", "photos", "-o", "photos/out")
     assert result.exit_code == 1
-    assert "left out what is no picture we read: 1 in all (.txt 1)" in result.stderr
+    assert "ignored files of unsupported formats: 1 (.txt 1)" in result.stderr
     assert "failed photos/broken.png: expected one of" in result.stderr
     assert result.stderr.endswith("2 written, 1 failed\n")
     out = tmp_path / "photos" / "out"
@@ -240,7 +240,7 @@ def test_settings_of_a_file(
 def test_more_pixels_on_request(tunable: Callable[..., Result], photo: Path, tmp_path: Path) -> None:
     small = tunable("apply", "tiny", photo, "-o", "out.png", "--max-pixels", "1000")
     assert small.exit_code == 1
-    assert "expected at most 1,000 pixels, got 40 x 30 = 1,200; say --max-pixels 1200" in small.stderr
+    assert "expected at most 1,000 pixels, got 40 x 30 = 1,200; use --max-pixels 1200" in small.stderr
     assert tunable("apply", "tiny", photo, "-o", "out.png", "--max-pixels", "1200").exit_code == 0
 
 
@@ -356,7 +356,7 @@ def test_several_pages_where_one_is_held_are_refused_or_one_is_chosen(
     first.save(tmp_path / "scan.tif", save_all=True, append_images=[second])
     result = tunable("apply", "tiny", "scan.tif", "-o", "out.jpg")
     assert result.exit_code == 1
-    said = "failed scan.tif: 2 pages, and JPEG holds one; choose .tif; or say --page 1 for one of them"
+    said = "failed scan.tif: 2 pages, and JPEG holds one; choose .tif; or choose one with --page 1"
     assert said in result.stderr
     assert tunable("apply", "tiny", "scan.tif", "-o", "out.jpg", "--page", "2").exit_code == 0
     assert pixels(tmp_path / "out.jpg").shape == (4, 5)

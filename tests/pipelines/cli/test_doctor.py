@@ -7,7 +7,7 @@ import pytest
 from typer.testing import Result
 
 import command_line
-from pipelines.cli import extras
+from pipelines.cli import common
 from pipelines.doctor import run
 from pipelines.doctor.report import Finding
 from waiting import UNREACHED_S
@@ -72,7 +72,7 @@ def test_outside_a_work_tree(tunable: Callable[..., Result]) -> None:
 def test_what_to_install_is_told(
     tunable: Callable[..., Result], work_tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extras, "find_spec", lambda module: None if module == "mlflow" else module)
+    monkeypatch.setattr(common, "find_spec", lambda module: None if module == "mlflow" else module)
     result = tunable("doctor")
     assert result.exit_code == 1
     assert result.stderr == "tunable: this needs mlflow: pip install 'tunable-zoo[pipelines]'\n"

@@ -1,4 +1,4 @@
-"""``tunable export``: the files it writes, and what it refuses to."""
+"""``tunable export``: the files it writes, and what it refuses to; ``tunable serve`` until Ray starts."""
 
 import json
 from collections.abc import Callable
@@ -12,6 +12,8 @@ import torch
 from typer.testing import Result
 
 import zoo
+from pipelines.cli import common
+from pipelines.cli.export import _load_config
 from published import publish_small
 from tunable_models import ControlSpace
 
@@ -121,3 +123,33 @@ def test_force_replaces_the_file(tunable: Callable[..., Result], nafnet: zoo.Ent
     assert tunable(*arguments).exit_code == 1
     assert tunable(*arguments, "--force").exit_code == 0
     assert (tmp_path / "out.safetensors").stat().st_size > 3
+
+
+def test_a_missing_extra_is_one_sentence(
+    tunable: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(common, "find_spec", lambda module: None if module == "ray" else object())
+    result = tunable("serve", "tiny")
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "tunable: this needs ray: pip install 'tunable-zoo[serve]'\n",
+    )
+
+
+def test_unknown_model(tunable: Callable[..., Result]) -> None:
+    result = tunable("serve", "tinny")
+    assert result.exit_code == 1
+    assert "did you mean 'tiny'" in result.stderr
+
+
+def test_one_name_twice(tunable: Callable[..., Result], store: zoo.Store) -> None:
+    result = tunable("serve", "tiny", f"tiny@{store.versions('tiny')[0]}")
+    assert result.exit_code == 1
+    assert "twice" in result.stderr
+
+
+def test_options_come_before_params(tunable: Callable[..., Result], tmp_path: Path) -> None:
+    (tmp_path / "dvc.yaml").write_text("stages: {train: {cmd: tunable run train}}")
+    (tmp_path / "params.yaml").write_text("serve: {port: 9000, replicas: 3}\n")
+    config = _load_config(host=None, port=9001)
+    assert (config.host, config.port, config.replicas) == ("127.0.0.1", 9001, 3)

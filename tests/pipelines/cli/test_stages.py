@@ -29,7 +29,7 @@ def work_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("run search", "a search is tunable search"),
         ("run train --root elsewhere", "elsewhere"),
         ("recipe noise-levl", "did you mean 'noise-level'"),
-        ("recipe", "there are noise-level, "),
+        ("recipe", "expected noise-level, "),
         ("recipe noise-level --budget weeks", "minutes, cpu-hours"),
         ("recipe noise-level --out params.yaml", "params.yaml, got: File exists"),
         ("search --publish", "train.steps"),
@@ -47,20 +47,18 @@ def test_known_errors_are_one_line(work_tree: Path, arguments: str, words: str) 
     "arguments",
     ["run train --publish", "run", "run train --stesp 3", "train", "run evaluate --accept-code-change"],
 )
-def test_what_makes_no_command_is_a_usage_error(work_tree: Path, arguments: str) -> None:
+def test_an_invalid_command_is_a_usage_error(work_tree: Path, arguments: str) -> None:
     assert tunable(*arguments.split()).exit_code == 2
 
 
-def test_the_traceback_is_there_for_who_asks(work_tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_debug_shows_the_traceback(work_tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from pipelines.core.errors import ConfigError
 
     monkeypatch.setenv("TUNABLE_DEBUG", "1")
     assert isinstance(tunable("run", "train").exception, ConfigError)
 
 
-def test_a_full_disk_under_what_a_stage_writes_is_told(
-    work_tree: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_one_line(work_tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.cli.stages.run_stage", full)
     result = tunable("run", "train")
     assert (result.exit_code, result.stderr) == (
@@ -97,7 +95,7 @@ def test_ctrl_c_says_how_to_resume(work_tree: Path, monkeypatch: pytest.MonkeyPa
 def test_a_stage_runs_once_at_a_time(work_tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from filelock import FileLock
 
-    monkeypatch.setattr(stages, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(stages, "LOCK_TIMEOUT_S", 0.1)
     (work_tree / ".state").mkdir()
     with FileLock(work_tree / ".state" / "prepare.lock"):
         result = tunable("run", "prepare")
@@ -118,13 +116,13 @@ def test_a_stage_that_is_ending_is_waited_for(work_tree: Path, monkeypatch: pyte
     (work_tree / ".state").mkdir()
     lock = FileLock(work_tree / ".state" / "prepare.lock", thread_local=False)
     lock.acquire()
-    wait = stages._wait
+    await_lock = stages._await_lock
 
-    def release_soon_and_wait(*arguments: Any) -> None:
+    def release_soon_and_await(*arguments: Any) -> None:
         Timer(0.3, lock.release).start()
-        wait(*arguments)
+        await_lock(*arguments)
 
-    monkeypatch.setattr(stages, "_wait", release_soon_and_wait)
+    monkeypatch.setattr(stages, "_await_lock", release_soon_and_await)
     result = tunable("run", "prepare")
     assert result.exit_code == 1
     assert "another prepare is running" in result.stderr

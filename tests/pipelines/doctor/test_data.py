@@ -114,9 +114,8 @@ def test_nothing_prepared_is_not_streamed(layout: Layout, config: TrainConfig) -
 
 def test_a_url_that_answers(layout: Layout, remote: Path, config: TrainConfig, tmp_path: Path) -> None:
     found = check_streaming(layout, config)
-    assert [finding.level for finding in found] == ["ok", "ok"]
+    assert [finding.level for finding in found] == ["ok"]
     assert "2 shards, 2.88 kB" in found[0].message
-    assert f"{tmp_path / 'cache'}, 2.88 kB of photographs" in found[1].message
     assert not (tmp_path / "cache").exists()
 
 
@@ -139,10 +138,6 @@ def test_a_cache_that_cannot_hold_them_is_a_fault(
     [found] = check_streaming(layout, config.model_copy(update={"compute": small}))
     assert found.level == "fault"
     assert "cache_bytes" in found.message
-    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 2000}))
-    found = check_streaming(layout, config)[1]
-    assert found.level == "fault"
-    assert "TUNABLE_CACHE" in found.remedy
 
 
 @pytest.fixture
@@ -164,10 +159,8 @@ def with_cache(config: TrainConfig, nbytes: int, window: int | None) -> TrainCon
 def test_a_cache_that_holds_what_is_needed_at_once(
     five: Layout, config: TrainConfig, nbytes: int, window: int | None
 ) -> None:
-    assert [finding.level for finding in check_streaming(five, with_cache(config, nbytes, window))] == [
-        "ok",
-        "ok",
-    ]
+    found = check_streaming(five, with_cache(config, nbytes, window))
+    assert [finding.level for finding in found] == ["ok"]
 
 
 @pytest.mark.parametrize(
@@ -182,7 +175,7 @@ def test_a_cache_that_holds_what_is_needed_at_once(
 def test_a_cache_too_small_for_the_window_is_a_fault(
     five: Layout, config: TrainConfig, nbytes: int, window: int | None, use: str, fitting: int
 ) -> None:
-    found = check_streaming(five, with_cache(config, nbytes, window))[2]
+    found = check_streaming(five, with_cache(config, nbytes, window))[1]
     assert found.level == "fault"
     assert f"train.window {use}" in found.message
     assert f"train.compute.cache_gb {nbytes / 1e9:g}" in found.message
@@ -190,7 +183,7 @@ def test_a_cache_too_small_for_the_window_is_a_fault(
 
 
 def test_shards_too_large_for_any_window_are_a_fault(five: Layout, config: TrainConfig) -> None:
-    found = check_streaming(five, with_cache(config, 2159, 1))[2]
+    found = check_streaming(five, with_cache(config, 2159, 1))[1]
     assert found.level == "fault"
     assert "train.window 1: two windows hold up to 2 shards, 2.16 kB" in found.message
     assert "train.window" not in found.remedy

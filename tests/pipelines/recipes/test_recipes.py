@@ -67,25 +67,25 @@ def test_evaluation_asks_for_levels_the_task_has(tmp_path: Path) -> None:
         assert set(asked) == set(task.levels)
 
 
-def test_every_task_has_the_cheapest_and_the_dearest() -> None:
+def test_every_task_has_the_cheapest_and_the_most_expensive_budget() -> None:
     for task in TASKS:
         assert {"minutes", "gpu-days"} <= set(find_budgets(task))
     for task in ("noise-level", "real-world", "denoise-deblur"):
         assert find_budgets(task) == BUDGETS
 
 
-def test_unknown_ones_are_told_with_those_there_are() -> None:
-    with pytest.raises(ConfigError, match="did you mean 'noise-level'"):
+def test_an_unknown_task_or_budget_is_refused_with_a_suggestion() -> None:
+    with pytest.raises(ConfigError, match="'noise-level'"):
         make_recipe("noise-levl")
     with pytest.raises(ConfigError, match=r"noise-level, .*real-world"):
         make_recipe("x")
-    with pytest.raises(ConfigError, match="did you mean 'minutes'"):
+    with pytest.raises(ConfigError, match="'minutes'"):
         make_recipe("noise-level", "minute")
-    with pytest.raises(ConfigError, match="style-transfer for cpu-hours; it has minutes, gpu-days"):
+    with pytest.raises(ConfigError, match="minutes, gpu-days"):
         make_recipe("style-transfer", "cpu-hours")
 
 
-def tiny(name: str, budget: str, **task: Any) -> TrainConfig:
+def make_tiny(name: str, budget: str, **task: Any) -> TrainConfig:
     """The recipe with a small network, few steps and small patches."""
     values = yaml.safe_load(make_recipe(name, budget))["train"]
     values["task"] |= SMALL.get(name, {}) | task
@@ -122,10 +122,10 @@ CASES += [("super-resolution", "minutes", ADVERSARIAL)]
 
 @pytest.mark.parametrize(("name", "budget", "task"), CASES)
 @pytest.mark.slow
-def test_it_trains_and_goes_on_bit_for_bit(
+def test_it_trains_and_resumes_bit_for_bit(
     name: str, budget: str, task: dict[str, Any], tmp_path: Path
 ) -> None:
-    config = tiny(name, budget, **task)
+    config = make_tiny(name, budget, **task)
     random = np.random.default_rng(0)
     photos = [(f"{i}.png", random.integers(0, 256, (20, 24, 3), dtype=np.uint8)) for i in range(2)]
     written = write_photos(tmp_path / "photos", photos)
@@ -155,14 +155,14 @@ def test_it_trains_and_goes_on_bit_for_bit(
     assert [(p.step, p.loss) for p in halves] == [(p.step, p.loss) for p in [*whole[:3], *whole[2:]]]
     for one, other in zip(resumed.parameters(), expected.parameters(), strict=True):
         assert torch.equal(one, other)
-    assert moved(config, expected)
+    assert has_moved(config, expected)
     states = [CheckpointStore(tmp_path / run, "print").load(4) for run in ("whole", "halves")]
     assert ("critic" in states[0]) == (getattr(config.task, "adversarial_scale", 0) > 0)
     for key, tensor in states[0].get("critic", {}).items():
         assert torch.equal(tensor, states[1]["critic"][key])
 
 
-def moved(config: TrainConfig, network: TunableNetwork) -> bool:
+def has_moved(config: TrainConfig, network: TunableNetwork) -> bool:
     """Whether training changed the network at every vertex of its sliders."""
     before = config.network.make(network.space, config.seed)
     x = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -172,7 +172,7 @@ def moved(config: TrainConfig, network: TunableNetwork) -> bool:
 
 
 def test_the_critic_learns(tmp_path: Path) -> None:
-    config = tiny("super-resolution", "minutes", **ADVERSARIAL)
+    config = make_tiny("super-resolution", "minutes", **ADVERSARIAL)
     photo = np.random.default_rng(0).integers(0, 256, (20, 24, 3), dtype=np.uint8)
     photos = write_photos(tmp_path / "photos", [("0.png", photo)])
     store = CheckpointStore(tmp_path / "run", "print")

@@ -1,4 +1,4 @@
-"""Pictures through a network: one is computed while others are read and written, and all are told about."""
+"""Restore pictures with a network: one is computed while others are read and written."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.apply.outcome import Outcome
-from pipelines.apply.outputs import Guard
+from pipelines.apply.outputs import OverwriteGuard
 from pipelines.apply.plan import Task
 from pipelines.core.errors import FULL, DataError, describe_error, is_expected
 from pipelines.core.progress import Display
@@ -22,19 +22,19 @@ from zoo.pictures.picture import Pages
 from zoo.tiling import OnTile
 
 
-class Stopped(Exception):
-    """The work was ended from outside."""
+class Cancelled(Exception):
+    """The consumer of the outcomes has left."""
 
 
 @dataclass(frozen=True)
-class Options:
+class WriteOptions:
     """How results are written.
 
     Attributes:
         jobs: pictures in memory at a time.
         quality: of formats that have one.
-        overwrite: whether results that exist are made again.
-        strip: whether metadata is left out.
+        overwrite: whether existing results are replaced.
+        strip: whether metadata is removed.
     """
 
     jobs: int = 2
@@ -43,56 +43,58 @@ class Options:
     strip: bool = False
 
 
-class Work:
-    """Restores tasks, one by one through the network, with others read and written meanwhile.
+class Restorer:
+    """Restores one picture at a time, and reads and writes others meanwhile.
 
     Args:
-        model: the network; it has all cores or the device for itself.
-        guard: knows what must not be written over.
+        model: has all cores, or the device, to itself.
+        guard: protects inputs and results.
         options: how to write.
-        display: told of every tile.
+        display: shows the progress of every tile.
     """
 
-    def __init__(self, model: Predictor, guard: Guard, options: Options, display: Display) -> None:
+    def __init__(
+        self, model: Predictor, guard: OverwriteGuard, options: WriteOptions, display: Display
+    ) -> None:
         self._model, self._guard, self._options, self._display = model, guard, options, display
         self._network, self._writing = threading.Lock(), threading.Lock()
         self._stop = threading.Event()
 
-    def outcomes(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
-        """How each ended, in order; what is broken does not keep the rest from being done.
+    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+        """Restore all tasks; yields their outcomes in order. A picture that fails does not stop the others.
 
         Raises:
             OSError: the disk is full.
         """
-        self._meter = Meter(self._display, tasks)
+        self._meter = ProgressMeter(self._display, tasks)
         pool = ThreadPoolExecutor(self._options.jobs, thread_name_prefix="apply")
         try:
-            yield from pool.map(self._outcome, tasks)
+            yield from pool.map(self._run_task, tasks)
         finally:
-            self._stop.set()  # a large picture ends with the tile it is at
+            self._stop.set()  # a large picture stops after its current tile
             pool.shutdown(cancel_futures=True)
 
-    def _outcome(self, task: Task) -> Outcome:
+    def _run_task(self, task: Task) -> Outcome:
         if self._stop.is_set():
-            raise Stopped
+            raise Cancelled
         clock = _Clock()
         try:
             size, values = self._restore(task, clock)
-            ended = task.outcome(size=size, values=values)
+            outcome = task.outcome(size=size, values=values)
         except Exception as error:
             if not (is_expected(error) or isinstance(error, OSError | MemoryError)) or _is_full(error):
                 raise
-            ended = task.outcome(error=_reason(error))
-        self._meter.ends(task)
-        return replace(ended, seconds=clock.seconds())
+            outcome = task.outcome(error=_explain_failure(error))
+        self._meter.end_task(task)
+        return replace(outcome, seconds=clock.seconds())
 
     def _restore(self, task: Task, clock: _Clock) -> tuple[tuple[int, int], dict[str, float]]:
-        """Size and settings of the result, which is written."""
-        pages = _read(task, self._model.max_pixels)
+        """Restore and write a picture; returns its size and the values of all sliders."""
+        pages = _read_pages(task, self._model.max_pixels)
         count = len(pages.pictures)
         with clock.paused(self._network):
             results = [
-                self._model.restore(page, task.values, on_tile=self._counter(task, number, count))
+                self._model.restore(page, task.values, on_tile=self._make_counter(task, number, count))
                 for number, page in enumerate(pages.pictures)
             ]
         if self._options.strip:
@@ -105,13 +107,13 @@ class Work:
         space = self._model.space
         return results[0].size, space.values(space.omega(task.values))
 
-    def _counter(self, task: Task, page: int, pages: int) -> OnTile:
-        """What is told of the tiles of a page."""
+    def _make_counter(self, task: Task, page: int, pages: int) -> OnTile:
+        """A callback for the tiles of a page, which also cancels the work."""
 
         def on_tile(done: int, total: int) -> None:
             if self._stop.is_set():
-                raise Stopped
-            self._meter.tile(task, page * total + done, pages * total)
+                raise Cancelled
+            self._meter.update(task, page * total + done, pages * total)
 
         return on_tile
 
@@ -122,24 +124,24 @@ class Work:
             return
         self._guard.check(target)
         if target.exists() and not self._options.overwrite:
-            raise DataError(f"{target} came into being meanwhile; --overwrite replaces it")
+            raise DataError(f"{target} was created meanwhile; --overwrite replaces it")
         write_atomic(target, data)
         self._guard.add(target)
 
 
-def _read(task: Task, max_pixels: int) -> Pages:
+def _read_pages(task: Task, max_pixels: int) -> Pages:
     content = task.job.source.content
     if task.page is None:
         return read_pages(content, max_pixels=max_pixels)
     return Pages((read_picture(content, max_pixels=max_pixels, page=task.page),))
 
 
-class Meter:
-    """How far the work is, in pictures and megapixels.
+class ProgressMeter:
+    """Progress in pictures, and speed in megapixels.
 
     Args:
-        display: of pictures, rated in megapixels.
-        tasks: all that there is to do.
+        display: where it is shown.
+        tasks: all of them.
     """
 
     def __init__(self, display: Display, tasks: Sequence[Task]) -> None:
@@ -148,15 +150,15 @@ class Meter:
         self._parts: dict[int, tuple[Task, float]] = {}
         self._started = time.monotonic()
 
-    def tile(self, task: Task, done: int, total: int) -> None:
-        """A tile of that task is done."""
+    def update(self, task: Task, done: int, total: int) -> None:
+        """Count a finished tile."""
         facts = {"tile": f"{done}/{total} of {task.job.source.relative.name}"} if total > 1 else {}
         with self._lock:
             self._parts[id(task)] = (task, done / total)
             self._show(facts)
 
-    def ends(self, task: Task) -> None:
-        """A task is done, or has failed."""
+    def end_task(self, task: Task) -> None:
+        """Count a task that is done or has failed."""
         with self._lock:
             self._parts.pop(id(task), None)
             self._done_px += task.pixels
@@ -175,7 +177,7 @@ class Meter:
 
 
 class _Clock:
-    """Seconds since it was made, those of waiting for a lock excepted."""
+    """Seconds since its creation, without those of waiting for a lock."""
 
     def __init__(self) -> None:
         self._started = time.monotonic()
@@ -195,7 +197,7 @@ def _is_full(error: Exception) -> bool:
     return isinstance(error, OSError) and error.errno in FULL
 
 
-def _reason(error: Exception) -> str:
+def _explain_failure(error: Exception) -> str:
     if isinstance(error, MemoryError):
-        return f"no memory for this picture ({error}); say a smaller --tile, or --jobs 1"
+        return f"out of memory for this picture ({error}); use a smaller --tile or --jobs 1"
     return describe_error(error) or str(error)
