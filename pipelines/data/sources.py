@@ -11,7 +11,7 @@ from PIL import Image
 from pipelines.core.errors import DataError
 from pipelines.core.layout import Layout
 from pipelines.data.archives import PHOTO_SUFFIXES, is_photo
-from pipelines.data.public_sets import SetSelection, fetch_photos, find_set
+from pipelines.data.public_sets import fetch_photos, find_set
 from pipelines.data.remote import Remote, is_url
 from pipelines.data.style_images import bundled_image
 from zoo.pictures.images import read_picture, rgb_array
@@ -95,7 +95,7 @@ def license_of(source: str, names: Sequence[str]) -> str:
     """License of some photographs of a source, as far as it is known."""
     if source == SKIMAGE:
         return "; ".join(f"{name}: {SKIMAGE_PHOTOS[name]}" for name in names)
-    selection: SetSelection | None = None if is_url(source) else find_set(source)
+    selection = None if is_url(source) else find_set(source)
     return selection.set.license if selection else "not stated"
 
 

@@ -1,4 +1,4 @@
-"""A web server of this machine that serves files well, badly in ways that are asked for, or is not there."""
+"""A local web server whose answers can be made faulty, and a port without a server."""
 
 import socket
 import threading
@@ -11,15 +11,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with one answer.
+    """A fault of one answer.
 
     Attributes:
-        status: in place of the file.
-        headers: set last.
-        cut: send that many bytes of the body, then close the connection.
-        stalls: send nothing after them, and keep the connection.
-        body: in place of the file's.
-        deaf: take no notice of Range.
+        status: instead of the file.
+        headers: override those of the file.
+        cut: close the connection after that many bytes of the body.
+        stalls: keep the connection open after them, without sending more.
+        body: instead of that of the file.
+        deaf: ignore Range.
     """
 
     status: int | None = None
@@ -34,7 +34,7 @@ GOOD = Fault()
 
 
 class FileServer:
-    """Files by path, and the faults of the next answers, one after the other."""
+    """Files by path, and the faults of the next answers, in order."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
@@ -45,15 +45,15 @@ class FileServer:
 
     @property
     def ranges(self) -> list[str | None]:
-        """What was asked for of files, answer by answer."""
+        """The Range header of each request."""
         return [headers.get("Range") for _, headers in self.requests]
 
 
 @contextmanager
 def closed_port() -> Iterator[int]:
-    """A port of 127.0.0.1 where nobody listens, and that no other process takes meanwhile.
+    """Reserve a port of 127.0.0.1 without listening on it.
 
-    A server of ours may: it is bound with SO_REUSEADDR, as servers do that start again.
+    A server of ours can still bind it, because both set SO_REUSEADDR.
     """
     with socket.socket() as holder:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -64,12 +64,12 @@ def closed_port() -> Iterator[int]:
 
 @contextmanager
 def serving() -> Iterator[FileServer]:
-    """A server on a free port of 127.0.0.1."""
+    """Run a server on a free port of 127.0.0.1."""
     state = FileServer()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            answer(self, state)
+            send_answer(self, state)
 
         def log_message(self, *arguments: object) -> None:
             """Silent."""
@@ -87,8 +87,8 @@ def serving() -> Iterator[FileServer]:
         thread.join()
 
 
-def answer(request: BaseHTTPRequestHandler, state: FileServer) -> None:
-    """One file, or what is to go wrong with it."""
+def send_answer(request: BaseHTTPRequestHandler, state: FileServer) -> None:
+    """Send a file, or the next fault."""
     state.requests.append((request.path, dict(request.headers)))
     fault = state.faults.pop(0) if state.faults else GOOD
     data = state.files.get(request.path.lstrip("/")) if fault.body is None else fault.body
@@ -98,8 +98,8 @@ def answer(request: BaseHTTPRequestHandler, state: FileServer) -> None:
             request.send_header(name, value)
         request.end_headers()
         return
-    start = beginning(request, data, fault)
-    headers = {"ETag": tag(data), "Content-Length": str(len(data) - start)}
+    start = find_start(request, data, fault)
+    headers = {"ETag": entity_tag(data), "Content-Length": str(len(data) - start)}
     headers |= {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"} if start else {}
     request.send_response(206 if start else 200)
     for name, value in (headers | fault.headers).items():
@@ -113,14 +113,14 @@ def answer(request: BaseHTTPRequestHandler, state: FileServer) -> None:
         state.closing.wait()
 
 
-def beginning(request: BaseHTTPRequestHandler, data: bytes, fault: Fault) -> int:
-    """Where the body starts, as Range and If-Range say."""
+def find_start(request: BaseHTTPRequestHandler, data: bytes, fault: Fault) -> int:
+    """Offset of the body, by Range and If-Range."""
     asked = request.headers.get("Range")
-    if asked is None or fault.deaf or request.headers.get("If-Range", tag(data)) != tag(data):
+    if asked is None or fault.deaf or request.headers.get("If-Range", entity_tag(data)) != entity_tag(data):
         return 0
     return int(asked.removeprefix("bytes=").rstrip("-"))
 
 
-def tag(data: bytes) -> str:
-    """The entity tag of a file."""
+def entity_tag(data: bytes) -> str:
+    """Entity tag of a file."""
     return f'"{sha256(data).hexdigest()[:8]}"'

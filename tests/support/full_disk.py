@@ -1,4 +1,4 @@
-"""A disk without room, in place of a call that writes."""
+"""A stand-in for a call that writes to a full disk."""
 
 import errno
 import os
@@ -6,5 +6,5 @@ from typing import Any, NoReturn
 
 
 def full(*arguments: Any, **options: Any) -> NoReturn:
-    """Fail as such a call does."""
+    """Raise the error of a full disk."""
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
