@@ -30,7 +30,7 @@ from pipelines.tasks import Task, make_task
 from pipelines.training.batches import Share
 from pipelines.training.checkpoint import CheckpointStore
 from pipelines.training.config import TrainConfig
-from pipelines.training.loop import Hooks, Job, train
+from pipelines.training.loop import Hooks, LoopInputs, run_training_loop
 from pipelines.training.validation import centre_crop, evaluating
 from tunable_models import TunableNetwork, psnr
 
@@ -121,7 +121,7 @@ def run_variant(name: str, config: TrainConfig, layout: Layout) -> dict[str, Any
     """Train it, and measure what came out."""
     device = torch.device("cpu")
     with TemporaryDirectory() as folder:
-        job = Job(
+        job = LoopInputs(
             config=config,
             photos=_photos(layout, "train"),
             store=CheckpointStore(Path(folder), "choices"),
@@ -130,7 +130,7 @@ def run_variant(name: str, config: TrainConfig, layout: Layout) -> dict[str, Any
             root=layout.root,
         )
         began = time.process_time()
-        network = train(job, Hooks())
+        network = run_training_loop(job, Hooks())
         seconds = time.process_time() - began
     return {
         "variant": name,

@@ -27,15 +27,14 @@ from benchmarks.cost.machine import machine, versions
 from benchmarks.kept import keep
 from pipelines.core.config import parse_section
 from pipelines.data.photos import PhotoSet, write_photos
+from pipelines.running.job import TrainJob
 from pipelines.running.local import run_local
 from pipelines.running.ray.driver import run_on_ray
-from pipelines.running.worker import Assignment
 from pipelines.tasks import make_task
 from pipelines.training.checkpoint import CheckpointStore
 from pipelines.training.config import TrainConfig
-from pipelines.training.log import RunLog
+from pipelines.training.log import Progress, RunLog
 from pipelines.training.loop import Hooks
-from pipelines.training.metrics import Progress
 from pipelines.training.validation import centre_crop, ends_and_default
 
 ROOT = Path(__file__).parents[1]
@@ -86,14 +85,14 @@ def play(folder: Path, steps: int) -> dict[str, Any]:
         story.tell("a cluster of a head and two nodes is up")
         elastic = _config(steps, workers=[1, 2], address=cluster.address, resize_every_s=5.0, max_failures=5)
         # In a thread, because nodes can only be made in the main one.
-        assignment = _assignment(elastic, folder, "elastic")
-        run = Thread(target=run_on_ray, args=(assignment, elastic.compute, Hooks()), daemon=True)
+        job = _make_job(elastic, folder, "elastic")
+        run = Thread(target=run_on_ray, args=(job, Hooks()), daemon=True)
         run.start()
         _disturb(cluster, nodes[1], RunLog(folder / "elastic"), story)
         run.join()
         story.tell("the run ended")
     alone = _config(steps, runner="local")
-    run_local(_assignment(alone, folder, "alone"), alone.compute, Hooks())
+    run_local(_make_job(alone, folder, "alone"), Hooks())
     return _compared(folder, steps, story)
 
 
@@ -112,8 +111,15 @@ def _config(steps: int, **compute: Any) -> TrainConfig:
     return parse_section(values, "train", TrainConfig)
 
 
-def _assignment(config: TrainConfig, folder: Path, name: str) -> Assignment:
-    return Assignment.of(config, folder / "photos", folder / "none", folder / name, "benchmark", folder)
+def _make_job(config: TrainConfig, folder: Path, name: str) -> TrainJob:
+    return TrainJob(
+        config=config,
+        photos=folder / "photos",
+        validation=folder / "none",
+        folder=folder / name,
+        fingerprint="benchmark",
+        root=folder,
+    )
 
 
 def _disturb(cluster: Cluster, node: Any, log: RunLog, story: Story) -> None:

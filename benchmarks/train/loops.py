@@ -18,9 +18,8 @@ from benchmarks.train.turns import Contender
 from pipelines.core.config import parse_section
 from pipelines.core.layout import Layout
 from pipelines.data.photos import PhotoSet
-from pipelines.running.local import run_local
-from pipelines.running.ray.driver import run_on_ray
-from pipelines.running.worker import Assignment
+from pipelines.running.job import TrainJob
+from pipelines.running.local import launch_job
 from pipelines.tasks import make_task
 from pipelines.training.batches import Batches, Share
 from pipelines.training.config import TrainConfig
@@ -52,9 +51,8 @@ class Bench:
 
     def run(self, config: TrainConfig, folder: Path) -> None:
         """A run of the pipeline's, without validation, to its last step."""
-        photos, none = self.layout.prepare / "train", folder / "none"
-        run = Assignment.of(config, photos, none, folder, "benchmark", self.layout.root)
-        (run_on_ray if config.compute.runner == "ray" else run_local)(run, config.compute, Hooks())
+        job = TrainJob.from_layout(config, self.layout, folder=folder, fingerprint="benchmark")
+        launch_job(replace(job, validation=folder / "none"), Hooks())
 
 
 def bare(bench: Bench, share: Share = WHOLE, each: Callable[[], None] = lambda: None) -> Generator[Point]:

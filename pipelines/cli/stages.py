@@ -94,9 +94,9 @@ def run_search(
 def send_runs(root: Root = None) -> None:
     """Send to the tracking server what it missed, of every run of a work tree."""
     require_extra("pipelines")
-    from pipelines.tracking.catch_up import run as catch_up
+    from pipelines.tracking.sync import sync_work_tree
 
-    catch_up(_find_layout(root))
+    sync_work_tree(_find_layout(root))
 
 
 def write_recipe(

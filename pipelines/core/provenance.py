@@ -1,4 +1,4 @@
-"""Where a result came from: what differs from run to run, and nothing depends on."""
+"""Provenance of a result: facts that differ from run to run, on which nothing depends."""
 
 import platform
 import subprocess
@@ -7,24 +7,24 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 OURS = (".", ":!dvc.lock", ":!metrics")
-"""What can make a work tree dirty: all but what a run itself writes."""
+"""Paths that can make a work tree dirty: all but those that a run itself writes."""
 
 
 def provenance(root: Path) -> dict[str, str]:
-    """Time, commit, kind of machine and library versions; 'unknown' where something cannot be asked."""
+    """Time, commit, platform and library versions; 'unknown' where one cannot be determined."""
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "git_commit": _git(root, "rev-parse", "HEAD"),
+        "git_commit": _run_git(root, "rev-parse", "HEAD"),
         "git_dirty": {"": "no", "unknown": "unknown"}.get(
-            _git(root, "status", "--porcelain", "--", *OURS), "yes"
+            _run_git(root, "status", "--porcelain", "--", *OURS), "yes"
         ),
         "platform": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        **{name: _version(name) for name in ("torch", "ray", "tunable-zoo")},
+        **{name: _find_version(name) for name in ("torch", "ray", "tunable-zoo")},
     }
 
 
-def _git(root: Path, *arguments: str) -> str:
+def _run_git(root: Path, *arguments: str) -> str:
     try:
         done = subprocess.run(
             ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True
@@ -34,7 +34,7 @@ def _git(root: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def _version(name: str) -> str:
+def _find_version(name: str) -> str:
     try:
         return version(name)
     except PackageNotFoundError:

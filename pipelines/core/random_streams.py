@@ -1,4 +1,4 @@
-"""Random streams by key, so that a draw depends on what it is for and on nothing else.
+"""Random streams by key, so that a draw depends on its purpose alone.
 
 A key is for example (seed, "noise", step, index of the sample in the global batch): never a rank or a
 worker count, so that a run gives the same samples on one process and on sixteen.

@@ -28,21 +28,21 @@ def ray_cluster(
 ) -> Iterator[bool]:
     """Connect to Ray, and leave nothing running that was not running before.
 
-    A process that is connected stays so: a trial of a search, whose workers belong to the search's cluster.
+    A process that is already connected stays connected, such as a trial of a search.
 
     Args:
         address: of a cluster; ``RAY_ADDRESS`` otherwise; with neither a private one starts.
         num_cpus: of a private cluster.
         num_gpus: of a private cluster; those of the machine by default.
         dashboard: of a private cluster. Ray Train asks it whether the driver of a training lives; without
-            one, the CPUs of a training whose driver was killed stay taken as long as the cluster lives.
-        workers_speak: whether what the cluster's processes write appears on this process's streams.
+            one, the CPUs of a training whose driver was killed stay reserved as long as the cluster lives.
+        workers_speak: whether output of the cluster's processes appears on this process's streams.
 
     Yields:
         Whether the cluster is private.
 
     Raises:
-        ConfigError: nothing answers at the address.
+        ConfigError: there is no cluster at the address.
     """
     if ray.is_initialized():
         yield False
@@ -50,13 +50,13 @@ def ray_cluster(
     address = address or os.environ.get("RAY_ADDRESS") or None
     private = address in (None, "local")
     if private:
-        # Without a token at hand Ray leaves one in ~/.ray, readable by everyone; and it reports usage.
+        # Without a token Ray writes one to ~/.ray, readable by everyone; and it reports usage.
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     own: dict[str, Any] = {"num_cpus": num_cpus, "num_gpus": num_gpus, "include_dashboard": dashboard}
-    # "local" and never "auto": that joins whatever cluster, even a dead one, this machine knew last.
+    # "local" and never "auto", which joins the last cluster that this machine knew, even a dead one.
     try:
-        with _own_sigterm():
+        with _keep_sigterm_handler():
             ray.init(
                 address=address or "local",
                 log_to_driver=workers_speak,
@@ -68,25 +68,25 @@ def ray_cluster(
     try:
         yield private
     finally:
-        with _nothing_collected():
+        with _no_garbage_collection():
             ray.shutdown()
 
 
 def watched(work: Callable[[], T], look: Callable[[], None], every_s: float) -> T:
-    """Do work of Ray's in a thread, and look now and then meanwhile.
+    """Run work of Ray's in a thread, and call ``look`` at intervals meanwhile.
 
-    In the main thread Ray would take Ctrl-C for itself, and end what runs where it is.
+    In the main thread Ray would handle Ctrl-C itself, and end the work where it is.
 
     Args:
-        work: to its end.
-        look: not to raise: the work would go on, and Ray's end under it may abort the process.
-        every_s: seconds between looks.
+        work: to run to its end.
+        look: must not raise: the work would continue, and Ray's end under it may abort the process.
+        every_s: seconds between calls.
 
     Returns:
-        What the work does.
+        The result of the work.
 
     Raises:
-        BaseException: whatever the work raises.
+        BaseException: any error of the work.
     """
     faults: list[BaseException] = []
     results: list[T] = []
@@ -94,7 +94,7 @@ def watched(work: Callable[[], T], look: Callable[[], None], every_s: float) -> 
     def body() -> None:
         try:
             results.append(work())
-        except BaseException as error:  # handed to the thread that waits
+        except BaseException as error:  # raised in the thread that waits
             faults.append(error)
 
     thread = threading.Thread(target=body, name="ray-work", daemon=True)
@@ -109,11 +109,11 @@ def watched(work: Callable[[], T], look: Callable[[], None], every_s: float) -> 
 
 
 @contextmanager
-def _nothing_collected() -> Iterator[None]:
-    """Collect garbage now and not before the end of the block, in no thread.
+def _no_garbage_collection() -> Iterator[None]:
+    """Collect garbage now, and then not before the end of the block, in any thread.
 
-    Ray ends the process, with no word on any stream, if a reference of its own is collected between the end
-    of its core and the end of ``ray.shutdown``; and any thread that makes objects may be the one to collect.
+    Ray ends the process silently if one of its references is collected between the end of its core and that
+    of ``ray.shutdown``; and any thread that allocates objects may collect.
     """
     enabled = gc.isenabled()
     gc.disable()
@@ -126,8 +126,8 @@ def _nothing_collected() -> Iterator[None]:
 
 
 @contextmanager
-def _own_sigterm() -> Iterator[None]:
-    """Keep a handler of SIGTERM that is ours: Ray puts its own there, which ends the process at once."""
+def _keep_sigterm_handler() -> Iterator[None]:
+    """Restore our handler of SIGTERM: Ray installs its own, which ends the process at once."""
     before = signal.getsignal(signal.SIGTERM)
     yield
     if callable(before) and threading.current_thread() is threading.main_thread():

@@ -1,4 +1,4 @@
-"""Being told to stop: Ctrl-C and SIGTERM, and the death of the ``dvc`` that started the stage."""
+"""Graceful shutdown on SIGINT, SIGTERM, or loss of the parent ``dvc`` process."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ WATCH_EVERY_S = 0.5
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM; ``exit_code`` is what a shell expects of a program that a signal ended."""
+    """Ctrl-C or SIGTERM; ``exit_code`` is what a shell expects of a program that ended by a signal."""
 
     def __init__(self, signum: int = signal.SIGINT) -> None:
         super().__init__(signum)
@@ -26,7 +26,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class StopRequest:
-    """Whether somebody asked to stop; called, it answers."""
+    """Whether a stop was requested; called, it answers."""
 
     def __init__(self) -> None:
         self.signum: int | None = None
@@ -37,17 +37,17 @@ class StopRequest:
 
 
 @contextmanager
-def stop_politely(tell: Callable[[str], None]) -> Iterator[StopRequest]:
-    """Within the block the first Ctrl-C or SIGTERM is a request; a second Ctrl-C ends it at once.
+def stop_politely(report: Callable[[str], None]) -> Iterator[StopRequest]:
+    """Within the block the first Ctrl-C or SIGTERM is a request; a second Ctrl-C ends the block at once.
 
-    torchrun answers Ctrl-C with a SIGTERM to its processes, which got the Ctrl-C themselves: so a
-    SIGTERM is never the second one.
+    torchrun answers Ctrl-C with a SIGTERM to its processes, which got the Ctrl-C themselves; so a SIGTERM
+    never counts as the second signal.
 
     Args:
-        tell: gets a sentence when a request comes.
+        report: called with a message when the request comes.
 
     Yields:
-        The request. Outside the main thread, where Python has no signals, nobody can make it.
+        The request. Outside the main thread, where Python handles no signals, it never comes.
 
     Raises:
         Interrupted: at the second Ctrl-C.
@@ -59,7 +59,7 @@ def stop_politely(tell: Callable[[str], None]) -> Iterator[StopRequest]:
             raise Interrupted(signum)
         if request.signum is None:
             request.signum = signum
-            tell("stopping at the next step, with a checkpoint; Ctrl-C again to end at once")
+            report("stopping at the next step, with a checkpoint; Ctrl-C again to end at once")
 
     with handled(handle):
         yield request
@@ -67,7 +67,7 @@ def stop_politely(tell: Callable[[str], None]) -> Iterator[StopRequest]:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Within the block SIGTERM raises, as Ctrl-C does, so that what is open gets closed.
+    """Within the block SIGTERM raises, as Ctrl-C does, so that open resources are closed.
 
     Raises:
         Interrupted: when the signal comes.
@@ -85,7 +85,7 @@ def handled(
     handle: Callable[[int, FrameType | None], None],
     signals: tuple[signal.Signals, ...] = (signal.SIGINT, signal.SIGTERM),
 ) -> Iterator[None]:
-    """Another handler of these signals, for the length of the block and in the main thread only."""
+    """Install a handler of these signals for the length of the block, in the main thread only."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -97,18 +97,18 @@ def handled(
             signal.signal(number, handler)
 
 
-def end_with_dvc() -> None:
-    """Ask this process to stop when the ``dvc`` that runs it as a stage is gone.
+def end_with_find_dvc() -> None:
+    """Stop this process when the ``dvc`` that runs it as a stage has died.
 
-    DVC leaves its stage running when it is killed, and would start a second one beside it. Does nothing
-    outside DVC: a run under ``nohup`` outlives its shell.
+    A killed DVC leaves its stage running, and the next one would start a second beside it. Outside DVC this
+    does nothing: a run under ``nohup`` outlives its shell.
     """
-    dvc = _dvc()
+    dvc = _find_dvc()
     if dvc is not None:
-        threading.Thread(target=_watch, args=(dvc,), name="dvc-watch", daemon=True).start()
+        threading.Thread(target=_watch_dvc, args=(dvc,), name="dvc-watch", daemon=True).start()
 
 
-def _dvc() -> psutil.Process | None:
+def _find_dvc() -> psutil.Process | None:
     if "DVC_STAGE" not in os.environ:
         return None
     try:
@@ -124,15 +124,15 @@ def _is_dvc(command: list[str]) -> bool:
     return any(word in {"dvc", "dvc.exe"} for word in words)
 
 
-def _watch(dvc: psutil.Process) -> None:
+def _watch_dvc(dvc: psutil.Process) -> None:
     gone = threading.Event()
-    while _alive(dvc):
+    while _is_alive(dvc):
         gone.wait(WATCH_EVERY_S)
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _alive(process: psutil.Process) -> bool:
-    # A killed process that nobody has waited for yet is a zombie, and runs no more.
+def _is_alive(process: psutil.Process) -> bool:
+    # A killed process whose parent has not waited for it is a zombie, and does not run.
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -1,4 +1,4 @@
-"""Which of torchrun's processes this is; light, because it is asked before anything heavy is imported.
+"""Which of torchrun's processes this is; light, since it is needed before heavy imports.
 
 https://docs.pytorch.org/docs/stable/elastic/run.html#environment-variables
 """
@@ -7,12 +7,12 @@ import os
 
 
 def rank() -> int:
-    """Number of this process among all; 0 leads, and is the only one without torchrun."""
+    """Number of this process among all; 0 is the main one, and the only one without torchrun."""
     return int(os.environ.get("RANK", "0"))
 
 
 def world_size() -> int:
-    """How many there are on all nodes."""
+    """Number of processes on all nodes."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pipelines.core.errors import ConfigError
 from pipelines.core.layout import Layout
 from pipelines.doctor.report import Finding
-from pipelines.running.ray.capacity import Resources, Room
+from pipelines.running.ray.capacity import Capacity, Resources
 from pipelines.training.config import ComputeConfig
 
 CONNECT_TIMEOUT_S = 3.0
@@ -67,11 +67,11 @@ def check_address(address: str) -> Finding:
 
 def check_capacity(nodes: Sequence[Resources], compute: ComputeConfig) -> Finding:
     """Compare the workers that fit onto the nodes with those requested; Ray waits for them silently."""
-    room = Room.of(nodes, compute)
+    room = Capacity.of(nodes, compute)
     remedy = "lower train.compute.workers or threads, or join a larger cluster"
-    if not room.enough:
+    if not room.can_start:
         return Finding.fault("cluster", str(room), remedy)
-    return Finding.ok("cluster", str(room)) if room.ample else Finding.warning("cluster", str(room), remedy)
+    return Finding.ok("cluster", str(room)) if room.is_full else Finding.warning("cluster", str(room), remedy)
 
 
 def probe_cluster(address: str, root: Path) -> tuple[list[Resources], list[Finding]]:

@@ -20,9 +20,9 @@ from pipelines.core.layout import Layout
 from pipelines.doctor.options import Options
 from pipelines.doctor.report import Finding, format_bytes
 from pipelines.tracking import tracking_uri
-from pipelines.tracking.place import without_secrets
+from pipelines.tracking.server import redact_credentials
 from pipelines.training.config import TrainConfig
-from pipelines.training.forward import suggest_precision
+from pipelines.training.learner import suggest_precision
 
 PACKAGE = "tunable-zoo"
 EXTRAS = ("", "pipelines")
@@ -118,7 +118,7 @@ def _check_database(path: Path) -> Finding:
 
 
 def _check_server(uri: str) -> Finding:
-    place, shown = urlsplit(uri), without_secrets(uri)
+    place, shown = urlsplit(uri), redact_credentials(uri)
     remedy = "training continues without tracking; start the server, or correct MLFLOW_TRACKING_URI"
     bare = f"{place.scheme}://{place.netloc.rpartition('@')[2]}{place.path.rstrip('/')}"
     try:

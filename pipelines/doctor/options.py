@@ -86,7 +86,7 @@ def check_processes(config: TrainConfig, processes: int) -> list[Finding]:
         message = f"torchrun starts {processes} processes, and train.compute.runner {runner!r} starts its own"
         return [Finding.fault("processes", message, "set train.compute.runner to local")]
     try:
-        Share(0, processes).portions(config.batch_size, group, accumulate)
+        Share(0, processes).micro_batches(config.batch_size, group, accumulate)
     except ConfigError as error:
         least = processes * accumulate * group
         remedy = (

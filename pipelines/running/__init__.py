@@ -1,1 +1,1 @@
-"""Running a training: what a run is, and the launchers that compute it."""
+"""Running a training: what identifies a run, the job, and the launchers."""

@@ -1,9 +1,9 @@
-"""Where the time goes before the first step."""
+"""Duration of the parts of a start, measured across driver and workers."""
 
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from pipelines.core.disk import explain_full_disk
 from pipelines.core.errors import TrainingError
@@ -11,41 +11,32 @@ from pipelines.core.records import read_json, write_json_atomic
 
 FILE = "startup.json"
 PARTS = ("cluster", "workers", "network")
-"""In the order of time."""
+"""In order."""
 
 
 @dataclass(frozen=True)
 class Startup:
-    """Seconds by part.
+    """Seconds by part; picklable.
 
-    ``cluster`` is to reach or start Ray, ``workers`` to place and join them, ``network`` to open the
+    ``cluster`` is to reach or start Ray, ``workers`` to place and connect them, ``network`` to open the
     photographs and build the network.
 
     Attributes:
         since: when the last part ended, in seconds since 1970: parts begin and end on different machines,
             whose clocks may differ a little.
-        parts: in the order of time.
+        parts: in order.
     """
 
-    since: float
+    since: float = field(default_factory=time.time)
     parts: dict[str, float] = field(default_factory=dict)
 
-    @classmethod
-    def now(cls) -> Self:
-        """The first part begins."""
-        return cls(time.time())
-
     def mark(self, part: str) -> Self:
-        """The part ends, and another one begins."""
+        """End a part, and begin the next one."""
         now = time.time()
         return replace(self, since=now, parts={**self.parts, part: max(0.0, round(now - self.since, 2))})
 
-    def plain(self) -> dict[str, Any]:
-        """As builtin types."""
-        return asdict(self)
-
     def write(self, folder: Path) -> None:
-        """Leave the parts in the folder of a run.
+        """Write the parts into the folder of a run.
 
         Raises:
             TrainingError: the disk is full.
@@ -55,7 +46,7 @@ class Startup:
 
 
 def read_startup(folder: Path) -> dict[str, float]:
-    """The parts that the run's last start took, in their order; empty if it did not come that far."""
+    """The parts of the run's last start, in order; empty if it did not get that far."""
     path = folder / FILE
     found = read_json(path) if path.exists() else {}
     return {part: found[part] for part in PARTS if part in found}

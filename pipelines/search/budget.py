@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipelines.core.errors import ConfigError
 from pipelines.core.records import read_json, write_json_atomic
-from pipelines.running.ray.capacity import Room
+from pipelines.running.ray.capacity import Capacity
 from pipelines.training.config import ComputeConfig
 
 SPENT = "spent.json"
@@ -60,7 +60,7 @@ def count_concurrent_trials(
     Raises:
         ConfigError: not even one fits, or not as many as requested.
     """
-    room = Room.of(nodes, compute)
+    room = Capacity.of(nodes, compute)
     workers = compute.most_workers if compute.runner == "ray" else 1
     fit = room.fit // workers
     wanted = requested or 1

@@ -5,13 +5,16 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.core.errors import ConfigError
-from pipelines.core.records import read_json, write_json_atomic
+from pipelines.core.records import flatten_keys, read_json, write_json_atomic
 from pipelines.data.photos import PhotoSet
-from pipelines.running.fingerprint import code_digest
-from pipelines.running.versions import changed_versions, installed_versions, said
+from pipelines.running.fingerprint import (
+    changed_versions,
+    code_digest,
+    describe_versions,
+    installed_versions,
+)
 from pipelines.search.scoring.code import scoring_digest
 from pipelines.search.search import Search
-from pipelines.tracking.server import flatten
 
 NOTE = "search.json"
 
@@ -60,7 +63,7 @@ def claim_folder(folder: Path, identity: dict[str, Any]) -> None:
     now, lineage = installed_versions(), before.get(LINEAGE, [])
     changed = changed_versions(before.get(VERSIONS, {}), now)
     if changed:
-        _log.warning("search: resuming with %s: numbers of new trials may differ", said(changed))
+        _log.warning("search: resuming with %s: numbers of new trials may differ", describe_versions(changed))
         lineage = [*lineage, changed]
     write_json_atomic(folder / NOTE, {**identity, VERSIONS: now, LINEAGE: lineage})
 
@@ -70,7 +73,7 @@ def check_folder(folder: Path, identity: dict[str, Any]) -> None:
     note = {key: value for key, value in _read_note(folder).items() if key not in (VERSIONS, LINEAGE)}
     if not note:
         return
-    before, now = dict(flatten(note)), dict(flatten(identity))
+    before, now = flatten_keys(note), flatten_keys(identity)
     differing = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
     if differing:
         first = "; ".join(_describe_change(key, before.get(key), now.get(key)) for key in differing[:SHOWN])

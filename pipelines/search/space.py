@@ -28,8 +28,7 @@ from pipelines.search.axes import (
     format_point,
     format_vector,
 )
-from pipelines.training.config import TrainConfig
-from pipelines.training.sampling import OPTIONS, Family
+from pipelines.training.config import OPTIONS, Family, TrainConfig
 from tunable_models import ControlSpace
 
 SCALE = "_scale"

@@ -2,17 +2,17 @@
 
 import logging
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from pipelines.core.progress import Display
 from pipelines.data.photos import PhotoSet
 from pipelines.running.run import Run
-from pipelines.running.worker import Assignment
 from pipelines.search.axes import Point
 from pipelines.search.search import Search
 from pipelines.search.trial import Objective, TrialRecord, TrialSpec, find_trials
-from pipelines.tracking.folder import RunFolder, Status
-from pipelines.tracking.mirror import Mirror
+from pipelines.tracking.run_folder import RunFolder, Status
+from pipelines.tracking.sync import RunSync
 from pipelines.training.log import append_line
 
 STATUS: dict[str, Status] = {"completed": "FINISHED", "pruned": "FINISHED", "failed": "FAILED"}
@@ -29,7 +29,7 @@ class TrialStore:
         mirror: of the search.
     """
 
-    def __init__(self, search: Search, objective: Objective, mirror: Mirror) -> None:
+    def __init__(self, search: Search, objective: Objective, mirror: RunSync) -> None:
         self._search, self._objective, self._mirror = search, objective, mirror
         self._photos = PhotoSet.open(search.layout.prepare / "train")
         self._specs = {spec.folder: spec for spec in find_trials(search.folder)}
@@ -60,11 +60,10 @@ class TrialStore:
         run = Run.of(config, self._photos, layout)
         folder = self._search.folder / f"trial-{run.identity[:16]}"
         no_validation = self._search.folder / "none"  # scores replace it
-        photos = layout.prepare / "train"
-        assignment = Assignment.of(config, photos, no_validation, folder, run.identity, layout.root)
+        job = replace(run.make_job(config, layout), folder=folder, validation=no_validation)
         known = self._specs.get(folder)
         number = known.number if known else len(self._specs) + 1
-        spec = TrialSpec(number=number, point=point, seed=seed, assignment=assignment)
+        spec = TrialSpec(number=number, point=point, seed=seed, job=job)
         spec.write()
         self._specs[folder] = spec
         return spec
@@ -81,9 +80,9 @@ class TrialStore:
         tags = {
             "stage": "search",
             "search": self._search.config.name,
-            "fingerprint": spec.assignment.fingerprint,
+            "fingerprint": spec.job.fingerprint,
         }
-        params = {**spec.assignment.config, "point": dict(spec.point)}
+        params = {**spec.config.model_dump(mode="json"), "point": dict(spec.point)}
         self._mirror.add(folder, f"trial-{spec.number}", params, tags)
 
     def on_end(self, folder: Path, reason: str, *, pruned: bool) -> None:

@@ -8,22 +8,20 @@
     checkpoints/   samples/   as for any run
 """
 
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from filelock import FileLock
 
-from pipelines.core.config import parse_section
 from pipelines.core.records import read_json, write_json_atomic
-from pipelines.running.worker import Assignment
+from pipelines.running.job import TrainJob
 from pipelines.search.axes import Point
 from pipelines.search.scoring.score import Score
 from pipelines.training.config import TrainConfig
-from pipelines.training.log import RunLog, append_line
+from pipelines.training.log import RunLog, append_line, read_lines
 
 SPEC, OUTCOME = "trial.json", "ended.json"
 
@@ -84,13 +82,13 @@ class TrialSpec:
         number: in order of start.
         point: of the search space.
         seed: of training.
-        assignment: the run, with the trial's folder.
+        job: the run, with the trial's folder.
     """
 
     number: int
     point: Point
     seed: int
-    assignment: Assignment
+    job: TrainJob
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -100,23 +98,24 @@ class TrialSpec:
             OSError, ValueError: it is missing or damaged.
         """
         values = read_json(folder / SPEC)
-        point, assignment = dict(values["point"]), Assignment(**values["assignment"])
-        return cls(**{**values, "point": point, "assignment": assignment})
+        job = TrainJob.from_dict(values["assignment"])
+        return cls(number=values["number"], point=dict(values["point"]), seed=values["seed"], job=job)
 
     def write(self) -> None:
         """Write it into the trial's folder."""
         pairs = list(self.point.items())  # keep the order of axes, which sorted JSON keys would lose
-        write_json_atomic(self.folder / SPEC, asdict(self) | {"point": pairs})
+        values = {"number": self.number, "point": pairs, "seed": self.seed, "assignment": self.job.to_dict()}
+        write_json_atomic(self.folder / SPEC, values)
 
     @property
     def folder(self) -> Path:
         """Of the trial."""
-        return Path(self.assignment.folder)
+        return self.job.folder
 
     @property
     def config(self) -> TrainConfig:
         """Section ``train`` of the trial."""
-        return parse_section(self.assignment.config, "train", TrainConfig)
+        return self.job.config
 
     def lock(self) -> FileLock:
         """Held while the trial trains; a process left over by a killed driver releases it within moments."""
@@ -166,7 +165,7 @@ class TrialSpec:
             settings=plain["settings"],
             reason=outcome.get("reason", "") if state == "failed" else "",
             seconds=RunLog(self.folder).seconds(config.batch_size, config.steps),
-            fingerprint=self.assignment.fingerprint,
+            fingerprint=self.job.fingerprint,
             folder=self.folder,
         )
 
@@ -183,12 +182,9 @@ def _plain_score(score: Score) -> dict[str, Any]:
 
 
 def _read_scores(log: Path) -> Iterator[tuple[int, Score]]:
-    if not log.exists():
-        return
-    for line in log.read_bytes().splitlines():
+    for values in read_lines(log)[0]:
         try:
-            values = json.loads(line)
             score = Score.parse({"measures": values["score"], "settings": values["settings"]})
-        except (ValueError, KeyError, TypeError):  # a point of the loss curve, or a half-written line
+        except (ValueError, KeyError, TypeError):  # a point of the loss curve
             continue
         yield values["step"], score

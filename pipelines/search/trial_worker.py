@@ -15,12 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.core.errors import DivergedError, TrainingError
-from pipelines.running.launch import launch
+from pipelines.running.local import launch_job
 from pipelines.search.scoring.scorer import Scorer
 from pipelines.search.trial import TrialSpec
-from pipelines.training.checkpoint import CheckpointStore
 from pipelines.training.loop import Hooks, Stopped
-from pipelines.training.result import trained_network
 from tunable_models import TunableNetwork
 
 FOLDER = "folder"
@@ -104,7 +102,7 @@ def _train_trial(spec: TrialSpec, scorer: Scorer, reporter: ScoreReporter) -> No
     if reporter.step == config.steps:
         return
     if config.compute.runner == "local":
-        launch(spec.assignment, config.compute, Hooks(at_checkpoint=ScoreCheckpoint(spec, scorer, reporter)))
+        launch_job(spec.job, Hooks(at_checkpoint=ScoreCheckpoint(spec, scorer, reporter)))
     else:
         _train_on_workers(spec, scorer, reporter)
         _score_missed_checkpoint(spec, scorer, reporter)
@@ -115,11 +113,10 @@ def _score_missed_checkpoint(spec: TrialSpec, scorer: Scorer, reporter: ScoreRep
 
     Training resumes behind it, so that a scheduler would mistake the next score for this one.
     """
-    store = CheckpointStore(spec.folder / "checkpoints", spec.assignment.fingerprint)
-    step = store.newest()
+    step = spec.job.store.newest()
     if step is None or step in dict(spec.scores()):
         return
-    network = trained_network(spec.config, store, Path(spec.assignment.root), step).eval()
+    network = spec.job.load_network(step)
     # On the CPU: the process of a trial with several workers has no GPU.
     ScoreCheckpoint(spec, replace(scorer, device="cpu"), reporter)(step, network)
 
@@ -128,7 +125,7 @@ def _train_on_workers(spec: TrialSpec, scorer: Scorer, reporter: ScoreReporter) 
     stop = [False]
     hooks = Hooks(at_checkpoint=ScoreCheckpoint(spec, scorer), stop=lambda: stop[0])
     with ThreadPoolExecutor(1) as pool:
-        training = pool.submit(launch, spec.assignment, spec.config.compute, hooks)
+        training = pool.submit(launch_job, spec.job, hooks)
         try:
             while not training.done():
                 reporter()

@@ -4,6 +4,7 @@ The DVC out is a receipt, the same for the same entry. What differs from run to 
 entry's provenance, which does not count for its version.
 """
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ from pipelines.core.records import read_json, write_json_atomic
 from pipelines.core.trained import load_trained
 from pipelines.publish.config import PublishConfig
 from pipelines.publish.results import make_tables
-from pipelines.tracking import Tracker, shown_uri
+from pipelines.tracking import shown_uri
+from pipelines.tracking.run_folder import RunFolder
+from pipelines.tracking.sync import sync_once, tolerate_faults
+from pipelines.training.log import append_line
 from zoo import Entry, Store, publish
 from zoo.card import CURVES, PREVIEW
 
@@ -80,17 +84,14 @@ def _track(entry: Entry, layout: Layout, step: int, run_id: str) -> None:
 
     The entry is registered as a plain folder: MLflow's own model flavours are pickle.
     """
-    tracker = Tracker(
-        layout.root,
-        f"publish-{entry.version[:8]}",
-        run_id or None,
-        {"stage": "publish"},
-        again="tunable run publish",
-    )
-    tracker.summary(read_json(layout.metrics), step)
-    tracker.artifact(layout.evaluate / "sliders.png", "evaluation")
-    tracker.register(entry.name, entry.folder)
-    tracker.finish()
+    folder, name = RunFolder(layout.state / f"publish-{entry.version[:16]}"), f"publish-{entry.version[:8]}"
+    with tolerate_faults("publication not tracked"):
+        folder.begin(name, {"stage": "publish"}, extends=run_id, model=(entry.name, entry.version))
+        append_line(folder.log, {**read_json(layout.metrics), "step": step, "time_s": time.time()})
+        folder.hold(layout.evaluate / "sliders.png", "evaluation")
+        folder.hold(entry.folder, "entry")
+        folder.end("FINISHED")
+    sync_once(folder, layout.root)
 
 
 def _receipt(entry: Entry) -> dict[str, Any]:

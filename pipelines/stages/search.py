@@ -33,7 +33,7 @@ from pipelines.search.searchers import ListSearcher, SpecSearcher, make_optuna_s
 from pipelines.search.store import TrialStore
 from pipelines.search.trial import Objective
 from pipelines.search.tune import run_tune
-from pipelines.tracking.mirror import Mirror
+from pipelines.tracking.sync import RunSync
 from pipelines.training.config import TrainConfig
 
 
@@ -74,13 +74,13 @@ def run(config: SearchConfig, layout: Layout, *, adopt: bool = False) -> None:
 
 
 @contextmanager
-def _track_search(search: Search) -> Iterator[Mirror]:
+def _track_search(search: Search) -> Iterator[RunSync]:
     """Keep the MLflow runs of the search and of its trials below it."""
     params = search.config.model_dump(mode="json")
     tags = {"stage": "search", "task": search.base.task.name}
     parent = search.base.tracking.parent
     name = search.folder.name
-    mirror = Mirror(search.folder, search.layout.root, name, params=params, tags=tags, parent=parent)
+    mirror = RunSync(search.folder, search.layout.root, name, params=params, tags=tags, parent=parent)
     try:
         with mirror:
             yield mirror

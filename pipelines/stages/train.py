@@ -1,4 +1,4 @@
-"""The ``train`` stage: from photographs to a trained network, tracked, resumable.
+"""The ``train`` stage: train a network on the prepared photographs, tracked and resumable.
 
 Artefacts (``artifacts/train``): ``model.safetensors``, ``curve.csv`` and ``record.json`` are the same
 bytes for the same run; ``provenance.json`` is not, and nothing depends on it.
@@ -20,19 +20,16 @@ from pipelines.core.records import sha256_file, write_atomic, write_json_atomic
 from pipelines.core.signals import Interrupted, StopRequest, stop_politely
 from pipelines.core.torchrun import rank, world_size
 from pipelines.data.photos import PhotoSet
-from pipelines.running.launch import launch
+from pipelines.running.local import launch_job
 from pipelines.running.run import Run
 from pipelines.running.startup import read_startup
-from pipelines.running.worker import Assignment
 from pipelines.tasks import make_task
 from pipelines.tracking import shown_uri
-from pipelines.tracking.mirror import Mirror
+from pipelines.tracking.sync import RunSync
 from pipelines.training.config import TrainConfig
-from pipelines.training.forward import suggest_precision
-from pipelines.training.log import Follower
+from pipelines.training.learner import suggest_precision
+from pipelines.training.log import LogFollower, Progress
 from pipelines.training.loop import Hooks, Stopped
-from pipelines.training.metrics import Progress
-from pipelines.training.result import trained_network
 
 ARTEFACTS = ("model.safetensors", "curve.csv", "record.json", "provenance.json")
 
@@ -40,106 +37,107 @@ ARTEFACTS = ("model.safetensors", "curve.csv", "record.json", "provenance.json")
 def run(config: TrainConfig, layout: Layout, *, accept_code_change: bool = False) -> None:
     """Train, and write the artefacts.
 
-    A run is its fingerprint: options, data and code. Its state lies in ``.state/train-<fingerprint>``,
-    so a run that was interrupted goes on from its last checkpoint, and a changed one starts clean.
+    A run is identified by the fingerprint of its options, data and code. Its state is in
+    ``.state/train-<fingerprint>``: an interrupted run resumes from its last checkpoint, a changed one starts
+    clean.
 
     Args:
         config: of the run.
         layout: of the work tree.
-        accept_code_change: go on from the last run that differs in its code alone, and record that.
+        accept_code_change: resume the last run that differs in its code alone, and record that.
 
     Raises:
         ConfigError: torchrun started this, and the options ask for Ray.
         DataError: the ``prepare`` stage has not run, or a file that the options name is missing or unfit.
         TrainingError: the loss is not finite, or workers keep failing.
         CheckpointError: this run's checkpoints are all damaged.
-        Interrupted: somebody asked to stop; the last step has a checkpoint.
+        Interrupted: a stop was requested; the last step has a checkpoint.
     """
     if world_size() > 1 and config.compute.runner != "local":
         raise ConfigError(
-            f"torchrun started {world_size()} processes, and train.compute.runner says "
-            f"{config.compute.runner!r}, which starts its own; set it to local"
+            f"torchrun started {world_size()} processes, but train.compute.runner {config.compute.runner!r} "
+            "starts its own; set it to local"
         )
-    photos = _photos(layout)
+    photos = _open_photos(layout)
     this = Run.of(config, photos, layout)
     if rank():
-        _follow(config, layout, this)
+        _train_as_follower(config, layout, this)
         return
     if accept_code_change:
-        this.accept(_say)
+        this.accept(_report)
     if suggestion := suggest_precision(config):
-        _say("; ".join(suggestion))
-    step = this.begin(_say)
-    mirror = _mirror(config, layout, this)
+        _report("; ".join(suggestion))
+    step = this.begin(_report)
+    sync = _make_sync(config, layout, this)
     stop = StopRequest()
     try:
-        with mirror:
+        with sync:
             if step < config.steps or world_size() > 1:  # otherwise only the artefacts are missing
-                stop = _watched(config, layout, this, step)
-            _write(config, layout, photos, this)
+                stop = _train_with_display(config, layout, this, step)
+            _write_artefacts(config, layout, photos, this)
             facts = {
                 "training_seconds": f"{this.log.seconds(config.batch_size, config.steps):.0f}",
-                "mlflow_run_id": mirror.wait_for_run(),
+                "mlflow_run_id": sync.wait_for_run(),
             }
             write_json_atomic(layout.train / "provenance.json", provenance(layout.root) | facts)
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
-            mirror.finish("KILLED", deadline_s=5.0)  # whoever asked is waiting
+            sync.finish("KILLED", deadline_s=5.0)  # the user is waiting
         else:
-            mirror.finish("FAILED")
+            sync.finish("FAILED")
         raise
-    mirror.finish("FINISHED", [layout.train / name for name in ARTEFACTS])
+    sync.finish("FINISHED", [layout.train / name for name in ARTEFACTS])
     tell(f"trained network: {layout.train / 'model.safetensors'}; tracked in {shown_uri(layout.root)}")
-    if stop():  # during the last steps: this stage is complete, and no other one is to follow
-        raise _interrupted(stop)
+    if stop():  # during the last steps: this stage is complete, and no other one may follow
+        raise _make_interrupted(stop)
 
 
-def _follow(config: TrainConfig, layout: Layout, this: Run) -> None:
-    """Train as one of torchrun's processes that another one leads.
+def _train_as_follower(config: TrainConfig, layout: Layout, this: Run) -> None:
+    """Train as one of torchrun's processes that is not the main one.
 
     Raises:
-        Interrupted: it was asked to stop, and all did.
+        Interrupted: a stop was requested, and all processes stopped.
     """
-    with stop_politely(lambda sentence: None) as stop:
+    with stop_politely(lambda message: None) as stop:
         try:
             _train(config, layout, this, stop)
         except Stopped:
-            raise _interrupted(stop) from None
+            raise _make_interrupted(stop) from None
 
 
-def _interrupted(stop: StopRequest) -> Interrupted:
-    """Of this process, or of one that it follows."""
+def _make_interrupted(stop: StopRequest) -> Interrupted:
+    """With the signal, if this process got it and not the main one."""
     return Interrupted() if stop.signum is None else Interrupted(stop.signum)
 
 
-def _say(sentence: str) -> None:
-    tell(f"train: {sentence}")
+def _report(message: str) -> None:
+    tell(f"train: {message}")
 
 
-def _watched(config: TrainConfig, layout: Layout, this: Run, step: int) -> StopRequest:
-    """Train, show how far it is, and stop when asked to.
+def _train_with_display(config: TrainConfig, layout: Layout, this: Run, step: int) -> StopRequest:
+    """Train, show progress, and stop when requested.
 
     Returns:
-        What may have come too late for that.
+        The stop request, which may have come after the last step.
 
     Raises:
-        Interrupted: it was asked to, and did.
+        Interrupted: a stop was requested, and training stopped.
     """
     with (
         Display("train", total=config.steps, done=step) as display,
-        stop_politely(lambda sentence: display.say(f"train: {sentence}")) as stop,
-        Follower(this.log, Watcher(config, display, this.folder)),
+        stop_politely(lambda message: display.say(f"train: {message}")) as stop,
+        LogFollower(this.log, ProgressView(config, display, this.folder)),
     ):
         try:
             _train(config, layout, this, stop)
         except Stopped as stopped:
             display.say(f"train: {stopped}")
-            raise _interrupted(stop) from None
+            raise _make_interrupted(stop) from None
     return stop
 
 
-class Watcher:
-    """Shows new points of the log, and once what the start took."""
+class ProgressView:
+    """Shows new points of the log, and once the duration of the start."""
 
     def __init__(self, config: TrainConfig, display: Display, folder: Path) -> None:
         self._steps, self._batch_size = config.steps, config.batch_size
@@ -147,22 +145,23 @@ class Watcher:
         self._begun = False
 
     def __call__(self, points: list[Progress]) -> None:
-        """Show the last of them, and all numbers of validations."""
+        """Show the last of them, and the metrics of all validations."""
         for point in points:
             if point.validation:
-                self._display.say(f"train: step {point.step}, validation {_brief(point.validation)}")
+                said = _format_validation(point.validation)
+                self._display.say(f"train: step {point.step}, validation {said}")
         if points:
-            self._start()
-            self._show(points[-1])
+            self._show_startup()
+            self._show_point(points[-1])
 
-    def _start(self) -> None:
+    def _show_startup(self) -> None:
         parts = read_startup(self._folder)
         if parts and not self._begun:
             named = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in parts.items())
             self._display.say(f"train: started in {sum(parts.values()):.0f} s ({named})")
         self._begun = True
 
-    def _show(self, point: Progress) -> None:
+    def _show_point(self, point: Progress) -> None:
         shares = {name: f"{value:.4f}" for name, value in point.shares.items()}
         self._display.update(
             point.step,
@@ -172,23 +171,15 @@ class Watcher:
         )
 
 
-def _brief(validation: Mapping[str, Any]) -> str:
+def _format_validation(validation: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in validation.items() if name != "at")
 
 
 def _train(config: TrainConfig, layout: Layout, this: Run, stop: StopRequest) -> None:
-    assignment = Assignment.of(
-        config,
-        layout.prepare / "train",
-        layout.prepare / "validation",
-        this.folder,
-        this.identity,
-        layout.root,
-    )
-    launch(assignment, config.compute, Hooks(stop=stop))
+    launch_job(this.make_job(config, layout), Hooks(stop=stop))
 
 
-def _photos(layout: Layout) -> PhotoSet:
+def _open_photos(layout: Layout) -> PhotoSet:
     folder = layout.prepare / "train"
     if not folder.is_dir():
         raise DataError(
@@ -197,9 +188,9 @@ def _photos(layout: Layout) -> PhotoSet:
     return PhotoSet.open(folder)
 
 
-def _mirror(config: TrainConfig, layout: Layout, this: Run) -> Mirror:
-    """A run goes on under its own MLflow run when it resumes."""
-    return Mirror(
+def _make_sync(config: TrainConfig, layout: Layout, this: Run) -> RunSync:
+    """A resumed run continues its own MLflow run."""
+    return RunSync(
         this.folder,
         layout.root,
         f"train-{this.identity[:8]}",
@@ -209,12 +200,12 @@ def _mirror(config: TrainConfig, layout: Layout, this: Run) -> Mirror:
     )
 
 
-def _write(config: TrainConfig, layout: Layout, photos: PhotoSet, this: Run) -> None:
+def _write_artefacts(config: TrainConfig, layout: Layout, photos: PhotoSet, this: Run) -> None:
     task = make_task(config.task, layout.root)
-    network = trained_network(config, this.store, layout.root)
+    network = this.make_job(config, layout).load_network()
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     write_atomic(layout.train / "model.safetensors", safetensors.torch.save(tensors))
-    write_atomic(layout.train / "curve.csv", _csv(this.log.curve(config.steps)))
+    write_atomic(layout.train / "curve.csv", _format_curve(this.log.curve(config.steps)))
     record = {
         "schema": 1,
         "task": task.name,
@@ -230,11 +221,11 @@ def _write(config: TrainConfig, layout: Layout, photos: PhotoSet, this: Run) -> 
         "lineage": this.lineage,
         "photos": {"count": len(photos), "sha256": photos.index.sha256},
     }
-    write_json_atomic(layout.train / "record.json", record)  # last: its presence says the rest is there
+    write_json_atomic(layout.train / "record.json", record)  # last: marks the artefacts as complete
 
 
-def _csv(curve: list[Progress]) -> bytes:
-    """Step, loss and learning rate: what is the same whenever the run is, so no speed."""
+def _format_curve(curve: list[Progress]) -> bytes:
+    """Step, loss and learning rate as CSV; nothing that differs from run to run."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["step", "loss", "lr"])

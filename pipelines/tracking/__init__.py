@@ -1,12 +1,10 @@
-"""Experiment tracking: a copy of what lies on disk, made when a server answers.
+"""Experiment tracking: a copy of run folders on an MLflow server, made whenever it answers.
 
-The record of a run is its folder. ``server`` is the only module that imports MLflow; ``courier`` brings
-a folder to it, as often as needed; ``tracker`` is for stages that are over in a moment. Nothing here
-ever fails a stage.
+The record of a run is its folder. ``server`` is the only module that imports MLflow; ``uploader`` brings a
+folder to it, as often as needed; ``sync`` does so during a run, once, or for all runs of a work tree. A fault
+of tracking never fails a stage.
 """
 
-from pipelines.tracking.place import main_work_tree, shown_uri, tracking_uri
-from pipelines.tracking.server import EXPERIMENT, PUBLISHED
-from pipelines.tracking.tracker import Tracker
+from pipelines.tracking.server import EXPERIMENT, PUBLISHED, main_work_tree, shown_uri, tracking_uri
 
-__all__ = ["EXPERIMENT", "PUBLISHED", "Tracker", "main_work_tree", "shown_uri", "tracking_uri"]
+__all__ = ["EXPERIMENT", "PUBLISHED", "main_work_tree", "shown_uri", "tracking_uri"]

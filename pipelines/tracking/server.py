@@ -1,37 +1,52 @@
-"""The tracking server: the only module that imports MLflow.
+"""The door to the tracking server: the only module that imports MLflow, and where the server is.
 
-Everything may be said twice: a run is found again by its key, a parameter, a point of a curve or a file
-that is there already is no second one. So whoever was interrupted says it again.
+By default everything goes to one SQLite file in the *main* work tree, whose absolute path is the same for a
+stage, for ``dvc exp run``'s temporary copies and for git's other work trees; ``MLFLOW_TRACKING_URI`` names a
+server instead.
+
+Every call is idempotent: a run is found again by its key, and a parameter, a point of a curve or a file that
+is already there is not added again. So a client that was interrupted repeats the call.
 """
 
 import logging
 import math
 import os
 import re
+import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipelines.core.errors import PipelineError
-from pipelines.tracking.errors import ForgottenError, RefusedError, TrackingError
-from pipelines.tracking.place import main_work_tree, shown_uri, tracking_uri, without_secrets
 
 EXPERIMENT = "tunable-zoo"
 PUBLISHED = "published"
-"""Alias of the newest version of a registered model; ``latest`` is a word that MLflow keeps to itself."""
+"""Alias of the newest version of a registered model; MLflow reserves ``latest``."""
 KEY = "tunable.key"
-"""Tag that holds a run's key: how it is found when its id was never written down."""
+"""Tag with a run's key, by which it is found when its id was not recorded."""
 PARENT = "mlflow.parentRunId"
 
 BOUNDS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # who calls tries again, and can be told to stop
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # the caller retries, and can be stopped in between
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
-"""MLflow's own defaults are minutes a call. Read at every call; what the user has set stays."""
+"""MLflow's own defaults are minutes a call. Read at every call; values set by the user stay."""
 METRICS_A_CALL = 1000
 PARAMS_A_CALL = 100
+
+
+class TrackingError(PipelineError, RuntimeError):
+    """The server is unreachable, too slow or has a fault: worth a retry."""
+
+
+class RefusedError(TrackingError):
+    """The server rejected the request, and would do so again."""
+
+
+class UnknownRunError(TrackingError):
+    """The server answers and does not have the run: another database, or the run was deleted."""
 
 
 class Value(NamedTuple):
@@ -44,10 +59,10 @@ class Value(NamedTuple):
 
 
 class Server:
-    """MLflow, as far as the pipeline uses it; connects when first asked.
+    """MLflow, as far as the pipeline uses it; connects at the first call.
 
-    Every method raises TrackingError if the server does not do it, RefusedError if it never will, and
-    ForgottenError if it has no such run.
+    Every method raises TrackingError if the call fails, RefusedError if it would fail again, and
+    UnknownRunError if the server does not have the run.
 
     Args:
         root: of the work tree.
@@ -59,7 +74,7 @@ class Server:
     def __init__(self, root: Path) -> None:
         for name, value in BOUNDS.items():
             os.environ.setdefault(name, value)
-        # Here, and not when first asked: that may be in a thread, beside imports of the same packages.
+        # Not at the first call, which may be in a thread, concurrent with imports of the same packages.
         try:
             from mlflow import MlflowClient
         except ImportError as error:
@@ -69,8 +84,8 @@ class Server:
         self._opened: Any = None
 
     def claim(self, key: str, name: str, tags: Mapping[str, str], started_ms: int | None = None) -> str:
-        """The id of the run with this key, made if there is none; whoever asks holds the key's lock."""
-        with self._asked():
+        """The id of the run with this key, which is created if needed; the caller holds the key's lock."""
+        with self._translated_errors():
             experiment = self._experiment()
             for run in self._client.search_runs([experiment], f"tags.`{KEY}` = '{key}'"):
                 return str(run.info.run_id)
@@ -78,47 +93,46 @@ class Server:
             return str(made.info.run_id)
 
     def has(self, run_id: str) -> bool:
-        """Whether the run is there, and not deleted."""
+        """Whether the server has the run, not deleted."""
         try:
-            with self._asked():
+            with self._translated_errors():
                 return run_id != "" and bool(self._client.get_run(run_id).info.lifecycle_stage == "active")
-        except ForgottenError:
+        except UnknownRunError:
             return False
 
-    def params(self, run_id: str, values: Mapping[str, Any]) -> None:
-        """Log nested options by dotted name."""
+    def params(self, run_id: str, values: Mapping[str, str]) -> None:
+        """Log options by dotted name."""
         from mlflow.entities import Param
 
-        all_ = [Param(_name(key), str(value)) for key, value in flatten(values)]
-        with self._asked():
+        all_ = [Param(_clean_name(key), value) for key, value in values.items()]
+        with self._translated_errors():
             for start in range(0, len(all_), PARAMS_A_CALL):
                 self._client.log_batch(run_id, params=all_[start : start + PARAMS_A_CALL])
 
     def values(self, run_id: str, values: Iterable[Value]) -> None:
-        """Log points of curves; not a number and infinite are both shown as not a number.
+        """Log points of curves; non-finite values become NaN.
 
-        A database has no infinity: MLflow would keep 1.8e308, beside which a curve is a flat line.
+        A database has no infinity: MLflow would store 1.8e308, beside which a curve is a flat line.
         """
         from mlflow.entities import Metric
 
         all_ = [
-            Metric(_name(v.name), v.value if math.isfinite(v.value) else math.nan, v.time_ms, v.step)
+            Metric(_clean_name(v.name), v.value if math.isfinite(v.value) else math.nan, v.time_ms, v.step)
             for v in values
         ]
-        with self._asked():
+        with self._translated_errors():
             for start in range(0, len(all_), METRICS_A_CALL):
                 self._client.log_batch(run_id, metrics=all_[start : start + METRICS_A_CALL])
 
     def file(self, run_id: str, path: Path, folder: str | None = None) -> None:
-        """Keep a file, or a folder with all in it, below that folder of the run's artefacts."""
-        with self._asked():
-            log = self._client.log_artifacts if path.is_dir() else self._client.log_artifact
-            log(run_id, str(path), folder)
+        """Upload a file into that folder of the run's artefacts."""
+        with self._translated_errors():
+            self._client.log_artifact(run_id, str(path), folder)
 
     def register(self, run_id: str, name: str, place: str, zoo_version: str) -> str:
-        """The number of the model version that is this folder of the run; it gets the alias."""
+        """Register a folder of the run as a model version and give it the alias; its number."""
         tags = {"zoo_version": zoo_version}
-        with self._asked():
+        with self._translated_errors():
             if not self._client.search_registered_models(f"name = '{name}'"):
                 self._client.create_registered_model(name)
             known = self._client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
@@ -130,20 +144,20 @@ class Server:
             self._client.set_registered_model_alias(name, PUBLISHED, numbers[0])
             return str(numbers[0])
 
-    def go_on(self, run_id: str) -> None:
-        """Say that the run is at work."""
-        with self._asked():
+    def resume(self, run_id: str) -> None:
+        """Mark the run as running."""
+        with self._translated_errors():
             self._client.update_run(run_id, status="RUNNING")
 
     def end(self, run_id: str, status: str, time_ms: int | None = None) -> None:
-        """Say that the run is FINISHED, FAILED or KILLED, and since when."""
-        with self._asked():
+        """Mark the run as FINISHED, FAILED or KILLED, since that time."""
+        with self._translated_errors():
             self._client.set_terminated(run_id, status, time_ms)
 
     @property
     def _client(self) -> Any:
         if self._opened is None:
-            # The first contact with a new SQLite file logs every migration.
+            # The first connection to a new SQLite file logs every migration.
             for name in ("alembic", "mlflow"):
                 logging.getLogger(name).setLevel(logging.WARNING)
             self._opened = self._connect(tracking_uri(self._root))
@@ -158,50 +172,60 @@ class Server:
         return str(self._client.create_experiment(EXPERIMENT, artifact_location=artifacts))
 
     @contextmanager
-    def _asked(self) -> Iterator[None]:
+    def _translated_errors(self) -> Iterator[None]:
         try:
             yield
-        except Exception as error:  # whatever a server, a database or a file system comes up with
-            raise _translated(error, shown_uri(self._root)) from error
+        except Exception as error:  # any error of a server, a database or a file system
+            raise _translate_error(error, shown_uri(self._root)) from error
 
 
-def flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Nested values by dotted name."""
-    flat: list[tuple[str, Any]] = []
-    for key, value in values.items():
-        inner = isinstance(value, Mapping)
-        flat += flatten(value, f"{prefix}{key}.") if inner else [(f"{prefix}{key}", value)]
-    return flat
+def main_work_tree(root: Path) -> Path:
+    """The user's own work tree, where ``root`` may be a temporary copy of it."""
+    for folder in (root, *root.parents):  # dvc exp run --temp and --queue
+        if folder.name == "exps" and folder.parent.name == "tmp" and folder.parents[1].name == ".dvc":
+            return folder.parents[2]
+    command = ["git", "-C", str(root), "rev-parse", "--path-format=absolute", "--git-common-dir"]
+    try:
+        common = Path(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip())
+    except (OSError, subprocess.CalledProcessError):
+        return root
+    return common.parent if common.name == ".git" else root
 
 
-def numbers(values: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers among nested values, by dotted name; true and false are none."""
-    flat = flatten(values)
-    return {k: float(v) for k, v in flat if isinstance(v, (int, float)) and not isinstance(v, bool)}
+def tracking_uri(root: Path) -> str:
+    """Address of the tracking server; it may hold a password, see :func:`shown_uri`."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{main_work_tree(root)}/mlflow.db"
 
 
-def _name(name: str) -> str:
-    """A name as MLflow takes it."""
+def shown_uri(root: Path) -> str:
+    """Address of the tracking server without user and password, for printing."""
+    return redact_credentials(tracking_uri(root))
+
+
+def redact_credentials(text: str) -> str:
+    """The text, with ``***`` in place of user and password in every address."""
+    return re.sub(r"(?<=://)[^\s/'\"]*@", "***@", text)
+
+
+def _clean_name(name: str) -> str:
+    """The name without characters that MLflow refuses."""
     return re.sub(r"[^\w\-. :/]", "_", name)
 
 
-def _translated(error: Exception, address: str) -> TrackingError:
-    code, status = getattr(error, "error_code", ""), _status(error)
-    text = without_secrets(" ".join(str(error).split()))
+def _translate_error(error: Exception, address: str) -> TrackingError:
+    code = getattr(error, "error_code", "")
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    text = redact_credentials(" ".join(str(error).split()))
     short = text[:300]
     if code == "RESOURCE_DOES_NOT_EXIST":
-        return ForgottenError(f"{address} has no such run: {short}")
+        return UnknownRunError(f"{address} does not have the run: {short}")
     if code in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST") or status in (400, 413):
-        return RefusedError(f"{address} refuses it: {short}")
+        return RefusedError(f"{address} rejected the request: {short}")
     if "timed out" in text:
-        return TrackingError(f"{address} does not answer within {os.environ[next(iter(BOUNDS))]} s")
+        return TrackingError(f"{address} did not answer within {os.environ[next(iter(BOUNDS))]} s")
     if failed := re.search(r"too many (\d+) error responses", text):
         return TrackingError(f"{address} answers {failed[1]}")
     if "Max retries exceeded" in text or "Connection aborted" in text:
         cause = re.search(r"Caused by (\w+)", text)
-        return TrackingError(f"{address} cannot be reached ({cause[1] if cause else 'it hung up'})")
+        return TrackingError(f"{address} is unreachable ({cause[1] if cause else 'connection closed'})")
     return TrackingError(f"{address}: {type(error).__name__}: {short}")
-
-
-def _status(error: Exception) -> int | None:
-    return getattr(getattr(error, "response", None), "status_code", None)

@@ -1,4 +1,4 @@
-"""Training batches: a function of (seed, step, index in the global batch), whoever computes them."""
+"""Training batches: a function of (seed, step, index in the global batch) alone, on any number of workers."""
 
 import signal
 from collections.abc import Generator, Iterator
@@ -23,10 +23,10 @@ from pipelines.training.config import TrainConfig
 from tunable_models import ControlSpace
 
 GRACE_S = 60
-"""How long a loader goes on after SIGTERM, by when the training has closed it; else SIGALRM ends it."""
+"""Seconds that a loader continues after SIGTERM, until training has closed it; SIGALRM then ends it."""
 
 LOADER_TIMEOUT_S = 300
-"""A loader that gives nothing for this long is taken for dead."""
+"""Seconds without a patch after which a loader counts as dead."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class Share:
     rank: int
     count: int
 
-    def portions(self, batch_size: int, group: int, accumulate: int) -> list[range]:
-        """Indices in the global batch, in ``accumulate`` portions of whole groups, none of them empty.
+    def micro_batches(self, batch_size: int, group: int, accumulate: int) -> list[range]:
+        """Indices in the global batch, in ``accumulate`` micro-batches of whole groups, none of them empty.
 
         Raises:
-            ConfigError: there are fewer groups than portions of all workers.
+            ConfigError: there are fewer groups than micro-batches over all workers.
         """
         groups = batch_size // group
         if groups < self.count * accumulate:
@@ -48,17 +48,17 @@ class Share:
                 f"train.batch_size {batch_size} has {groups} groups of train.sampling.group ({group}), fewer "
                 f"than the {self.count} workers times train.compute.accumulate ({accumulate}); each needs one"
             )
-        mine = _part(range(groups), self.rank, self.count)
-        return [_in_samples(_part(mine, index, accumulate), group) for index in range(accumulate)]
+        mine = _split(range(groups), self.rank, self.count)
+        return [_to_samples(_split(mine, index, accumulate), group) for index in range(accumulate)]
 
 
-def _part(groups: range, index: int, count: int) -> range:
+def _split(groups: range, index: int, count: int) -> range:
     """One of ``count`` parts whose lengths differ by one at most."""
     ends = [len(groups) * i // count for i in (index, index + 1)]
     return groups[ends[0] : ends[1]]
 
 
-def _in_samples(groups: range, group: int) -> range:
+def _to_samples(groups: range, group: int) -> range:
     return range(groups.start * group, groups.stop * group)
 
 
@@ -68,8 +68,8 @@ class Batch:
 
     Attributes:
         example: of the task.
-        omega: one row a sample; the rows of a group are equal and stand together.
-        key: names the random streams of whatever the network itself draws.
+        omega: one row a sample; the rows of a group are equal and adjacent.
+        key: of the random streams for the network's own draws.
     """
 
     example: Example
@@ -79,26 +79,23 @@ class Batch:
 
 @dataclass(frozen=True)
 class _Cut:
-    """A portion of a batch before it is degraded: patches (B, p, p, 3), 8-bit."""
+    """A micro-batch before degradation: patches (B, p, p, 3), 8-bit."""
 
     patches: Tensor
     omega: Tensor
     keys: list[Key]
 
     def pin_memory(self) -> "_Cut":
-        """What torch's loader asks for: the same where a GPU can fetch it."""
+        """The same in pinned memory; torch's loader calls this."""
         return replace(self, patches=self.patches.pin_memory(), omega=self.omega.pin_memory())
 
 
 class Batches:
-    """One worker's share of every batch, portion by portion.
+    """One worker's share of every batch, in micro-batches.
 
     Args:
         photos: to cut patches from.
         task: which degrades them, on the device.
-        config: of the run.
-        device: of the network.
-        share: which part of every batch.
 
     Raises:
         DataError: a photograph is smaller than a patch.
@@ -117,26 +114,26 @@ class Batches:
         self._cuts = _Cuts(photos, task.space, config, share)
 
     def from_step(self, step: int) -> Generator[list[Batch]]:
-        """The portions of this step, then of the next ones, without end; close it when it is not needed.
+        """The micro-batches of this step and of all later ones, without end; to be closed by the caller.
 
-        While a step is computed, a thread makes the portions of the next one.
+        While a step is computed, a thread prepares the next one.
 
         Raises:
-            DataError: photographs cannot be read any more.
+            DataError: photographs have become unreadable.
             LoaderError: a loader process died or hangs.
         """
         cuts = self._cuts.from_step(step, self._config.compute.loaders, pin=self._device.type == "cuda")
-        with closing(cuts), ThreadPoolExecutor(1, "batches") as beside:
-            ahead = beside.submit(self._portions, cuts)
+        with closing(cuts), ThreadPoolExecutor(1, "batches") as pool:
+            ahead = pool.submit(self._make_micro_batches, cuts)
             while True:
-                portions = ahead.result()
-                ahead = beside.submit(self._portions, cuts)
-                yield portions
+                micro_batches = ahead.result()
+                ahead = pool.submit(self._make_micro_batches, cuts)
+                yield micro_batches
 
-    def _portions(self, cuts: Iterator[_Cut]) -> list[Batch]:
-        return [self._degraded(next(cuts)) for _ in range(self._config.compute.accumulate)]
+    def _make_micro_batches(self, cuts: Iterator[_Cut]) -> list[Batch]:
+        return [self._degrade(next(cuts)) for _ in range(self._config.compute.accumulate)]
 
-    def _degraded(self, cut: _Cut) -> Batch:
+    def _degrade(self, cut: _Cut) -> Batch:
         patches = cut.patches.to(self._device, non_blocking=True)
         clean = patches.permute(0, 3, 1, 2).float() / 255
         omega = cut.omega.to(self._device, non_blocking=True)
@@ -144,7 +141,7 @@ class Batches:
 
 
 class _Cuts(Dataset[_Cut]):
-    """``cuts[i]`` is portion i modulo ``accumulate`` of step i // ``accumulate``; pickles for loaders."""
+    """``cuts[i]`` is micro-batch i % ``accumulate`` of step i // ``accumulate``; picklable, for loaders."""
 
     def __init__(self, photos: PhotoSet, space: ControlSpace, config: TrainConfig, share: Share) -> None:
         self._photos, self._seed, self._batch_size = photos, config.seed, config.batch_size
@@ -152,11 +149,11 @@ class _Cuts(Dataset[_Cut]):
         self._augment = Augment(config.patch_px)
         self._group = config.sampling.group
         self._sampler = config.sampling.sampler(space, config.batch_size // self._group)
-        self._portions = share.portions(config.batch_size, self._group, config.compute.accumulate)
+        self._micro_batches = share.micro_batches(config.batch_size, self._group, config.compute.accumulate)
 
     def __getitem__(self, number: int) -> _Cut:
-        step, portion = divmod(number, len(self._portions))
-        indices = self._portions[portion]
+        step, index = divmod(number, len(self._micro_batches))
+        indices = self._micro_batches[index]
         keys: list[Key] = [(self._seed, step, index) for index in indices]
         if shards := self._order.upcoming(step * self._batch_size + indices.start):
             self._photos.prefetch(shards)
@@ -173,11 +170,11 @@ class _Cuts(Dataset[_Cut]):
         return self._sampler(self._seed, step, groups).repeat_interleave(self._group, 0)
 
     def from_step(self, step: int, loaders: int, *, pin: bool) -> Generator[_Cut]:
-        """From the first portion of a step on, by that many processes beside this one."""
-        numbers = count(step * len(self._portions))
+        """From the first micro-batch of a step on, by that many loader processes."""
+        numbers = count(step * len(self._micro_batches))
         if not loaders:
             return (self[number] for number in numbers)
-        return _told(
+        return _translate_errors(
             DataLoader(
                 self,
                 batch_size=None,
@@ -193,19 +190,19 @@ class _Cuts(Dataset[_Cut]):
 
 
 def _prepare_loader(_: int) -> None:
-    # They reach every process of a terminal, of a job; the one that trains decides what follows, and needs
+    # Signals reach every process of a terminal or a job; the training process decides what follows, and needs
     # patches until then.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: signal.alarm(GRACE_S))
 
 
-def _told(loader: Any) -> Generator[_Cut]:
-    """The loader's cuts, and its faults as ours."""
+def _translate_errors(loader: Any) -> Generator[_Cut]:
+    """The loader's cuts; its errors as errors of the pipeline."""
     cuts = iter(loader)
     try:
         yield from cuts
     except PipelineError as error:
-        # torch puts the other process's traceback into the message; its last line is the sentence.
+        # torch puts the traceback of the loader into the message; its last line is the original message.
         last = str(error).strip().splitlines()[-1]
         raise type(error)(last.partition(": ")[2] or last) from error
     except (RuntimeError, OSError, EOFError) as error:  # the last two where it died handing over a tensor
@@ -214,8 +211,8 @@ def _told(loader: Any) -> Generator[_Cut]:
             "for want of memory"
         ) from error
     finally:
-        # An error's traceback holds the iterator, which would end its processes only when it is collected;
-        # until then they wait for work, and this process for them. torch has no public way.
+        # An error's traceback holds the iterator, which ends its processes only when it is collected; until
+        # then they wait for work, and this process for them. torch has no public method for it.
         cuts._shutdown_workers()
 
 

@@ -1,8 +1,8 @@
-"""The checkpoint store: whole checkpoints or none.
+"""The checkpoint store: complete checkpoints or none.
 
 A checkpoint is a folder ``step-00000200`` holding ``state.pt`` and, written last, ``complete.json``
 with its SHA-256. Folders without that marker, or whose state does not match it, count as absent. New
-ones are written beside the old before the oldest are removed.
+ones are written beside the old ones before the oldest are removed.
 """
 
 import io
@@ -40,7 +40,7 @@ class CheckpointStore:
         """Write the state of ``step`` durably, then drop the oldest.
 
         Raises:
-            TrainingError: the disk is full; the checkpoints before this one are as they were.
+            TrainingError: the disk is full; earlier checkpoints are intact.
         """
         for leftover in self._folder.glob(f"{TEMPORARY}*"):
             shutil.rmtree(leftover, ignore_errors=True)
@@ -48,13 +48,13 @@ class CheckpointStore:
         torch.save(state, buffer)
         self._write(step, buffer.getvalue())
         for damaged in [other for other in self._steps() if other > step]:
-            shutil.rmtree(self._path(damaged), ignore_errors=True)  # or the run would have gone on from it
+            shutil.rmtree(self._path(damaged), ignore_errors=True)  # or the run would have resumed from it
         for old in self._steps()[: -self._keep]:
             shutil.rmtree(self._path(old), ignore_errors=True)
 
     def _write(self, step: int, data: bytes) -> None:
         room = f"{len(data) / 1e6:.2f} MB for the checkpoint of step {step}"
-        remedy = "free some and run again: the checkpoints before it are whole"
+        remedy = "free some and run again; earlier checkpoints are intact"
         with (
             explain_full_disk(self._folder, remedy, room=room, kind=TrainingError),
             create_folder(self._path(step)) as folder,
@@ -65,36 +65,36 @@ class CheckpointStore:
             write_json_atomic(folder / MARKER, marker)
             shutil.rmtree(self._path(step), ignore_errors=True)  # a damaged one of the same step
 
-    def newest(self, tell: Callable[[str], None] = lambda sentence: None) -> int | None:
-        """Step of the newest whole checkpoint; None if the run never wrote one.
+    def newest(self, report: Callable[[str], None] = lambda message: None) -> int | None:
+        """Step of the newest complete checkpoint; None if the run never wrote one.
 
         Args:
-            tell: gets a sentence when it is not the newest one, because that is damaged.
+            report: called with a message if newer ones are damaged.
 
         Raises:
             CheckpointError: there are checkpoints, and all of them are damaged.
         """
         steps = self._steps()
         for step in reversed(steps):
-            if self._whole(step):
+            if self._is_complete(step):
                 damaged = [str(other) for other in steps if other > step]
                 if damaged:
-                    tell(
-                        f"the checkpoint of step {', '.join(damaged)} in {self._folder} is damaged; going on "
+                    report(
+                        f"the checkpoint of step {', '.join(damaged)} in {self._folder} is damaged; resuming "
                         f"from step {step}"
                     )
                 return step
         if steps:
             raise CheckpointError(
-                f"expected a whole checkpoint in {self._folder}, found {len(steps)} damaged; "
+                f"expected a complete checkpoint in {self._folder}, found {len(steps)} damaged; "
                 "delete that folder to train from the start"
             )
         return None
 
     def load(self, step: int) -> dict[str, Any]:
         """The state saved at ``step``, tensors on the CPU."""
-        if not self._whole(step):
-            raise CheckpointError(f"expected a whole checkpoint of step {step} in {self._folder}")
+        if not self._is_complete(step):
+            raise CheckpointError(f"expected a complete checkpoint of step {step} in {self._folder}")
         state: dict[str, Any] = torch.load(self._path(step) / STATE, map_location="cpu", weights_only=True)
         return state
 
@@ -102,11 +102,11 @@ class CheckpointStore:
         return self._folder / f"step-{step:08d}"
 
     def _steps(self) -> list[int]:
-        # Whatever else somebody put there, such as a copy of a checkpoint, is none of ours.
+        # Other files there, such as a copy of a checkpoint, are not ours.
         names = (_NAME.fullmatch(path.name) for path in self._folder.glob("step-*"))
         return sorted(int(name[1]) for name in names if name)
 
-    def _whole(self, step: int) -> bool:
+    def _is_complete(self, step: int) -> bool:
         folder = self._path(step)
         try:
             marker = read_json(folder / MARKER)

@@ -7,11 +7,114 @@ from pydantic import Field, PositiveInt, model_validator
 from pipelines.core.config import Section
 from pipelines.tasks import DenoiseDeblurConfig, TaskConfig, make_task
 from pipelines.training.network import NetworkConfig
-from pipelines.training.sampling import SamplingConfig
-from tunable_models import TunableError
+from tunable_models import (
+    Beta,
+    ControlSpace,
+    Corners,
+    Dirichlet,
+    Fixed,
+    Sampler,
+    Schedule,
+    Sobol,
+    TruncatedNormal,
+    TunableError,
+    Uniform,
+)
 from tunable_models.bases import make_basis
 
 Precision = Literal["float32", "bfloat16", "float16"]
+
+
+Family = Literal["uniform", "dirichlet", "beta", "truncated-normal", "corners", "sobol", "schedule", "fixed"]
+
+OPTIONS: dict[Family, tuple[str, ...]] = {
+    "uniform": (),
+    "dirichlet": ("alpha",),
+    "beta": ("a", "b"),
+    "truncated-normal": ("mean", "std"),
+    "corners": ("corner_weight", "inner", "alpha"),
+    "sobol": (),
+    "schedule": ("points",),
+    "fixed": ("at",),
+}
+"""The options of each family; setting one that belongs to another family is an error."""
+
+
+class SamplingConfig(Section):
+    """Which omegas are trained on; options of other families must keep their defaults."""
+
+    family: Family = "dirichlet"
+    """Where omegas come from: uniform, dirichlet, beta, truncated-normal, corners (vertices mixed with
+    another family), sobol (even without gaps), schedule (a grid, point after point) or fixed (one setting
+    alone: a specialist to measure a tunable network against)."""
+    alpha: float = Field(default=0.5, ge=0.01, le=100)
+    """Of dirichlet, the concentration: below 1 favours the vertices, on a box the ends of each slider."""
+    a: float = Field(default=0.5, ge=0.01, le=100)
+    """Of beta: the smaller, the more omegas near 0."""
+    b: float = Field(default=1.0, ge=0.01, le=100)
+    """Of beta: the smaller, the more omegas near 1."""
+    mean: float | tuple[float, ...] | None = None
+    """Of truncated-normal, the most likely omega: a number for each control, on a box also one for all;
+    null is the centre."""
+    std: float = Field(default=0.25, ge=0.001, le=100)
+    """Of truncated-normal, before the truncation."""
+    corner_weight: float = Field(default=0.5, ge=0, le=1)
+    """Of corners, the share of omegas that are vertices."""
+    inner: Literal["uniform", "dirichlet"] = "uniform"
+    """Of corners, the family of all other omegas."""
+    points: int = Field(default=11, ge=2)
+    """Of schedule, the values of each slider."""
+    at: dict[str, float] = Field(default_factory=dict)
+    """Of fixed, the setting: native values by the control's name; unset controls take their defaults."""
+    group: int = Field(default=4, ge=1)
+    """How many samples of a batch share one omega: 1 is an omega a sample, batch_size an omega a batch."""
+
+    @model_validator(mode="after")
+    def _check_family_options(self) -> Self:
+        fields = type(self).model_fields
+        for name in {option for options in OPTIONS.values() for option in options}:
+            changed = getattr(self, name) != fields[name].get_default(call_default_factory=True)
+            if changed and name not in self._options_read():
+                owners = [family for family, options in OPTIONS.items() if name in options]
+                raise ValueError(
+                    f"family {self.family} has no option {name}: leave it out, or take {' or '.join(owners)}"
+                )
+        return self
+
+    def _options_read(self) -> tuple[str, ...]:
+        skipped = ("alpha",) if self.family == "corners" and self.inner == "uniform" else ()
+        return tuple(name for name in OPTIONS[self.family] if name not in skipped)
+
+    def sampler(self, space: ControlSpace, per_step: int) -> Sampler:
+        """The sampler on a control space.
+
+        Args:
+            space: of the task.
+            per_step: how many omegas a step draws, over all workers: batch_size / group.
+
+        Raises:
+            OmegaError: the options do not fit the space.
+        """
+        match self.family:
+            case "uniform":
+                return Uniform(space)
+            case "dirichlet":
+                return Dirichlet(space, self.alpha)
+            case "beta":
+                return Beta(space, self.a, self.b)
+            case "truncated-normal":
+                return TruncatedNormal(space, self.mean, self.std)
+            case "corners":
+                return Corners(space, self.corner_weight, self._inner_sampler(space))
+            case "sobol":
+                return Sobol(space, per_step)
+            case "schedule":
+                return Schedule(space, self.points, per_step)
+            case "fixed":
+                return Fixed(space, space.omega(self.at))
+
+    def _inner_sampler(self, space: ControlSpace) -> Sampler:
+        return Uniform(space) if self.inner == "uniform" else Dirichlet(space, self.alpha)
 
 
 class OptimizerConfig(Section):
@@ -32,15 +135,15 @@ class OptimizerConfig(Section):
 class ComputeConfig(Section):
     """Where and how the run is computed.
 
-    Not part of its identity: a run may go on with other workers, on other machines, in other portions; its
-    numbers then differ by the order of sums alone.
+    Not part of its identity: a run may resume with other workers, on other machines, in other micro-batches;
+    its numbers then differ by the order of sums alone.
     """
 
     runner: Literal["ray", "local"] = "ray"
     """Ray Train; or this process without Ray, or the processes that torchrun starts."""
     workers: PositiveInt | tuple[PositiveInt, PositiveInt] = 2
     """Ray Train workers; each takes its share of every batch. ``[least, most]`` is elastic: the run starts
-    with what the cluster has, goes on with fewer when a node is lost and takes in nodes that come. Under
+    with what the cluster has, continues with fewer when a node is lost and uses nodes that are added. Under
     torchrun the number of processes counts instead."""
     threads: int = Field(default=1, ge=1)
     """CPU threads of each worker."""
@@ -49,28 +152,27 @@ class ComputeConfig(Section):
     loaders: int = Field(default=0, ge=0)
     """Processes of each worker that cut patches ahead of the network; 0 cuts them in between."""
     accumulate: int = Field(default=1, ge=1)
-    """Portions in which a worker computes its share of a batch, for less memory; the step is the same."""
+    """Micro-batches of a worker's share of a batch, computed one by one, for less memory."""
     compile: bool = False
-    """Whether torch.compile turns the network into kernels of its own, once, in about a minute."""
+    """Whether to compile the network with torch.compile, once, in about a minute."""
     channels_last: bool = False
-    """Whether images and kernels lie in memory pixel by pixel: faster convolutions in bfloat16."""
+    """Whether to use the channels-last memory format: faster convolutions in bfloat16."""
     address: str | None = None
-    """A Ray cluster to join, as RAY_ADDRESS would say; none starts a private one for this stage."""
+    """Address of a Ray cluster to join, like RAY_ADDRESS; null starts a private one for this stage."""
     max_failures: int = Field(default=2, ge=0)
-    """How often Ray restarts the workers from the last checkpoint after one failed or was lost, counted over
-    the whole launch and never anew. Not counted are a node of which the cluster says that it is taken back
-    (a preemption), and workers that do not come to start."""
+    """How often Ray restarts the workers from the last checkpoint after one failed or was lost, in all of a
+    launch. Announced preemptions of a node and workers that do not start are not counted."""
     resize_every_s: float = Field(default=60.0, gt=0)
-    """With elastic workers, seconds between looks for nodes that came."""
+    """With elastic workers, seconds between checks for new nodes."""
     keep_checkpoints: int = Field(default=2, ge=1)
     """How many of the newest checkpoints stay on disk."""
     cache_gb: float = Field(default=20.0, gt=0)
     """Disk on each node for photographs that are streamed from a URL, in 10^9 bytes."""
 
     @model_validator(mode="after")
-    def _ordered(self) -> Self:
+    def _check_order(self) -> Self:
         if self.least_workers > self.most_workers:
-            raise ValueError(f"workers {list(self._range)}: the least stands first")
+            raise ValueError(f"workers {list(self._range)}: expected [least, most]")
         return self
 
     @property
@@ -79,23 +181,23 @@ class ComputeConfig(Section):
 
     @property
     def least_workers(self) -> int:
-        """With fewer the run waits."""
+        """The run waits until it has as many."""
         return self._range[0]
 
     @property
     def most_workers(self) -> int:
-        """More are not used."""
+        """The run uses at most as many."""
         return self._range[1]
 
 
 class ValidationConfig(Section):
-    """Numbers on the photographs that ``prepare.validation_photos`` held out; without any there are none.
+    """Metrics on the photographs that ``prepare.validation_photos`` held out, if any.
 
     Not part of a run's identity, because nothing that is trained depends on it.
     """
 
     every: int = Field(default=500, ge=1)
-    """Steps between looks, which happen when the loss is logged; one more after the last step."""
+    """Steps between validations, which happen when the loss is logged; one more after the last step."""
     crop_px: int = Field(default=256, ge=16)
     """Side of the centre crop of each photograph."""
 
@@ -108,7 +210,7 @@ class TrackingConfig(Section):
 
 
 class TrainConfig(Section):
-    """All of section ``train``."""
+    """Options of section ``train``."""
 
     task: TaskConfig = DenoiseDeblurConfig()
     network: NetworkConfig = NetworkConfig()
@@ -119,10 +221,10 @@ class TrainConfig(Section):
     tracking: TrackingConfig = TrackingConfig()
     precision: Precision = "float32"
     """Of the network's forward and backward pass; weights, losses and the optimizer stay in float32. float16
-    has its gradients scaled, bfloat16 needs no scale."""
+    gradients are scaled."""
     ema_decay: float | None = Field(default=None, gt=0, lt=1)
-    """Decay of an exponential moving average of the weights, such as 0.999, which is then what is validated,
-    shown and published; null has none."""
+    """Decay of an exponential moving average of the weights, such as 0.999, which is then validated and
+    published; null for none."""
     seed: int = Field(default=0, ge=0)
     """Key of every random stream."""
     steps: int = Field(default=2000, ge=1)
@@ -140,7 +242,7 @@ class TrainConfig(Section):
     a worker then needs no more of them on its disk at once. Null mixes all."""
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _check_network(self) -> Self:
         task = make_task(self.task)
         try:
             basis = make_basis(self.network.basis, task.space)
@@ -150,8 +252,8 @@ class TrainConfig(Section):
             raise ValueError(str(error)) from error
         if self.network.rank is not None and not basis.has_base:
             raise ValueError(
-                f"network.rank {self.network.rank} is of deltas, which basis {self.network.basis} has not; "
-                "leave rank out, or take basis delta or multilinear"
+                f"network.rank {self.network.rank}: basis {self.network.basis} has no deltas; leave out rank "
+                "or use basis delta or multilinear"
             )
         if contract.scale != task.scale:
             wanted = f"enlarges a picture {task.scale} times" if task.scale > 1 else "keeps a picture's size"
@@ -170,28 +272,28 @@ class TrainConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _divides(self) -> Self:
+    def _check_batches(self) -> Self:
         if self.batch_size % self.sampling.group:
             raise ValueError(
                 f"batch_size {self.batch_size} must be a multiple of sampling.group ({self.sampling.group})"
             )
         compute = self.compute
         workers = compute.most_workers if compute.runner == "ray" else 1
-        portions = workers * compute.accumulate
-        if self.batch_size // self.sampling.group < portions:
+        micro_batches = workers * compute.accumulate
+        if self.batch_size // self.sampling.group < micro_batches:
             raise ValueError(
                 f"batch_size {self.batch_size} has {self.batch_size // self.sampling.group} groups of "
                 f"sampling.group ({self.sampling.group}), fewer than compute.workers times "
                 f"compute.accumulate ({workers} x {compute.accumulate}); each needs one at least"
             )
         if self.checkpoint_every % self.log_every:
-            # The loss is looked at when it is logged, so nothing unsound is ever checkpointed.
+            # The loss is checked when it is logged, so that a checkpoint never holds non-finite weights.
             raise ValueError(
                 f"checkpoint_every {self.checkpoint_every} must be a multiple of log_every {self.log_every}"
             )
         return self
 
     def identity(self) -> dict[str, Any]:
-        """What defines the numbers of the run: all but where it runs, and what is watched and saved."""
-        apart = {"compute", "validation", "tracking", "log_every", "checkpoint_every"}
-        return self.model_dump(mode="json", exclude=apart)
+        """The options that determine the numbers: all but where it runs, what is logged and what is saved."""
+        excluded = {"compute", "validation", "tracking", "log_every", "checkpoint_every"}
+        return self.model_dump(mode="json", exclude=excluded)

@@ -1,6 +1,6 @@
-"""The training loop: tensors, an optimizer and a ``report`` callable. It knows nothing of Ray.
+"""The training loop in plain torch: tensors, an optimizer and a ``report`` callable. It does not know Ray.
 
-Every worker runs it, and only worker 0 writes checkpoints and pictures.
+Every worker runs it, and only the main worker, number 0, writes checkpoints and pictures.
 """
 
 from collections.abc import Callable
@@ -14,19 +14,20 @@ import torch.distributed as dist
 
 from pipelines.data.photos import PhotoSet
 from pipelines.tasks import Task, make_task
-from pipelines.training.agreement import Agreement
 from pipelines.training.batches import Batches, Share
 from pipelines.training.checkpoint import CheckpointStore
+from pipelines.training.collectives import StopConsensus
 from pipelines.training.config import TrainConfig
 from pipelines.training.learner import Learner
-from pipelines.training.metrics import Meter, Progress
+from pipelines.training.log import Progress
+from pipelines.training.metrics import MetricsAccumulator
 from pipelines.training.validation import Validation, evaluating
 from tunable_models import TunableNetwork
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
-    """What a worker needs; the same on every worker but ``share`` and ``device``.
+class LoopInputs:
+    """Inputs of the loop on one worker; the same on every worker but ``share`` and ``device``.
 
     Attributes:
         config: of the run.
@@ -47,18 +48,18 @@ class Job:
     root: Path = Path()
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this worker writes for all."""
         return self.share.rank == 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hooks:
-    """What else happens on a worker.
+    """Callbacks of the loop on one worker.
 
     Attributes:
         report: called on every worker, every ``log_every`` steps.
-        at_checkpoint: called on worker 0 after each checkpoint, with what would be published now.
+        at_checkpoint: called on the main worker after each checkpoint, with the network to publish.
         stop: whether this worker was asked to stop; asked at every step.
         ready: called on every worker before the first step, when everything is in place.
     """
@@ -70,23 +71,20 @@ class Hooks:
 
 
 class Stopped(Exception):
-    """The run was asked to stop, and did so behind a checkpoint of ``step``; None before any worker began."""
+    """The run stopped as asked, after a checkpoint of ``step``; None if no worker had started."""
 
     def __init__(self, step: int | None) -> None:
         super().__init__(step)
         self.step = step
 
     def __str__(self) -> str:
-        begun = f"stopped behind a checkpoint of step {self.step}"
-        return begun if self.step is not None else "stopped before a worker began"
+        if self.step is None:
+            return "stopped before any worker started"
+        return f"stopped after a checkpoint of step {self.step}"
 
 
-def train(job: Job, hooks: Hooks) -> TunableNetwork:
-    """Train to the last step, from the newest whole checkpoint if there is one.
-
-    Args:
-        job: what to train on which share.
-        hooks: what else happens.
+def run_training_loop(inputs: LoopInputs, hooks: Hooks) -> TunableNetwork:
+    """Train to the last step, from the newest complete checkpoint if there is one.
 
     Returns:
         The trained network, or its moving average; equal on every worker.
@@ -94,99 +92,99 @@ def train(job: Job, hooks: Hooks) -> TunableNetwork:
     Raises:
         Stopped: a worker was asked to; on every worker, at the same step.
         TrainingError: the loss is not finite.
-        CheckpointError: checkpoints exist and none is whole.
+        CheckpointError: checkpoints exist, and none is complete.
     """
-    torch.set_num_threads(job.config.compute.threads)
-    task = make_task(job.config.task, job.root).to(job.device)
-    return _Training(job, hooks, task).run()
+    torch.set_num_threads(inputs.config.compute.threads)
+    task = make_task(inputs.config.task, inputs.root).to(inputs.device)
+    return _Loop(inputs, hooks, task).run()
 
 
-class _Training:
-    """One worker's run."""
-
-    def __init__(self, job: Job, hooks: Hooks, task: Task) -> None:
-        self._job, self._hooks = job, hooks
-        config, workers = job.config, job.share.count
-        self._batches = Batches(job.photos, task, config, job.device, job.share)
-        self._learner = Learner(config, task, job.device, job.root, workers)
-        self._meter = Meter(config.batch_size, len(job.photos), workers, job.device)
-        self._validation = _validation(job, task)
-        self._agreed = Agreement(hooks.stop, workers, job.device)
+class _Loop:
+    def __init__(self, inputs: LoopInputs, hooks: Hooks, task: Task) -> None:
+        self._inputs, self._hooks = inputs, hooks
+        config, workers, device = inputs.config, inputs.share.count, inputs.device
+        self._batches = Batches(inputs.photos, task, config, device, inputs.share)
+        self._learner = Learner(config, task, device, inputs.root, workers)
+        self._metrics = MetricsAccumulator(config.batch_size, len(inputs.photos), workers, device)
+        self._validation = _make_validation(inputs, task)
+        self._stop_consensus = StopConsensus(hooks.stop, workers, device)
 
     def run(self) -> TunableNetwork:
-        config, learner = self._job.config, self._learner
+        config, learner = self._inputs.config, self._learner
         self._resume()
         learner.start()
         self._hooks.ready()
-        self._meter.start()
+        self._metrics.start_clock()
         with closing(self._batches.from_step(learner.done)) as batches:
             while learner.done < config.steps:
-                self._meter.add(learner.step(next(batches)))
-                stop = self._agreed()
-                if self._due(config.log_every):
+                self._metrics.add(learner.step(next(batches)))
+                stop = self._stop_consensus()
+                if self._is_due(config.log_every):
                     self._report()
-                if self._due(config.checkpoint_every):
+                if self._is_due(config.checkpoint_every):
                     self._save({})
                 if stop and learner.done < config.steps:
-                    batches.close()  # or its processes, which may be told to end too, fail during a save
+                    batches.close()  # its processes may get the same signal, and would fail during a save
                     self._stop()
-        self._agreed.close()
+        self._stop_consensus.close()
         return learner.result
 
-    def _due(self, every: int) -> bool:
-        return self._learner.done % every == 0 or self._learner.done == self._job.config.steps
+    def _is_due(self, every: int) -> bool:
+        return self._learner.done % every == 0 or self._learner.done == self._inputs.config.steps
 
     def _report(self) -> None:
         done = self._learner.done
-        progress = self._meter.progress(done, self._learner.lr)
-        if self._validation is not None and self._looks(done):
+        progress = self._metrics.make_point(done, self._learner.lr)
+        if self._validation is not None and self._is_validation_due(done):
             progress = replace(progress, validation=self._validation(self._learner.result))
-            self._meter.start()
+            self._metrics.start_clock()
         self._hooks.report(progress)
 
-    def _looks(self, done: int) -> bool:
-        """Whether a multiple of ``validation.every`` lies between the last point and this one."""
-        every, before = self._job.config.validation.every, done - self._job.config.log_every
-        return done // every > before // every or done == self._job.config.steps
+    def _is_validation_due(self, done: int) -> bool:
+        """Whether a multiple of ``validation.every`` is between the last point and this one."""
+        config = self._inputs.config
+        every, before = config.validation.every, done - config.log_every
+        return done // every > before // every or done == config.steps
 
     def _stop(self) -> None:
-        done, config = self._learner.done, self._job.config
+        done, config = self._learner.done, self._inputs.config
         if done % config.checkpoint_every:
-            self._save({"unlogged": self._meter.unlogged(done)} if done % config.log_every else {})
-        if self._job.share.count > 1:
-            dist.barrier()  # whoever starts the processes ends them all when the first one has left
+            self._save({"unlogged": self._metrics.state(done)} if done % config.log_every else {})
+        if self._inputs.share.count > 1:
+            dist.barrier()  # launchers end all processes when the first one has exited
         raise Stopped(done)
 
     def _save(self, more: dict[str, Any]) -> None:
-        if not self._job.leads:
+        if not self._inputs.is_main:
             return
-        self._job.store.save(self._learner.done, self._learner.state() | more)
+        self._inputs.store.save(self._learner.done, self._learner.state() | more)
         with evaluating(self._learner.result):
             self._hooks.at_checkpoint(self._learner.done, self._learner.result)
 
     def _resume(self) -> None:
-        """Load the newest whole checkpoint, if there is one."""
-        # Worker 0 decides: on a shared file system the others may not see its newest folder yet.
-        decision: list[int | None] = [self._job.store.newest()] if self._job.leads else [None]
-        if self._job.share.count > 1:
-            dist.broadcast_object_list(decision, src=0, device=self._job.device)
+        """Load the newest complete checkpoint, if there is one."""
+        inputs = self._inputs
+        # The main worker decides: on a shared file system others may not see its newest folder yet.
+        decision: list[int | None] = [inputs.store.newest()] if inputs.is_main else [None]
+        if inputs.share.count > 1:
+            dist.broadcast_object_list(decision, src=0, device=inputs.device)
         if decision[0] is None:
             return
-        state = self._job.store.load(decision[0])
+        state = inputs.store.load(decision[0])
         self._learner.load(state)
         if "unlogged" in state:
-            self._meter.resume(state["unlogged"], leads=self._job.leads)
+            self._metrics.load(state["unlogged"], is_main=inputs.is_main)
 
 
-def _validation(job: Job, task: Task) -> Validation | None:
-    if job.validation is None or not len(job.validation):
+def _make_validation(inputs: LoopInputs, task: Task) -> Validation | None:
+    if inputs.validation is None or not len(inputs.validation):
         return None
     return Validation(
-        job.validation,
+        inputs.validation,
         task,
-        crop_px=job.config.validation.crop_px,
-        unit=task.scale * job.config.network.contract().multiple,
-        seed=job.config.seed,
-        share=job.share,
-        device=job.device,
+        crop_px=inputs.config.validation.crop_px,
+        unit=task.scale * inputs.config.network.contract().multiple,
+        seed=inputs.config.seed,
+        share=inputs.share,
+        device=inputs.device,
     )

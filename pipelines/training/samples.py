@@ -1,4 +1,4 @@
-"""Sample pictures during training: what the sliders do so far, on one training photograph."""
+"""Sample pictures during training: the effect of the sliders so far, on one training photograph."""
 
 import io
 from pathlib import Path
@@ -22,14 +22,12 @@ CROP_PX = 160
 class Samples:
     """Writes ``<folder>/samples/step-<n>.png``.
 
-    Outputs at the ends of the sliders and at their defaults, below them what each of these settings aims
-    at, and the inputs and targets.
+    Outputs at the ends of the sliders and at their defaults, below them the target of each setting, and the
+    inputs and targets.
 
     Args:
         folder: of the run.
         photos: of which the first is shown.
-        task: of the run.
-        config: of the run.
     """
 
     def __init__(self, folder: Path, photos: PhotoSet, task: Task, config: TrainConfig) -> None:

@@ -11,7 +11,7 @@ from pipelines.data.photos import PhotoSet
 from pipelines.tasks import Example, Task
 from pipelines.tasks.decibels import nearness
 from pipelines.training.batches import Share
-from pipelines.training.reduction import total
+from pipelines.training.collectives import sum_over_workers
 from tunable_models import ControlSpace, TunableNetwork
 
 
@@ -51,7 +51,7 @@ class Validation:
         with evaluating(network), torch.inference_mode():
             sums = self._sums(network, omegas.to(self._device))
         if self._share.count > 1:
-            sums = total(sums)
+            sums = sum_over_workers(sums)
         means = (sums / len(self._photos)).tolist()
         at = {setting_name(network.space, w): _numbers(*m) for w, m in zip(omegas, means, strict=True)}
         names = next(iter(at.values()))

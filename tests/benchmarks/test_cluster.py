@@ -39,7 +39,7 @@ def test_a_run_that_loses_a_node_ends_with_the_right_numbers(
     monkeypatch.setattr(cluster, "TIMEOUT_S", UNREACHED_S)
     monkeypatch.setattr(cluster, "Hooks", lambda: hold_until_two_again(tmp_path))
     monkeypatch.setattr("pipelines.running.ray.driver.UNHEARD_S", UNREACHED_S)
-    monkeypatch.setattr("pipelines.running.ray.flag.ANSWER_WITHIN_S", UNREACHED_S)
+    monkeypatch.setattr("pipelines.running.ray.coordinator.ANSWER_WITHIN_S", UNREACHED_S)
     for wait in ("_wait_for_node", "wait_for_nodes"):
         monkeypatch.setattr(Cluster, wait, partialmethod(getattr(Cluster, wait), timeout=UNREACHED_S))
     # A busy machine takes long to start a worker; Ray tries again, and would for ever.

@@ -13,14 +13,14 @@ from pipelines.core.config import parse_section
 from pipelines.core.layout import Layout
 from pipelines.core.records import sha256_file, write_json_atomic
 from pipelines.data.photos import PhotoSet, write_photos
-from pipelines.running.worker import Assignment
+from pipelines.running.job import TrainJob
 from pipelines.tasks import DenoiseDeblur, DenoiseDeblurConfig
-from pipelines.tracking.folder import Status
-from pipelines.tracking.mirror import Mirror
+from pipelines.tracking.run_folder import Status
+from pipelines.tracking.sync import RunSync
 from pipelines.training.batches import Share
 from pipelines.training.checkpoint import CheckpointStore
 from pipelines.training.config import TrainConfig
-from pipelines.training.loop import Job
+from pipelines.training.loop import LoopInputs
 from stages import end_started
 from tunable_models import TunableNetwork, build, make_tunable
 from waiting import UNREACHED_S
@@ -50,13 +50,13 @@ def no_stage_left_running() -> Iterator[None]:
 @pytest.fixture
 def patient_tracking(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs whose copy on the tracking server is whole at their end, however long that takes."""
-    wait, finish = Mirror.wait_for_run, Mirror.finish
+    wait, finish = RunSync.wait_for_run, RunSync.finish
 
-    def finish_in_time(mirror: Mirror, status: Status, artefacts: Iterable[Path] = (), **_: float) -> None:
-        finish(mirror, status, artefacts, deadline_s=UNREACHED_S)
+    def finish_in_time(sync: RunSync, status: Status, artefacts: Iterable[Path] = (), **_: float) -> None:
+        finish(sync, status, artefacts, deadline_s=UNREACHED_S)
 
-    monkeypatch.setattr(Mirror, "wait_for_run", lambda mirror: wait(mirror, timeout_s=UNREACHED_S))
-    monkeypatch.setattr(Mirror, "finish", finish_in_time)
+    monkeypatch.setattr(RunSync, "wait_for_run", lambda sync: wait(sync, timeout_s=UNREACHED_S))
+    monkeypatch.setattr(RunSync, "finish", finish_in_time)
 
 
 @pytest.fixture
@@ -134,15 +134,14 @@ def layout(tmp_path: Path) -> Layout:
 
 
 @pytest.fixture
-def assignment(config: TrainConfig, layout: Layout) -> Assignment:
+def job(config: TrainConfig, layout: Layout) -> TrainJob:
     """The run of ``config`` as workers get it."""
-    photos = (layout.prepare / "train", layout.prepare / "validation")
-    return Assignment.of(config, *photos, layout.state / "run", "print", layout.root)
+    return TrainJob.from_layout(config, layout, folder=layout.state / "run", fingerprint="print")
 
 
 @pytest.fixture
-def job(config: TrainConfig, layout: Layout) -> Job:
-    return Job(
+def inputs(config: TrainConfig, layout: Layout) -> LoopInputs:
+    return LoopInputs(
         config=config,
         photos=PhotoSet.open(layout.prepare / "train"),
         store=CheckpointStore(layout.state / "checkpoints", "print"),
@@ -153,7 +152,7 @@ def job(config: TrainConfig, layout: Layout) -> Job:
 
 @pytest.fixture
 def patient_driver(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A driver of runs on Ray that gives no slow machine up, and no cluster of whoever runs the tests."""
+    """A Ray driver that waits for a slow machine and joins no cluster of the environment."""
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr("pipelines.running.ray.driver.UNHEARD_S", UNREACHED_S)
-    monkeypatch.setattr("pipelines.running.ray.flag.ANSWER_WITHIN_S", UNREACHED_S)
+    monkeypatch.setattr("pipelines.running.ray.coordinator.ANSWER_WITHIN_S", UNREACHED_S)

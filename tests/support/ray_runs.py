@@ -12,7 +12,7 @@ import psutil
 
 from pipelines.core.config import parse_section
 from pipelines.core.layout import Layout
-from pipelines.running.worker import Assignment
+from pipelines.running.job import TrainJob
 from pipelines.training.config import TrainConfig
 from pipelines.training.log import RunLog
 from pipelines.training.loop import Hooks
@@ -32,9 +32,8 @@ def options_of(config: TrainConfig, compute: dict[str, Any]) -> TrainConfig:
     return parse_section(values, "train", TrainConfig)
 
 
-def assign(config: TrainConfig, layout: Layout, folder: str) -> Assignment:
-    photos = (layout.prepare / "train", layout.prepare / "validation")
-    return Assignment.of(config, *photos, layout.state / folder, "print", layout.root)
+def make_job(config: TrainConfig, layout: Layout, folder: str) -> TrainJob:
+    return TrainJob.from_layout(config, layout, folder=layout.state / folder, fingerprint="print")
 
 
 def at_step(log: RunLog, step: int, act: Callable[[], bool]) -> threading.Thread:
@@ -50,7 +49,7 @@ def at_step(log: RunLog, step: int, act: Callable[[], bool]) -> threading.Thread
 
 
 def hold_until(sign: Path) -> Hooks:
-    """Hooks by which worker 0 waits behind each checkpoint, until that file exists."""
+    """Hooks by which worker 0 waits after each checkpoint, until that file exists."""
 
     def wait(step: int, network: TunableNetwork) -> None:
         while not sign.exists():  # not by a module of the tests, which workers do not find

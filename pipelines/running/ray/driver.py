@@ -1,9 +1,8 @@
-"""The shell that runs the loop on Ray Train workers; the only module that imports ``ray.train``.
+"""Launch a job on Ray Train workers; the only module that imports ``ray.train``.
 
-Ray places the workers, joins them in a process group, restarts them after a fault and, when they are
-elastic, with as many as the cluster has. It sees metrics, never weights: checkpoints are ours
-(:mod:`pipelines.training.checkpoint`), because Ray copies its own into place without a mark that they are
-whole.
+Ray places the workers, connects them in a process group and restarts them after a fault, elastic ones with as
+many as the cluster has. It sees metrics, never weights: checkpoints are ours
+(:mod:`pipelines.training.checkpoint`), because Ray copies its own into place without a completeness marker.
 """
 
 import os
@@ -11,6 +10,7 @@ import shutil
 import traceback
 import uuid
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import ray.train
 from ray.train import FailureConfig, Result, RunConfig, ScalingConfig, UserCallback
 from ray.train.torch import TorchTrainer, get_device
 from ray.train.v2._internal.execution.callback import ControllerCallback
+from ray.util.metrics import Gauge
 from torch.distributed import DistError
 
 from pipelines.core.errors import (
@@ -31,93 +32,104 @@ from pipelines.core.errors import (
 )
 from pipelines.core.progress import tell
 from pipelines.core.ray_cluster import ray_cluster, watched
-from pipelines.running.ray.capacity import Room
-from pipelines.running.ray.flag import ASK_EVERY_S, Flag, Poll
-from pipelines.running.ray.gauges import show
-from pipelines.running.ray.mark import Mark
-from pipelines.running.ray.silence import Silence
+from pipelines.running.job import TrainJob, run_worker
+from pipelines.running.ray.capacity import Capacity, IdleWarning
+from pipelines.running.ray.coordinator import POLL_EVERY_S, DirectoryProbe, StopCoordinator, StopPoll
 from pipelines.running.startup import Startup
-from pipelines.running.worker import Assignment, work
 from pipelines.training.batches import Share
 from pipelines.training.config import ComputeConfig
+from pipelines.training.log import Progress
 from pipelines.training.loop import Hooks, Stopped
-from pipelines.training.metrics import Progress
 from tunable_models import TunableError
 
-LASTING = (ConfigError, CheckpointError, TrainingError, TunableError)
-"""Errors that another try would meet again.
+PERMANENT = (ConfigError, CheckpointError, TrainingError, TunableError)
+"""Errors that a restart would meet again.
 
-No DataError, though a damaged file stays damaged: it is also what a server that is away and a file system
-that hesitates become, and those pass. One that is truly damaged costs the restarts, and is told after them.
+No DataError, although a damaged file stays damaged: an unreachable server or a slow file system raises one
+too, and those recover. A damaged file costs the restarts, and is reported after them.
 """
 
 UNHEARD_S = 30.0
-"""When no worker has asked the flag for so long, none is there to stop."""
+"""Seconds without a poll of any worker after which none is there to stop."""
+
+GAUGES = {
+    "step": "Optimizer steps done.",
+    "epoch": "Epochs done.",
+    "loss": "Mean loss since the last point of the log.",
+    "lr": "Learning rate of the next step.",
+    "grad_norm": "L2 norm of the gradient before clipping.",
+    "images_per_s": "Patches through all workers in a second.",
+    "workers": "Workers that share every batch.",
+    "memory_gb": "Memory of worker 0, in 10^9 bytes.",
+}
+"""Fields of a point that Ray's Prometheus endpoint exports, as ``ray_tunable_train_<name>``."""
 
 
-def run_on_ray(assignment: Assignment, compute: ComputeConfig, hooks: Hooks) -> None:
-    """Train to the last step on Ray; checkpoints, log and sample pictures go into the assignment's folder.
+def run_on_ray(job: TrainJob, hooks: Hooks) -> None:
+    """Train to the last step on Ray; checkpoints, log and sample pictures go into the job's folder.
 
     Args:
-        assignment: the run; its paths are readable by every worker.
-        compute: of the run.
-        hooks: of which ``stop`` is asked here and handed on to the workers, and ``at_checkpoint``, which
-            must be picklable, is called on worker 0.
+        job: the run; its paths are readable by every worker.
+        hooks: of which ``stop`` is asked in this process and forwarded to the workers, and
+            ``at_checkpoint``, which must be picklable, is called on the main worker.
 
     Raises:
         ConfigError: there is no cluster at the address, it is too small, or a node has other code.
         Stopped: ``hooks.stop`` asked to.
-        TrainingError: a worker failed more often than ``compute.max_failures`` allows, or the loop itself
-            refuses to go on, or a worker's node does not see the folder.
+        TrainingError: workers failed more often than ``compute.max_failures`` allows, the loop raised a
+            permanent error, or a worker's node does not see the folder.
     """
-    folder = Path(assignment.folder)
-    # A fresh name each time: Ray resumes whatever stands under an old one, whatever the params say now.
+    # A fresh name each time: Ray resumes a run of the same name, with its old options.
     name = f"train-{uuid.uuid4().hex[:12]}"
-    # Nobody watches Ray's dashboard here, and without one its state tracking fills the log with complaints.
+    # Ray's dashboard is not used here, and without one its state tracking fills the log with complaints.
     os.environ.setdefault("RAY_TRAIN_ENABLE_STATE_TRACKING", "0")
-    startup = Startup.now()
+    compute, ray_folder = job.config.compute, job.folder / "ray"
+    startup = Startup()
     try:
         with ray_cluster(compute.address, num_cpus=compute.most_workers * compute.threads) as private:
-            _check_room(compute, private=private)
-            flag = Flag()
+            _check_capacity(compute, private=private)
+            coordinator = StopCoordinator()
             settings = {
-                "assignment": assignment.plain(),
-                "mark": Mark.leave(folder / "ray" / name).plain(),
-                "flag": flag.handle,
-                "startup": startup.mark("cluster").plain(),
+                "job": job,
+                "probe": DirectoryProbe.write(ray_folder / name),
+                "coordinator": coordinator.handle,
+                "startup": startup.mark("cluster"),
                 "at_checkpoint": hooks.at_checkpoint,
             }
-            trainer = _trainer(compute, settings, folder, name)
-            result = _watch(trainer.fit, flag, Silence(compute, flag), hooks.stop)
+            trainer = _make_trainer(compute, settings, ray_folder, name)
+            warning = IdleWarning(compute, coordinator.free_resources)
+            result = _fit(trainer.fit, coordinator, warning, hooks.stop)
     except (ray.train.TrainingFailedError, ray.exceptions.RayError) as error:
-        if isinstance(error, ray.train.ControllerError) and _is_lasting(error.controller_failure):
+        if isinstance(error, ray.train.ControllerError) and _is_permanent(error.controller_failure):
             raise error.controller_failure from None
-        raise TrainingError(f"training failed on Ray: {_cause(error)}") from error
+        raise TrainingError(f"training failed on Ray: {_describe_cause(error)}") from error
     finally:
-        shutil.rmtree(folder / "ray" / name, ignore_errors=True)  # with the mark
+        shutil.rmtree(ray_folder / name, ignore_errors=True)  # with the probe
     stopped_at: int | None = result.return_value  # type: ignore[attr-defined]  # the checker sees version 1
     if stopped_at is not None:
         raise Stopped(stopped_at)
 
 
-def _check_room(compute: ComputeConfig, *, private: bool) -> None:
-    """Say when the workers have no room: Ray would wait for it without a word.
+def _check_capacity(compute: ComputeConfig, *, private: bool) -> None:
+    """Report that the workers do not fit: Ray would wait for nodes silently.
 
     Raises:
         ConfigError: in a private cluster, which does not grow.
     """
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-    room = Room.of(nodes, compute)
-    if room.enough:
+    capacity = Capacity.of(nodes, compute)
+    if capacity.can_start:
         return
     if private:
-        raise ConfigError(f"train.compute asks for {room}; lower workers or threads")
-    tell(f"train: {room}; waiting for nodes to come")
+        raise ConfigError(f"train.compute: {capacity}; lower workers or threads")
+    tell(f"train: {capacity}; waiting for nodes")
 
 
-def _trainer(compute: ComputeConfig, settings: dict[str, Any], folder: Path, name: str) -> TorchTrainer:
+def _make_trainer(
+    compute: ComputeConfig, settings: dict[str, Any], ray_folder: Path, name: str
+) -> TorchTrainer:
     return TorchTrainer(
-        _worker,  # type: ignore[arg-type]  # version 1 again
+        _run_ray_worker,  # type: ignore[arg-type]  # version 1 again
         train_loop_config=settings,
         scaling_config=ScalingConfig(  # type: ignore[call-arg]
             num_workers=compute.workers,  # type: ignore[arg-type]
@@ -127,124 +139,138 @@ def _trainer(compute: ComputeConfig, settings: dict[str, Any], folder: Path, nam
         ),
         run_config=RunConfig(
             name=name,
-            storage_path=str(folder / "ray"),
+            storage_path=str(ray_folder),
             failure_config=FailureConfig(max_failures=compute.max_failures),
-            callbacks=[_EndsWhatLasts(), _TellsTheFlag(settings["flag"])],  # type: ignore[list-item]
+            callbacks=[_PermanentFailure(), _ControllerRegistration(settings["coordinator"])],  # type: ignore[list-item]
         ),
     )
 
 
-class _EndsWhatLasts(UserCallback):
-    """Ends the run for a fault that another try would meet.
+class _PermanentFailure(UserCallback):
+    """Ends the run for an error that a restart would meet again.
 
-    Ray's controller asks it. What a callback raises is the only error that Ray does not try again.
+    Ray's controller calls it. An error of a callback is the only one after which Ray does not restart.
     """
 
     def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
-        lasting = next((error for error in worker_exceptions.values() if _is_lasting(error)), None)
-        if lasting is not None:
-            raise lasting
+        permanent = next((error for error in worker_exceptions.values() if _is_permanent(error)), None)
+        if permanent is not None:
+            raise permanent
 
 
-class _TellsTheFlag(ControllerCallback):
-    """Gives the flag the handle of Ray's controller; the driver gets none, and has to end it at times.
+class _ControllerRegistration(ControllerCallback):
+    """Registers Ray's controller with the coordinator; the driver gets no handle, and may have to kill it.
 
-    Not public, but the only hook before workers run, and Ray hands such callbacks on for uses like this.
+    Not public, but the only hook before workers run, and Ray passes on such callbacks for uses like this.
     """
 
-    def __init__(self, flag: Any) -> None:
-        self._flag = flag
+    def __init__(self, coordinator: Any) -> None:
+        self._coordinator = coordinator
 
     def after_controller_start(self, train_run_context: Any) -> None:
-        self._flag.controlled_by.remote(ray.get_runtime_context().current_actor)
+        self._coordinator.register_controller.remote(ray.get_runtime_context().current_actor)
 
 
-def _is_lasting(error: Exception) -> bool:
-    # A loader's end is a TrainingError too; but it may pass, as a server that is away.
-    return isinstance(error, LASTING) and not isinstance(error, LoaderError)
+def _is_permanent(error: Exception) -> bool:
+    # The end of a loader is a TrainingError too, but it may recover.
+    return isinstance(error, PERMANENT) and not isinstance(error, LoaderError)
 
 
-def _watch(fit: Callable[[], Result], flag: Flag, silence: Silence, stop: Callable[[], bool]) -> Result:
-    """Run ``fit`` to its end, hand a wish to stop on while it runs, and say when nobody is there.
+def _fit(
+    fit: Callable[[], Result], coordinator: StopCoordinator, warning: IdleWarning, stop: Callable[[], bool]
+) -> Result:
+    """Run ``fit`` to its end; meanwhile forward a stop request, and warn when no worker runs.
 
     Raises:
-        Stopped: somebody asked to, and there is no worker that could.
+        Stopped: a stop was requested, and no worker was there to stop.
     """
-    ended = False
+    killed = False
 
-    def look() -> None:
-        nonlocal ended
-        wished = stop()
-        silent_s = flag.silent_s(up=wished)
+    def watch() -> None:
+        nonlocal killed
+        requested = stop()
+        silent_s = coordinator.silent_s(stop=requested)
         if silent_s is None:
             return
-        if wished and silent_s > UNHEARD_S:
-            ended = flag.end() or ended
+        if requested and silent_s > UNHEARD_S:
+            killed = coordinator.kill_controller() or killed
         else:
-            silence(silent_s)
+            warning(silent_s)
 
     try:
-        return watched(fit, look, ASK_EVERY_S)
+        return watched(fit, watch, POLL_EVERY_S)
     except ray.exceptions.RayActorError:
-        if not ended:
+        if not killed:
             raise
         raise Stopped(None) from None
 
 
-def _worker(settings: dict[str, Any]) -> int | None:
-    """Train on one of Ray's workers; the step behind whose checkpoint it was asked to stop, if it was."""
-    Mark(**settings["mark"]).require()
-    assignment = Assignment(**settings["assignment"])
-    startup = Startup(**settings["startup"]).mark("workers")
+def _run_ray_worker(settings: dict[str, Any]) -> int | None:
+    """Train on one of Ray's workers; the step at which it stopped, if it was asked to."""
+    settings["probe"].check()
+    job: TrainJob = settings["job"]
+    startup: Startup = settings["startup"].mark("workers")
     context = ray.train.get_context()
     share = Share(context.get_world_rank(), context.get_world_size())
-    every, last = assignment.config["checkpoint_every"], assignment.config["steps"]
+    is_main, config = share.rank == 0, job.config
 
     def report(progress: Progress) -> None:
-        if share.rank == 0:
-            show(progress)
-        if progress.step % every == 0 or progress.step == last:
-            _report(progress)
+        if is_main:
+            _export_gauges(progress)
+        if progress.step % config.checkpoint_every == 0 or progress.step == config.steps:
+            _report_to_ray(progress)
 
-    leading = Hooks(
+    main_hooks = Hooks(
         report=report,
-        stop=Poll(settings["flag"]),
+        stop=StopPoll(settings["coordinator"]),
         at_checkpoint=settings["at_checkpoint"],
-        ready=lambda: startup.mark("network").write(Path(assignment.folder)),
+        ready=lambda: startup.mark("network").write(job.folder),
     )
     try:
-        work(assignment, share, get_device(), leading if share.rank == 0 else Hooks(report=report))
+        run_worker(job, share, get_device(), main_hooks if is_main else Hooks(report=report))
     except Stopped as stopped:
         return stopped.step
     return None
 
 
-def _report(progress: Progress) -> None:
-    """To Ray; all workers wait here, and for Ray's controller, which looks every two seconds."""
+def _report_to_ray(progress: Progress) -> None:
+    """All workers wait here, and for Ray's controller, which polls every two seconds."""
     ray.train.report({"step": progress.step, "loss": progress.loss, "images_per_s": progress.images_per_s})
 
 
-def _cause(error: BaseException) -> str:
-    """The last line of what a worker said, not Ray's whole traceback; and what helps, if it is known."""
+def _export_gauges(progress: Progress) -> None:
+    """Export a point to Prometheus, on the node of this worker."""
+    for name, gauge in _make_gauges().items():
+        gauge.set(float(getattr(progress, name)))
+
+
+@cache
+def _make_gauges() -> dict[str, Gauge]:
+    return {name: Gauge(f"tunable_train_{name}", description=text) for name, text in GAUGES.items()}
+
+
+def _describe_cause(error: BaseException) -> str:
+    """The last line of a worker's error, without Ray's traceback, and the remedy if it is known."""
     last = _last_line(error)
     if isinstance(error, ray.exceptions.RayActorError):
-        return f"Ray's controller of the run died ({last}); run again to go on from the last checkpoint"
-    if isinstance(error, ray.train.WorkerGroupError) and (failure := _culprit(error)):
+        return f"Ray's controller of the run died ({last}); run again to resume from the last checkpoint"
+    if isinstance(error, ray.train.WorkerGroupError) and (failure := _find_culprit(error)):
         last = str(failure) if is_expected(failure) else _last_line(failure, named=True)
-    if "ModuleNotFoundError" in last:
-        return f"{last}; install tunable-zoo[pipelines] on every node of the cluster"
+    # A worker with another version may fail to unpickle the job before it can compare versions.
+    if "ModuleNotFoundError" in last or "AttributeError: Can't get attribute" in last:
+        return f"{last}; install the driver's version of tunable-zoo[pipelines] on every node of the cluster"
     return last
 
 
-def _culprit(error: ray.train.WorkerGroupError) -> Exception | None:
-    """The failure that the others follow from, if it can be told: when a worker ends, its peers lose it."""
+def _find_culprit(error: ray.train.WorkerGroupError) -> Exception | None:
+    """The failure that caused the others, if it can be found: when a worker ends, its peers lose it."""
     failures = [error.worker_failures[rank] for rank in sorted(error.worker_failures)]
     causes = [failure for failure in failures if not _lost_peer(failure)]
     return next((failure for failure in causes if is_expected(failure)), causes[0] if causes else None)
 
 
 def _lost_peer(error: Exception) -> bool:
-    """Whether the process group says that another worker is gone; of gloo it is a plain RuntimeError."""
+    """Whether the process group reports that another worker is gone; gloo raises a plain RuntimeError."""
     return isinstance(error, DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error))
 
 

@@ -51,10 +51,10 @@ def test_a_sigterm_raises_like_ctrl_c() -> None:
 
 def test_outside_dvc_nobody_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DVC_STAGE", raising=False)
-    assert signals._dvc() is None
+    assert signals._find_dvc() is None
     monkeypatch.setenv("DVC_STAGE", "train")
     monkeypatch.setattr(psutil.Process, "parents", lambda self: [])
-    assert signals._dvc() is None
+    assert signals._find_dvc() is None
     end_with_dvc()
 
 
@@ -78,6 +78,6 @@ def test_the_death_of_the_one_watched_is_a_sigterm() -> None:
     command = [sys.executable, "-c", "input()"]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as child, stop_politely(lambda _: None) as stop:
         child.kill()  # and nobody waits for it: a zombie runs no more
-        signals._watch(psutil.Process(child.pid))
+        signals._watch_dvc(psutil.Process(child.pid))
         wait_until(stop)
         assert stop.signum == signal.SIGTERM

@@ -19,8 +19,8 @@ from pipelines.serve.config import ServeConfig
 from pipelines.training.batches import Share
 from pipelines.training.checkpoint import CheckpointStore
 from pipelines.training.config import TrainConfig
-from pipelines.training.loop import Hooks, Job, train
-from pipelines.training.metrics import Progress
+from pipelines.training.log import Progress
+from pipelines.training.loop import Hooks, LoopInputs, run_training_loop
 from tiny_tasks import SMALL
 from tunable_models import TunableNetwork
 
@@ -130,9 +130,9 @@ def test_it_trains_and_resumes_bit_for_bit(
     photos = [(f"{i}.png", random.integers(0, 256, (20, 24, 3), dtype=np.uint8)) for i in range(2)]
     written = write_photos(tmp_path / "photos", photos)
 
-    def job(folder: str) -> Job:
+    def job(folder: str) -> LoopInputs:
         store = CheckpointStore(tmp_path / folder, "print")
-        return Job(
+        return LoopInputs(
             config=config,
             photos=written,
             store=store,
@@ -141,7 +141,7 @@ def test_it_trains_and_resumes_bit_for_bit(
         )
 
     whole: list[Progress] = []
-    expected = train(job("whole"), Hooks(report=whole.append))
+    expected = run_training_loop(job("whole"), Hooks(report=whole.append))
     halves: list[Progress] = []
 
     def stop(point: Progress) -> None:
@@ -150,8 +150,8 @@ def test_it_trains_and_resumes_bit_for_bit(
             raise Stop
 
     with pytest.raises(Stop):
-        train(job("halves"), Hooks(report=stop))
-    resumed = train(job("halves"), Hooks(report=halves.append))
+        run_training_loop(job("halves"), Hooks(report=stop))
+    resumed = run_training_loop(job("halves"), Hooks(report=halves.append))
     assert [(p.step, p.loss) for p in halves] == [(p.step, p.loss) for p in [*whole[:3], *whole[2:]]]
     for one, other in zip(resumed.parameters(), expected.parameters(), strict=True):
         assert torch.equal(one, other)
@@ -176,12 +176,12 @@ def test_the_critic_learns(tmp_path: Path) -> None:
     photo = np.random.default_rng(0).integers(0, 256, (20, 24, 3), dtype=np.uint8)
     photos = write_photos(tmp_path / "photos", [("0.png", photo)])
     store = CheckpointStore(tmp_path / "run", "print")
-    job = Job(config=config, photos=photos, store=store, share=Share(0, 1), device=torch.device("cpu"))
-    train(job, Hooks())
+    job = LoopInputs(config=config, photos=photos, store=store, share=Share(0, 1), device=torch.device("cpu"))
+    run_training_loop(job, Hooks())
     early, late = store.load(2)["critic"], store.load(4)["critic"]
     assert all(not torch.equal(early[key], late[key]) for key in early if key.endswith("weight"))
     other = replace(job, store=CheckpointStore(tmp_path / "other", "print"))
     slow = config.optimizer.model_copy(update={"critic_lr": 1e-9})
-    train(replace(other, config=config.model_copy(update={"optimizer": slow})), Hooks())
+    run_training_loop(replace(other, config=config.model_copy(update={"optimizer": slow})), Hooks())
     still = other.store.load(4)["critic"]
     assert not torch.equal(late["layers.0.weight"], still["layers.0.weight"])

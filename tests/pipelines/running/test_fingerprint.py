@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.running.fingerprint import REPOSITORY, TRAINING_CODE, code_digest, fingerprint
+from pipelines.running.fingerprint import REPOSITORY, TRAINING_CODE, code_digest, compute_fingerprint
 
 
 @pytest.fixture
@@ -22,10 +22,10 @@ def copied(tmp_path: Path) -> Callable[[str], Path]:
 
 
 def test_options_data_and_code_all_count() -> None:
-    base = fingerprint({"lr": 0.1}, "data", "code")
-    assert base == fingerprint({"lr": 0.1}, "data", "code")
+    base = compute_fingerprint({"lr": 0.1}, "data", "code")
+    assert base == compute_fingerprint({"lr": 0.1}, "data", "code")
     others = [("lr", 0.2, "data", "code"), ("lr", 0.1, "other", "code"), ("lr", 0.1, "data", "other")]
-    assert len({base, *(fingerprint({k: v}, data, code) for k, v, data, code in others)}) == 4
+    assert len({base, *(compute_fingerprint({k: v}, data, code) for k, v, data, code in others)}) == 4
 
 
 @pytest.mark.slow
@@ -48,5 +48,5 @@ def test_a_new_file_counts(copied: Callable[[str], Path]) -> None:
 def test_the_code_is_that_of_the_processs_start(copied: Callable[[str], Path]) -> None:
     edited = copied("edited")
     before = code_digest(edited)
-    (edited / "pipelines" / "train" / "loop.py").write_text("VALUE = 1\n")
+    (edited / "pipelines" / "training" / "loop.py").write_text("VALUE = 1\n")
     assert code_digest(edited) == before

@@ -49,11 +49,11 @@ def test_ctrl_c_and_sigterm_checkpoint_and_say_so_to_the_shell(config: TrainConf
         newest = run.store.newest()
         assert newest is not None
         assert newest > at
-        assert f"stopped behind a checkpoint of step {newest}" in said
+        assert f"stopped after a checkpoint of step {newest}" in said
         assert "resume with: tunable run train --root" in said
         at = newest
     said = ended(start(layout), 0)
-    assert f"going on from step {at}" in said
+    assert f"resuming from step {at}" in said
     assert_whole(run, layout)
 
 
@@ -85,7 +85,7 @@ def test_a_killed_dvc_leaves_no_orphan_and_the_next_one_carries_on(
     first.wait()
     said = ended(start_python(stage_of_dvc, *REPRO), 0)  # at once, while the stage of the first is ending
     assert not stage.is_running()
-    assert "going on from step" in said
+    assert "resuming from step" in said
     assert_whole(run, stage_of_dvc)
     first.communicate()  # what the orphan wrote
 
@@ -100,7 +100,7 @@ def test_a_driver_that_is_stopped_and_one_that_is_killed_take_ray_along(
     asked = start(layout, hold_after=45)
     reach(run, 40, asked)
     asked.send_signal(signal.SIGTERM)
-    assert "stopped behind a checkpoint of step" in ended(asked, 143)
+    assert "stopped after a checkpoint of step" in ended(asked, 143)
     at = run.store.newest() or 0
     assert at >= 40
 
@@ -117,5 +117,5 @@ def test_a_driver_that_is_stopped_and_one_that_is_killed_take_ray_along(
             agent.kill()
     first.communicate()
     said = ended(start(layout), 0)
-    assert int(said.partition("going on from step ")[2].partition(",")[0]) >= at
+    assert int(said.partition("resuming from step ")[2].partition(",")[0]) >= at
     assert_whole(run, layout)

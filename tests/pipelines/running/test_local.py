@@ -1,7 +1,7 @@
 """The local runner, in this process and in two of torchrun's."""
 
 import signal
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,9 +10,9 @@ import torch
 from pipelines.core.config import parse_section
 from pipelines.core.errors import ConfigError
 from pipelines.core.layout import Layout
+from pipelines.running.job import TrainJob
 from pipelines.running.local import run_local
 from pipelines.running.run import Run
-from pipelines.running.worker import Assignment
 from pipelines.training.config import TrainConfig
 from pipelines.training.log import RunLog
 from pipelines.training.loop import Hooks
@@ -20,15 +20,15 @@ from stages import ended, reach, start, write_params
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_missing_gpu_is_told(config: TrainConfig, assignment: Assignment) -> None:
-    compute = config.compute.model_copy(update={"use_gpu": True})
-    with pytest.raises(ConfigError, match="process 0 of this machine, torch finds 0"):
-        run_local(assignment, compute, Hooks())
+def test_a_missing_gpu_is_an_error(job: TrainJob) -> None:
+    compute = job.config.compute.model_copy(update={"use_gpu": True})
+    with pytest.raises(ConfigError, match="use_gpu"):
+        run_local(replace(job, config=job.config.model_copy(update={"compute": compute})), Hooks())
 
 
-def test_it_leaves_checkpoints_a_log_and_pictures(config: TrainConfig, assignment: Assignment) -> None:
-    run_local(assignment, config.compute, Hooks())
-    folder = Path(assignment.folder)
+def test_it_leaves_checkpoints_a_log_and_pictures(job: TrainJob) -> None:
+    run_local(job, Hooks())
+    folder = job.folder
     assert {path.name for path in (folder / "checkpoints").iterdir()} == {"step-00000004", "step-00000006"}
     assert (folder / "log.jsonl").exists()
     assert len(list((folder / "samples").glob("step-*.png"))) == 3
@@ -42,7 +42,7 @@ def curve(log: RunLog) -> list[tuple[int, float, float]]:
     return [(point.step, point.loss, point.grad_norm) for point in log.curve(STEPS)]
 
 
-def stopped_and_gone_on(layout: Layout, run: Run) -> list[tuple[int, float, float]]:
+def stop_and_resume(layout: Layout, run: Run) -> list[tuple[int, float, float]]:
     first = start(layout, *TWO, hold_after=45)
     reach(run, 40, first)
     first.send_signal(signal.SIGTERM)
@@ -51,7 +51,7 @@ def stopped_and_gone_on(layout: Layout, run: Run) -> list[tuple[int, float, floa
     at = run.store.newest()
     assert at is not None
     assert 40 <= at < STEPS
-    assert f"going on from step {at}" in ended(start(layout, *TWO), 0)
+    assert f"resuming from step {at}" in ended(start(layout, *TWO), 0)
     assert (layout.train / "record.json").exists()
     assert {point.workers for point in run.log.read()[0]} == {2}
     return curve(run.log)
@@ -69,21 +69,23 @@ def test_processes_with_nothing_left_to_train_do_not_wait_for_each_other(
 
 
 @pytest.mark.slow
-def test_two_processes_stop_go_on_bit_for_bit_and_agree_with_one(config: TrainConfig, layout: Layout) -> None:
+def test_two_processes_stop_resume_bit_for_bit_and_agree_with_one(
+    config: TrainConfig, layout: Layout
+) -> None:
     """SIGTERM checkpoints and ends; the curve is that of a run that nobody disturbed."""
     more: dict[str, Any] = {"steps": STEPS, "log_every": 10, "checkpoint_every": 50}
     values = config.model_dump(mode="json") | more | {"compute": {"runner": "local", "threads": 1}}
     run = write_params(layout, values)
-    two = stopped_and_gone_on(layout, run)
+    two = stop_and_resume(layout, run)
 
     run.folder.rename(layout.state / "disturbed")
     ended(start(layout, *TWO), 0)
     assert curve(run.log) == two
 
     alone = parse_section(values, "train", TrainConfig)
-    folders = (layout.prepare / "train", layout.prepare / "validation", layout.state / "one")
-    run_local(Assignment.of(alone, *folders, run.identity, layout.root), alone.compute, Hooks())
-    one = curve(RunLog(layout.state / "one"))
+    one_folder = layout.state / "one"
+    run_local(TrainJob.from_layout(alone, layout, folder=one_folder, fingerprint=run.identity), Hooks())
+    one = curve(RunLog(one_folder))
     assert [step for step, _, _ in one] == [step for step, _, _ in two]
     assert one[0][1] == pytest.approx(two[0][1], rel=1e-5)  # rounding, before it had time to grow
     assert [loss for _, loss, _ in one] == pytest.approx([loss for _, loss, _ in two], rel=1e-3)

@@ -9,7 +9,7 @@ from pipelines.running.startup import Startup, read_startup
 
 def test_parts_are_left_in_order(tmp_path: Path) -> None:
     assert read_startup(tmp_path) == {}
-    there = Startup(**Startup.now().mark("cluster").plain())
+    there = Startup().mark("cluster")
     there.mark("workers").mark("network").write(tmp_path)
     parts = read_startup(tmp_path)
     assert list(parts) == ["cluster", "workers", "network"]
@@ -18,5 +18,5 @@ def test_parts_are_left_in_order(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.running.startup.write_json_atomic", full)
-    with pytest.raises(TrainingError, match=rf"room to write in {tmp_path}, got: No space .*; free some"):
-        Startup.now().mark("cluster").write(tmp_path)
+    with pytest.raises(TrainingError, match=rf"{tmp_path}.*No space"):
+        Startup().mark("cluster").write(tmp_path)

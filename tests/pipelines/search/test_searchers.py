@@ -5,12 +5,13 @@ import pytest
 from ray.tune.search import Searcher
 
 from pipelines.core.errors import ConfigError
-from pipelines.running.worker import Assignment
+from pipelines.running.job import TrainJob
 from pipelines.search.axes import Point
 from pipelines.search.searchers import ListSearcher, SpecSearcher
 from pipelines.search.trial import TrialSpec
+from pipelines.training.config import TrainConfig
 
-TEXTS = dict.fromkeys(("photos", "validation", "fingerprint", "root", "code"), "")
+PATHS = dict.fromkeys(("photos", "validation", "root"), Path())
 
 
 class Remembering(ListSearcher):
@@ -29,9 +30,9 @@ class Remembering(ListSearcher):
 def add_trial(point: Point, seed: int) -> TrialSpec:
     if point["lr"] == 0.0:
         raise ConfigError("lr 0 trains nothing")
-    folder = f"/lr-{point['lr']}-seed-{seed}"
-    assignment = Assignment(folder=folder, config={}, versions={}, **TEXTS)
-    return TrialSpec(number=1, point=point, seed=seed, assignment=assignment)
+    folder = Path(f"/lr-{point['lr']}-seed-{seed}")
+    job = TrainJob(config=TrainConfig(), folder=folder, fingerprint="", code="", versions={}, **PATHS)
+    return TrialSpec(number=1, point=point, seed=seed, job=job)
 
 
 def test_every_point_with_every_seed() -> None:

@@ -12,9 +12,9 @@ from pipelines.search.scoring.score import Score
 from pipelines.search.search import Search
 from pipelines.search.store import TrialStore
 from pipelines.search.trial import TrialSpec
-from pipelines.tracking import folder
-from pipelines.tracking.folder import RunFolder
-from pipelines.tracking.mirror import Mirror
+from pipelines.tracking import run_folder
+from pipelines.tracking.run_folder import RunFolder
+from pipelines.tracking.sync import RunSync
 from tiny_search import runs, search_of, write_search
 from waiting import UNREACHED_S
 
@@ -29,12 +29,12 @@ def search(layout: Layout) -> Search:
     return search_of(layout)
 
 
-def opened(search: Search, mirror: Mirror) -> TrialStore:
+def opened(search: Search, mirror: RunSync) -> TrialStore:
     return TrialStore(search, search.objectives()[0], mirror)
 
 
-def mirror_of(search: Search) -> Mirror:
-    return Mirror(search.folder, search.layout.root, search.folder.name, every_s=0.05)
+def mirror_of(search: Search) -> RunSync:
+    return RunSync(search.folder, search.layout.root, search.folder.name, every_s=0.05)
 
 
 @contextmanager
@@ -107,7 +107,7 @@ def test_what_ended_before_a_kill_arrives_afterwards_as_it_ended(
     score(spec, 10, 20)
     store.on_end(spec.folder, "", pruned=False)
     plan = RunFolder(spec.folder).plan()
-    monkeypatch.setattr(folder, "now_ms", lambda: 0)  # an end that is written down again would be another one
+    monkeypatch.setattr(run_folder, "now_ms", lambda: 0)  # a repeated end would differ
 
     with ending(search) as store:
         if began_again:

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from pipelines.core.layout import Layout
-from pipelines.running.launch import launch
+from pipelines.running.local import launch_job
 from pipelines.search.search import Search
 from pipelines.search.store import TrialStore
 from pipelines.search.trial import TrialSpec
 from pipelines.search.trial_worker import FOLDER, ScoreCheckpoint, run_trial
-from pipelines.tracking.mirror import Mirror
+from pipelines.tracking.sync import RunSync
 from pipelines.training.loop import Hooks, Stopped
 from tiny_search import search_of, write_search
 from tunable_models import TunableNetwork
@@ -24,7 +24,7 @@ class Killed(BaseException):
 
 
 def add_trial(search: Search) -> TrialSpec:
-    mirror = Mirror(search.folder, search.layout.root, search.folder.name)
+    mirror = RunSync(search.folder, search.layout.root, search.folder.name)
     return TrialStore(search, search.objectives()[0], mirror).add({"lr": 0.001}, 0)
 
 
@@ -44,7 +44,7 @@ def train_until_killed_behind_checkpoint(search: Search, spec: TrialSpec, step: 
         scoring(at, network)
 
     with pytest.raises(Killed):
-        launch(spec.assignment, spec.config.compute, Hooks(at_checkpoint=at_checkpoint))
+        launch_job(spec.job, Hooks(at_checkpoint=at_checkpoint))
 
 
 @pytest.mark.parametrize("step", [10, 30], ids=["a rung", "the last"])
@@ -75,5 +75,5 @@ def test_a_checkpoint_that_is_not_due_for_a_score_gets_none(layout: Layout) -> N
     asked = iter(range(100))
     hooks = Hooks(at_checkpoint=ScoreCheckpoint(spec, search.scorer), stop=lambda: next(asked) == 14)
     with pytest.raises(Stopped):
-        launch(spec.assignment, spec.config.compute, hooks)
+        launch_job(spec.job, hooks)
     assert [report["step"] for report in run_to_end(search, spec)] == [10, 20, 30]

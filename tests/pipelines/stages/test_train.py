@@ -150,7 +150,7 @@ def test_an_interrupted_run_is_marked_and_goes_on(
 
     monkeypatch.setattr(Samples, "__call__", real)
     run(config, layout)
-    assert "going on from step 3" in capsys.readouterr().out
+    assert "resuming from step 3" in capsys.readouterr().out
     assert client.search_runs([experiment])[0].info.status == "FINISHED"
     assert (layout.train / "curve.csv").read_text().count("\n") == 4
 

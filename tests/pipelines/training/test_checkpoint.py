@@ -63,7 +63,7 @@ def test_a_damaged_one_counts_as_absent(store: CheckpointStore, tmp_path: Path, 
 def test_all_damaged_is_an_error_not_a_fresh_start(store: CheckpointStore, tmp_path: Path) -> None:
     for step in (4, 6):
         damage_state(folder(tmp_path, step))
-    with pytest.raises(CheckpointError, match="found 2 damaged; delete that folder"):
+    with pytest.raises(CheckpointError, match="2 damaged"):
         store.newest()
 
 
@@ -112,8 +112,7 @@ def test_a_full_disk_is_told_and_nothing_half_written_is_left(
         patch.setattr(step, full)
         with pytest.raises(
             TrainingError,
-            match=rf"^expected 0\.\d\d MB for the checkpoint of step 8 in {tmp_path / 'run'}, got: No space "
-            r"left on device \(.* MB free now\); free some and run again",
+            match=rf"0\.\d\d MB for the checkpoint of step 8 in {tmp_path / 'run'}.* MB free now",
         ):
             store.save(8, state(8))
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["step-00000004", "step-00000006"]

@@ -1,11 +1,24 @@
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 
 from pipelines.core.config import parse_section
 from pipelines.core.errors import ConfigError
-from pipelines.training.config import TrainConfig
+from pipelines.training.config import OPTIONS, Family, SamplingConfig, TrainConfig
+from tunable_models import (
+    Beta,
+    ControlSpace,
+    Corners,
+    Dirichlet,
+    Fixed,
+    OmegaError,
+    Sampler,
+    Schedule,
+    Sobol,
+    TruncatedNormal,
+    Uniform,
+)
 
 SUPER = {"task": {"name": "super-resolution"}, "network": {"config": {"scale": 4}}}
 
@@ -28,7 +41,7 @@ def critic(depth: int, **values: Any) -> dict[str, Any]:
         ({"compute": {"workers": 5}}, "4 groups of sampling.group (4), fewer than compute.workers"),
         ({"compute": {"workers": [1, 5]}}, "compute.accumulate (5 x 1)"),
         ({"compute": {"workers": 2, "accumulate": 3}}, "compute.accumulate (2 x 3)"),
-        ({"compute": {"workers": [3, 2]}}, "the least stands first"),
+        ({"compute": {"workers": [3, 2]}}, "[least, most]"),
         ({"compute": {"workers": 0}}, "compute.workers"),
         ({"ema_decay": 1.0}, "ema_decay"),
         ({"precision": "fp8"}, "precision"),
@@ -112,3 +125,73 @@ def test_a_sampler_that_does_not_fit_the_space_is_refused_at_once(
 ) -> None:
     with pytest.raises(ConfigError, match=said):
         parse_section({"sampling": sampling}, "train", TrainConfig)
+
+
+BOX, SIMPLEX = ControlSpace.box("a", "b"), ControlSpace.simplex("a", "b")
+
+
+def parse_sampling(values: dict[str, Any]) -> SamplingConfig:
+    return parse_section(values, "train.sampling", SamplingConfig)
+
+
+EXAMPLES: list[tuple[dict[str, Any], Sampler]] = [
+    ({}, Dirichlet(BOX, 0.5)),
+    ({"family": "uniform", "group": 16}, Uniform(BOX)),
+    ({"family": "dirichlet", "alpha": 0.2, "group": 4}, Dirichlet(BOX, 0.2)),
+    ({"family": "beta", "a": 2.0, "b": 3.0}, Beta(BOX, 2.0, 3.0)),
+    ({"family": "truncated-normal", "mean": 0.2, "std": 0.1}, TruncatedNormal(BOX, 0.2, 0.1)),
+    ({"family": "truncated-normal", "mean": [0.2, 0.4]}, TruncatedNormal(BOX, (0.2, 0.4), 0.25)),
+    ({"family": "truncated-normal"}, TruncatedNormal(BOX, None, 0.25)),
+    ({"family": "corners", "corner_weight": 0.3}, Corners(BOX, 0.3, Uniform(BOX))),
+    ({"family": "corners", "inner": "dirichlet", "alpha": 2.0}, Corners(BOX, 0.5, Dirichlet(BOX, 2.0))),
+    ({"family": "sobol"}, Sobol(BOX, 8)),
+    ({"family": "schedule", "points": 5}, Schedule(BOX, 5, 8)),
+    ({"family": "fixed", "at": {"a": 1.0, "b": 0.5}}, Fixed(BOX, BOX.omega(a=1.0, b=0.5))),
+]
+
+
+@pytest.mark.parametrize(("values", "wanted"), EXAMPLES)
+def test_each_family_is_the_librarys(values: dict[str, Any], wanted: Sampler) -> None:
+    sampler = parse_sampling(values).sampler(BOX, per_step=8)
+    assert type(sampler) is type(wanted)
+    assert torch.equal(sampler(1, 2, range(8)), wanted(1, 2, range(8)))
+
+
+def test_every_family_has_an_example_and_its_options() -> None:
+    assert {values.get("family", "dirichlet") for values, _ in EXAMPLES} == set(get_args(Family))
+    assert set(OPTIONS) == set(get_args(Family))
+    read = {name for options in OPTIONS.values() for name in options}
+    assert read == set(SamplingConfig.model_fields) - {"family", "group"}
+
+
+@pytest.mark.parametrize("family", get_args(Family))
+def test_every_family_works_on_a_simplex_with_its_defaults(family: str) -> None:
+    SIMPLEX.check(parse_sampling({"family": family}).sampler(SIMPLEX, per_step=4)(0, 0, range(4)))
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"family": "uniform", "alpha": 0.2}, "uniform has no option alpha: .* dirichlet or corners"),
+        ({"family": "sobol", "points": 5}, "sobol has no option points: .* schedule"),
+        ({"at": {"a": 1.0}}, "dirichlet has no option at: .* fixed"),
+        ({"points": 5}, "dirichlet has no option points"),
+        ({"family": "corners", "alpha": 0.2}, "corners has no option alpha"),
+        ({"family": "beta", "mean": [0.5, 0.5]}, "beta has no option mean"),
+        ({"family": "gauss"}, "family"),
+        ({"familly": "beta"}, "did you mean 'family'"),
+        ({"alpha": 0.0}, "alpha"),
+        ({"group": 0}, "group"),
+        ({"family": "corners", "corner_weight": 1.5}, "corner_weight"),
+        ({"family": "schedule", "points": 1}, "points"),
+    ],
+)
+def test_invalid_sampling_is_refused(values: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        parse_sampling(values)
+
+
+def test_a_mean_that_does_not_fit_the_space_is_refused_there() -> None:
+    config = parse_sampling({"family": "truncated-normal", "mean": [0.2, 0.3, 0.5]})
+    with pytest.raises(OmegaError, match="shape"):
+        config.sampler(BOX, per_step=8)

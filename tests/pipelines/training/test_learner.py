@@ -1,24 +1,27 @@
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from pipelines.core.config import parse_section
 from pipelines.core.errors import TrainingError
 from pipelines.tasks import Example, Key, Task
 from pipelines.training.batches import Batch
 from pipelines.training.config import TrainConfig
-from pipelines.training.learner import Learner, schedule
-from pipelines.training.loop import Job
+from pipelines.training.learner import Forward, Learner, make_schedule
+from pipelines.training.loop import LoopInputs
 from tiny_tasks import tiny_task
-from tunable_models import build
+from tunable_models import ControlSpace, TunableNetwork, build, make_tunable
 
 CRITIC = {"adversarial_scale": 0.5, "critic": {"width": 2, "depth": 1}}
 DEVICE = torch.device("cpu")
 
 
-def test_the_learning_rate_warms_up_and_decays_to_zero(job: Job) -> None:
-    factor = schedule(job.config.optimizer, 10)
+def test_the_learning_rate_warms_up_and_decays_to_zero(inputs: LoopInputs) -> None:
+    factor = make_schedule(inputs.config.optimizer, 10)
     rates = [factor(step) for step in range(11)]
     assert rates[:3] == pytest.approx([0.5, 1, 1])
     assert rates[10] == pytest.approx(0, abs=1e-9)
@@ -137,7 +140,7 @@ def test_a_scale_that_fits_nothing_is_told() -> None:
     broken = batch(task)
     broken.example.inputs.fill_(torch.nan)
     learner._scaler.load_state_dict({**learner._scaler.state_dict(), "scale": 2.0**-14})
-    with pytest.raises(TrainingError, match="bfloat16 or float32"):
+    with pytest.raises(TrainingError, match=r"train\.precision"):
         learner.step([broken])
 
 
@@ -149,3 +152,75 @@ def test_an_overflow_of_float16_is_no_step_and_no_fault() -> None:
     assert step.norm.isfinite()
     assert learner.done == 1
     assert all(torch.equal(before[name], now) for name, now in learner.network.state_dict().items())
+
+
+def edsr() -> nn.Module:
+    return build("edsr", width=4, blocks=1)
+
+
+def few_layers() -> nn.Module:
+    """Of few kernels, whose compilation takes seconds each."""
+    return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 3, 1))
+
+
+def make_network(source: Callable[[], nn.Module] = edsr) -> TunableNetwork:
+    torch.manual_seed(0)
+    made = make_tunable(source(), ControlSpace.box("denoise", "deblur"))
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter += 0.05 * torch.randn_like(parameter)
+    return made
+
+
+def forward(made: TunableNetwork, precision: str = "float32", **compute: Any) -> Forward:
+    options = {
+        "precision": precision,
+        "sampling": {"group": 2},
+        "batch_size": 4,
+        "compute": {"runner": "local", **compute},
+    }
+    return Forward(made, parse_section(options, "train", TrainConfig))
+
+
+def forward_inputs() -> tuple[torch.Tensor, torch.Tensor]:
+    random = torch.Generator().manual_seed(1)
+    omega = torch.rand(2, 2, generator=random).repeat_interleave(2, 0)
+    return torch.rand(4, 3, 16, 16, generator=random), omega
+
+
+def run_both(precision: str = "float32", **compute: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """What training computes, and what the network does by itself."""
+    made, (inputs, omega) = make_network(), forward_inputs()
+    return forward(made, precision, **compute)(inputs, omega), made(inputs, omega=omega)
+
+
+def train_once(**compute: Any) -> dict[str, torch.Tensor]:
+    """The outputs of a batch and the gradients of their squares."""
+    made = make_network(few_layers)
+    outputs = forward(made, **compute)(*forward_inputs())
+    outputs.square().sum().backward()  # type: ignore[no-untyped-call]
+    gradients = {n: p.grad for n, p in made.named_parameters() if p.grad is not None}
+    return {"outputs": outputs.detach()} | gradients
+
+
+@pytest.mark.parametrize(("precision", "least", "most"), [("float32", 0, 0), ("bfloat16", 1e-5, 0.05)])
+def test_low_precision_is_near_and_comes_back_as_float32(precision: str, least: float, most: float) -> None:
+    ours, plain = run_both(precision)
+    assert ours.dtype == torch.float32
+    assert least <= (ours - plain).abs().max() <= most
+
+
+def test_images_by_channel_are_the_same_images() -> None:
+    torch.testing.assert_close(*run_both(channels_last=True))
+
+
+@pytest.mark.slow
+# torch's own, inside its compiler.
+@pytest.mark.filterwarnings("ignore:`torch._prims_common.check` is deprecated:FutureWarning")
+def test_compiled_by_groups_is_the_same_network() -> None:
+    torch._dynamo.reset()
+    ours, plain = train_once(compile=True), train_once()
+    assert ours.keys() == plain.keys()
+    assert len(plain) > 1
+    for name, gradient in plain.items():
+        torch.testing.assert_close(ours[name], gradient, msg=name)

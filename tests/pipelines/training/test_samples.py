@@ -11,7 +11,7 @@ from pipelines.core.errors import TrainingError
 from pipelines.data.photos import write_photos
 from pipelines.tasks import make_task
 from pipelines.training.config import TrainConfig
-from pipelines.training.loop import Job
+from pipelines.training.loop import LoopInputs
 from pipelines.training.samples import Samples
 from pipelines.training.validation import ends_and_default
 from tiny_tasks import NAMES, tiny_config, tiny_task
@@ -39,13 +39,11 @@ def test_every_task_has_a_picture_of_its_settings(name: str, tmp_path: Path) -> 
         assert picture.height >= 2 * 30
 
 
-def test_a_full_disk_is_told(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    task = make_task(job.config.task, tmp_path)
-    samples = Samples(tmp_path, job.photos, task, job.config)
-    network = job.config.network.make(task.space, 0).eval()
+def test_a_full_disk_is_told(inputs: LoopInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = make_task(inputs.config.task, tmp_path)
+    samples = Samples(tmp_path, inputs.photos, task, inputs.config)
+    network = inputs.config.network.make(task.space, 0).eval()
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(
-        TrainingError, match=r"^expected room for the sample picture of step 4 in .*; free some"
-    ):
+    with pytest.raises(TrainingError, match="sample picture of step 4"):
         samples(4, network)
     assert list((tmp_path / "samples").iterdir()) == []

@@ -11,23 +11,23 @@ from pipelines.core.config import parse_section
 from pipelines.data.photos import PhotoSet, write_photos
 from pipelines.training.checkpoint import CheckpointStore
 from pipelines.training.config import TrainConfig
-from pipelines.training.loop import Hooks, Job, train
+from pipelines.training.loop import Hooks, LoopInputs, run_training_loop
 
 SHARD_BYTES = 2 * 20 * 24 * 3
 """Two photographs."""
 
 
-def weights(photos: PhotoSet, job: Job, folder: Path) -> torch.Tensor:
-    options = job.config.model_dump() | {"window": 2, "steps": 12}
+def weights(photos: PhotoSet, inputs: LoopInputs, folder: Path) -> torch.Tensor:
+    options = inputs.config.model_dump() | {"window": 2, "steps": 12}
     config = parse_section(options, "train", TrainConfig)
-    stream = replace(job, photos=photos, config=config, store=CheckpointStore(folder, "print"))
-    network = train(stream, Hooks())
+    stream = replace(inputs, photos=photos, config=config, store=CheckpointStore(folder, "print"))
+    network = run_training_loop(stream, Hooks())
     return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
 
 
 @pytest.mark.slow
 def test_it_ends_as_on_photographs_that_are_here_and_keeps_few(
-    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    inputs: LoopInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = tmp_path / "cache"
     monkeypatch.setenv("TUNABLE_CACHE", str(cache))
@@ -40,6 +40,6 @@ def test_it_ends_as_on_photographs_that_are_here_and_keeps_few(
     assert there.index.sha256 == here.index.sha256
     assert len(set(there.shards)) == 6
 
-    assert torch.equal(weights(there, job, tmp_path / "one"), weights(here, job, tmp_path / "two"))
+    assert torch.equal(weights(there, inputs, tmp_path / "one"), weights(here, inputs, tmp_path / "two"))
     kept = list(cache.rglob("pixels-*.bin"))
     assert 0 < len(kept) <= 4

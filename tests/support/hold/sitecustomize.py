@@ -17,11 +17,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-MODULE = "pipelines.training.agreement"
+MODULE = "pipelines.training.collectives"
 
 
 class HoldFinder(MetaPathFinder):
-    """Patches ``Agreement``, which every worker calls once a step, as its module is imported."""
+    """Patches ``StopConsensus``, which every worker calls once a step, as its module is imported."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -37,15 +37,15 @@ class HoldFinder(MetaPathFinder):
 
         def execute_and_patch(module: ModuleType) -> None:
             execute(module)
-            hold(module.Agreement, int(os.environ["HOLD_AFTER_STEPS"]), int(os.environ["HOLD_NOT"]))
+            hold(module.StopConsensus, int(os.environ["HOLD_AFTER_STEPS"]), int(os.environ["HOLD_NOT"]))
 
         loader.exec_module = execute_and_patch
         return spec
 
 
-def hold(agreement: Any, after_steps: int, exempt: int) -> None:
-    """Make a worker wait in its ``after_steps``-th call, until it wishes to stop."""
-    create, call = agreement.__init__, agreement.__call__
+def hold(consensus: Any, after_steps: int, exempt: int) -> None:
+    """Make a worker wait in its ``after_steps``-th call, until it is asked to stop."""
+    create, call = consensus.__init__, consensus.__call__
 
     def create_and_mark(self: Any, *arguments: Any) -> None:
         create(self, *arguments)
@@ -55,12 +55,12 @@ def hold(agreement: Any, after_steps: int, exempt: int) -> None:
 
     def call_or_wait(self: Any) -> bool:
         self.calls += 1
-        while self.held and self.calls >= after_steps and not self._wish():
+        while self.held and self.calls >= after_steps and not self._requested():
             time.sleep(0.02)
         answer: bool = call(self)
         return answer
 
-    agreement.__init__, agreement.__call__ = create_and_mark, call_or_wait
+    consensus.__init__, consensus.__call__ = create_and_mark, call_or_wait
 
 
 if "HOLD_AFTER_STEPS" in os.environ:

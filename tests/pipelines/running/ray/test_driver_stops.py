@@ -10,15 +10,14 @@ import ray
 from pipelines.core.errors import ConfigError, DivergedError, TrainingError
 from pipelines.core.layout import Layout
 from pipelines.core.ray_cluster import ray_cluster
-from pipelines.running.ray import driver, silence
+from pipelines.running.ray import capacity, driver
+from pipelines.running.ray.coordinator import DirectoryProbe, StopCoordinator, StopPoll
 from pipelines.running.ray.driver import run_on_ray
-from pipelines.running.ray.flag import Flag, Poll
-from pipelines.running.ray.mark import Mark
 from pipelines.training.checkpoint import CheckpointStore
 from pipelines.training.config import TrainConfig
 from pipelines.training.log import RunLog
 from pipelines.training.loop import Hooks, Stopped
-from ray_runs import assign, at_step, options_of
+from ray_runs import at_step, make_job, options_of
 from tunable_models import TunableNetwork
 from waiting import wait_until
 
@@ -49,12 +48,12 @@ def scrape(text: list[str]) -> bool:
 
 def test_asked_to_stop_it_stops_behind_a_checkpoint(config: TrainConfig, layout: Layout) -> None:
     long = options_of(config, {"workers": 1, "threads": 1}).model_copy(update={"steps": 100_000})
-    assignment, folder = assign(long, layout, "run"), layout.state / "run"
+    job, folder = make_job(long, layout, "run"), layout.state / "run"
     asked, metrics = list[bool](), list[str]()
     scraper = at_step(RunLog(folder), 30, lambda: scrape(metrics))
     stopper = at_step(RunLog(folder), 60, lambda: bool(metrics) and asked.append(True) is None)
     with pytest.raises(Stopped) as stopped:
-        run_on_ray(assignment, long.compute, Hooks(stop=lambda: bool(asked)))
+        run_on_ray(job, Hooks(stop=lambda: bool(asked)))
     scraper.join()
     stopper.join()
     assert stopped.value.step >= 60
@@ -75,7 +74,7 @@ def test_a_fault_of_one_of_two_workers_that_would_come_again_ends_the_run(
         raise DivergedError("the score is nan")
 
     with pytest.raises(DivergedError, match=r"^the score is nan$"):
-        run_on_ray(assign(two, layout, "run"), two.compute, Hooks(at_checkpoint=diverge))
+        run_on_ray(make_job(two, layout, "run"), Hooks(at_checkpoint=diverge))
     assert tries.read_text() == "50\n"
 
 
@@ -83,11 +82,11 @@ def test_a_node_that_does_not_see_the_folder_is_told_before_it_trains_on_its_own
     config: TrainConfig, layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = options_of(config, {"workers": 1, "threads": 1, "max_failures": 3})
-    elsewhere = Mark(str(layout.root / "elsewhere"), "word")
-    monkeypatch.setattr(Mark, "leave", lambda folder: elsewhere)
+    elsewhere = DirectoryProbe(layout.root / "elsewhere", "token")
+    monkeypatch.setattr(DirectoryProbe, "write", lambda folder: elsewhere)
     # From its beginning: by the worker itself, and not by Ray after three more tries.
-    with pytest.raises(TrainingError, match=r"^expected node .* to see the driver's folder .*elsewhere"):
-        run_on_ray(assign(one, layout, "run"), one.compute, Hooks())
+    with pytest.raises(TrainingError, match=r"^expected node .*elsewhere"):
+        run_on_ray(make_job(one, layout, "run"), Hooks())
     assert not (layout.state / "run" / "checkpoints").exists()
 
 
@@ -97,18 +96,18 @@ def test_a_cluster_without_room_is_told_and_a_wish_to_stop_ends_the_wait(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(silence, "SILENT_S", 2.0)
+    monkeypatch.setattr(capacity, "SILENT_S", 2.0)
     monkeypatch.setattr(driver, "UNHEARD_S", 3.0)
     one, said = options_of(config, {"workers": 1, "threads": 1}), list[str]()
 
     def stop() -> bool:
         said.append(capsys.readouterr().out)
-        return "no worker is running: 1 workers with 1 CPUs each asked for, free now: 0 CPUs" in "".join(said)
+        return "no worker is running: requested 1 worker with 1 CPU, free: 0 CPUs" in "".join(said)
 
     holder = ray.remote(num_cpus=CPUS)(dict).remote()
     ray.get(holder.__ray_ready__.remote())
     with pytest.raises(Stopped) as stopped:
-        run_on_ray(assign(one, layout, "run"), one.compute, Hooks(stop=stop))
+        run_on_ray(make_job(one, layout, "run"), Hooks(stop=stop))
     ray.kill(holder)
     assert stopped.value.step is None
     assert "".join(said).count("no worker is running") == 1
@@ -116,35 +115,33 @@ def test_a_cluster_without_room_is_told_and_a_wish_to_stop_ends_the_wait(
 
 def test_a_gpu_that_is_not_there_is_told(config: TrainConfig) -> None:
     one = options_of(config, {"workers": 1, "use_gpu": True})
-    with pytest.raises(
-        ConfigError, match="1 workers with 1 CPUs and 1 GPU each; 1 nodes with 2 CPUs, 0 GPUs"
-    ):
-        driver._check_room(one.compute, private=True)
+    with pytest.raises(ConfigError, match="0 GPUs"):
+        driver._check_capacity(one.compute, private=True)
 
 
 def test_stop_requests_reach_workers_that_are_heard() -> None:
     class Worker:
-        """Asks the flag as a worker of a run does; Ray pickles what a function defines by value."""
+        """Polls as a worker of a run does; Ray pickles what a function defines by value."""
 
         def __init__(self, handle: Any) -> None:
-            self._poll = Poll(handle)
+            self._poll = StopPoll(handle)
 
         def is_asked_to_stop(self) -> bool:
             return self._poll()
 
-    flag = Flag()
+    coordinator = StopCoordinator()
 
-    def silent_s(*, up: bool = False) -> float:
-        answer = flag.silent_s(up=up)
+    def silent_s(*, stop: bool = False) -> float:
+        answer = coordinator.silent_s(stop=stop)
         assert answer is not None
         return answer
 
     wait_until(lambda: silent_s() > 1)
     worker_class: Any = ray.remote(num_cpus=0)(Worker)
-    worker = worker_class.remote(flag.handle)
+    worker = worker_class.remote(coordinator.handle)
     assert not ray.get(worker.is_asked_to_stop.remote())
     wait_until(lambda: silent_s() < 1)
-    silent_s(up=True)
+    silent_s(stop=True)
     wait_until(lambda: ray.get(worker.is_asked_to_stop.remote()))
     ray.kill(worker)
     wait_until(lambda: silent_s() > 2)

@@ -12,10 +12,10 @@ from mlflow.entities import Metric
 
 from file_server import closed_port
 from pipelines.core.layout import Layout
-from pipelines.tracking import EXPERIMENT, PUBLISHED, Tracker, catch_up
-from pipelines.tracking.courier import Courier
-from pipelines.tracking.folder import RunFolder, Status
-from pipelines.tracking.mirror import Mirror
+from pipelines.tracking import EXPERIMENT, PUBLISHED
+from pipelines.tracking.run_folder import RunFolder, Status
+from pipelines.tracking.sync import RunSync, sync_once, sync_work_tree
+from pipelines.tracking.uploader import Uploader
 from tracking_servers import RealServer, failing_server, passing_server, real_server, silent_server
 from waiting import UNREACHED_S, wait_until
 
@@ -31,8 +31,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask a server that is down again soon, and wait for one that is slow because the machine is busy."""
-    monkeypatch.setattr("pipelines.tracking.mirror.LONGEST_PAUSE_S", 1.0)
-    monkeypatch.setattr(RunFolder, "alone", lambda self: FileLock(self.path / "mlflow.lock"))
+    monkeypatch.setattr("pipelines.tracking.sync.LONGEST_PAUSE_S", 1.0)
+    monkeypatch.setattr(RunFolder, "lock", lambda self: FileLock(self.path / "mlflow.lock"))
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", str(UNREACHED_S))
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 
@@ -82,14 +82,19 @@ class Run:
         path.write_text(text)
         return path
 
-    def mirror(self, **options: object) -> Mirror:
+    def sync(self, **options: object) -> RunSync:
         root = self.folder.parents[1]
-        return Mirror(self.folder, root, self.folder.name[:14], {"seed": 1}, every_s=0.05, **options)  # type: ignore[arg-type]
+        return RunSync(self.folder, root, self.folder.name[:14], {"seed": 1}, every_s=0.05, **options)  # type: ignore[arg-type]
 
 
-def finish(mirror: Mirror, status: Status, artefacts: Iterable[Path] = ()) -> None:
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Messages of this package."""
+    return [record.getMessage() for record in caplog.records if record.name.startswith("pipelines.tracking")]
+
+
+def finish(sync: RunSync, status: Status, artefacts: Iterable[Path] = ()) -> None:
     """Finish however long it takes."""
-    mirror.finish(status, artefacts, deadline_s=UNREACHED_S)
+    sync.finish(status, artefacts, deadline_s=UNREACHED_S)
 
 
 def history(client: MlflowClient, run_id: str, name: str = "loss") -> list[tuple[int, float]]:
@@ -107,59 +112,57 @@ def files(client: MlflowClient, run_id: str, folder: str | None = None) -> list[
 
 
 def test_what_a_server_missed_arrives_when_it_answers(
-    run: Run, server: RealServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    run: Run, server: RealServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.kill()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
-    with run.mirror(tags={"task": "denoise"}) as mirror:
+    with run.sync(tags={"task": "denoise"}) as sync:
         run.log(1, 2, 3)
         run.picture(2)
-        assert mirror.wait_for_run(UNREACHED_S) == ""
+        assert sync.wait_for_run(UNREACHED_S) == ""
         server.start()
-        wait_until(lambda: mirror.run_id != "")
+        wait_until(lambda: sync.run_id != "")
         run.log(4)
-    finish(mirror, "FINISHED", [run.artefact()])
+    finish(sync, "FINISHED", [run.artefact()])
 
-    told = capsys.readouterr().err.splitlines()
-    assert [
-        line for line in told if "cannot be reached (NewConnectionError); the run goes on" in line
-    ] == told[:1]
+    told = warnings(caplog)
+    assert [line for line in told if "NewConnectionError" in line] == told[:1]
     assert [line for line in told if "caught up to step" in line] == told[1:]
     client = MlflowClient(server.uri)
-    made = client.get_run(mirror.run_id)
+    made = client.get_run(sync.run_id)
     assert (made.info.status, made.info.run_name) == ("FINISHED", "train-01234567")
     assert (made.data.params, made.data.tags["task"]) == ({"seed": "1"}, "denoise")
-    assert steps(client, mirror.run_id) == steps(client, mirror.run_id, "at.denoise") == [1, 2, 3, 4]
-    assert files(client, mirror.run_id) == ["model.safetensors", "samples"]
-    assert files(client, mirror.run_id, "samples") == ["samples/step-2.png"]
+    assert steps(client, sync.run_id) == steps(client, sync.run_id, "at.denoise") == [1, 2, 3, 4]
+    assert files(client, sync.run_id) == ["model.safetensors", "samples"]
+    assert files(client, sync.run_id, "samples") == ["samples/step-2.png"]
 
 
 def test_a_server_that_is_killed_midway_loses_and_doubles_nothing(
-    run: Run, server: RealServer, up: MlflowClient, capsys: pytest.CaptureFixture[str]
+    run: Run, server: RealServer, up: MlflowClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with run.mirror() as mirror:
+    with run.sync() as sync:
         run.log(*range(1, 301))
         run.picture(1)
-        wait_until(lambda: mirror.wait_for_run(UNREACHED_S) != "" and steps(up, mirror.run_id) != [])
+        wait_until(lambda: sync.wait_for_run(UNREACHED_S) != "" and steps(up, sync.run_id) != [])
         server.kill()
         run.log(301, 302)
         run.picture(2)
-        wait_until(lambda: "the run goes on" in capsys.readouterr().err)
+        wait_until(lambda: "unreachable" in caplog.text)
         server.start()
-        wait_until(lambda: "caught up to step 302" in capsys.readouterr().err)
-    finish(mirror, "FINISHED", [run.artefact()])
-    assert history(up, mirror.run_id) == history(up, mirror.run_id, "at.denoise") == run.logged()
-    assert files(up, mirror.run_id, "samples") == ["samples/step-1.png", "samples/step-2.png"]
-    assert files(up, mirror.run_id) == ["model.safetensors", "samples"]
+        wait_until(lambda: "caught up to step 302" in caplog.text)
+    finish(sync, "FINISHED", [run.artefact()])
+    assert history(up, sync.run_id) == history(up, sync.run_id, "at.denoise") == run.logged()
+    assert files(up, sync.run_id, "samples") == ["samples/step-1.png", "samples/step-2.png"]
+    assert files(up, sync.run_id) == ["model.safetensors", "samples"]
 
 
 def test_a_run_that_resumes_goes_on_and_says_again_only_what_changed(run: Run, up: MlflowClient) -> None:
-    with run.mirror() as first:
+    with run.sync() as first:
         run.log(1, 2, 3)
         wait_until(lambda: first.wait_for_run(UNREACHED_S) != "" and steps(up, first.run_id) == [1, 2, 3])
     finish(first, "KILLED")
     assert up.get_run(first.run_id).info.status == "KILLED"
-    with run.mirror() as second:
+    with run.sync() as second:
         wait_until(lambda: up.get_run(first.run_id).info.status == "RUNNING")
         run.log(2)
         run.log(3, loss=2.0)
@@ -171,13 +174,13 @@ def test_a_run_that_resumes_goes_on_and_says_again_only_what_changed(run: Run, u
 
 
 def test_a_run_that_the_server_has_forgotten_is_sent_from_the_start(run: Run, up: MlflowClient) -> None:
-    with run.mirror() as mirror:
+    with run.sync() as sync:
         run.log(1, 2)
-    finish(mirror, "FINISHED")
-    first = mirror.run_id
+    finish(sync, "FINISHED")
+    first = sync.run_id
     up.delete_run(first)
     run.log(3)
-    again = run.mirror()
+    again = run.sync()
     finish(again, "FINISHED", [run.artefact()])
     assert again.run_id not in ("", first)
     assert steps(up, again.run_id) == [1, 2, 3]
@@ -187,8 +190,8 @@ def test_a_run_that_the_server_has_forgotten_is_sent_from_the_start(run: Run, up
 DIES = f"""
 import os, signal, sys
 from pathlib import Path
-from pipelines.tracking.folder import RunFolder
-from pipelines.tracking.mirror import Mirror
+from pipelines.tracking.run_folder import RunFolder
+from pipelines.tracking.sync import RunSync
 
 def note(self, sent, kept=RunFolder.note):
     if sent.log_bytes:
@@ -196,7 +199,7 @@ def note(self, sent, kept=RunFolder.note):
     kept(self, sent)
 
 RunFolder.note = note
-Mirror(Path(sys.argv[1]), Path(sys.argv[1]).parents[1], "dies").finish("FINISHED", deadline_s={UNREACHED_S})
+RunSync(Path(sys.argv[1]), Path(sys.argv[1]).parents[1], "dies").finish("FINISHED", deadline_s={UNREACHED_S})
 """
 
 
@@ -208,44 +211,44 @@ def test_a_process_killed_before_it_wrote_down_what_it_sent_doubles_nothing(
     assert died.returncode == -9
     (experiment,) = [e.experiment_id for e in up.search_experiments() if e.name == EXPERIMENT]
     there = {found.info.run_id for found in up.search_runs([experiment])}
-    mirror = run.mirror()
-    finish(mirror, "FINISHED")
-    assert mirror.run_id in there
+    sync = run.sync()
+    finish(sync, "FINISHED")
+    assert sync.run_id in there
     assert {found.info.run_id for found in up.search_runs([experiment])} == there
-    assert history(up, mirror.run_id) == run.logged()
+    assert history(up, sync.run_id) == run.logged()
 
 
 def test_what_is_still_missing_after_the_end_is_sent_later_though_artefacts_were_replaced(
-    run: Run, up: MlflowClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    run: Run, up: MlflowClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     address = up.tracking_uri
     with closed_port() as port:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
-        with run.mirror() as mirror:
+        with run.sync() as sync:
             run.log(1, 2, 3)
             run.picture(1)
-        finish(mirror, "FAILED", [run.artefact("this run's")])
-    told = capsys.readouterr().err.splitlines()
+        finish(sync, "FAILED", [run.artefact("this run's")])
+    told = warnings(caplog)
     assert told[-1].startswith("tracking: 3 points, 2 files and its end not sent; ")
     assert told[-1].endswith("tunable track")
     run.artefact("another run's")
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-    catch_up.run(Layout(run.folder.parents[1]))
-    assert up.get_run(mirror.run_id).info.status == "FAILED"
-    assert history(up, mirror.run_id) == run.logged()
-    fetched = Path(up.download_artifacts(mirror.run_id, "model.safetensors", str(run.folder)))
+    sync_work_tree(Layout(run.folder.parents[1]))
+    assert up.get_run(sync.run_id).info.status == "FAILED"
+    assert history(up, sync.run_id) == run.logged()
+    fetched = Path(up.download_artifacts(sync.run_id, "model.safetensors", str(run.folder)))
     assert fetched.read_text() == "this run's"
     assert list((run.folder / "outbox").iterdir()) == []
 
 
 def test_children_find_their_parent_also_one_that_had_no_run_before(run: Run, up: MlflowClient) -> None:
-    whole = run.mirror()
+    whole = run.sync()
     children = [Run(run.folder / f"trial-{number}") for number in range(2)]
     for child in children:
         child.log(1)
         root = run.folder.parents[1]
-        finish(Mirror(child.folder, root, child.folder.name, parent=run.folder), "FINISHED")
+        finish(RunSync(child.folder, root, child.folder.name, parent=run.folder), "FINISHED")
     finish(whole, "FINISHED")
     (experiment,) = [e.experiment_id for e in up.search_experiments() if e.name == EXPERIMENT]
     found = up.search_runs([experiment], f"tags.mlflow.parentRunId = '{whole.run_id}'")
@@ -254,85 +257,90 @@ def test_children_find_their_parent_also_one_that_had_no_run_before(run: Run, up
 
 
 def test_the_alias_is_on_what_was_published_last(run: Run, up: MlflowClient, tmp_path: Path) -> None:
-    tracker = Tracker(tmp_path, "publish")
-    for version in ("aaaa", "bbbb", "bbbb", "cccc"):
-        (tmp_path / version).mkdir(exist_ok=True)
-        (tmp_path / version / "manifest.json").write_text(version)
-        number = tracker.register("model", tmp_path / version)
+    numbers = []
+    for version in ("aaaa", "bbbb", "bbbb", "aaaa", "cccc"):
+        entry, folder = tmp_path / version, RunFolder(tmp_path / f"publish-{version}")
+        entry.mkdir(exist_ok=True)
+        (entry / "manifest.json").write_text(version)
+        folder.begin("publish", {}, model=("model", version))
+        folder.hold(entry, "entry")
+        folder.end("FINISHED")
+        sync_once(folder, tmp_path)
         published = up.get_model_version_by_alias("model", PUBLISHED)
-        assert (str(published.version), published.tags["zoo_version"]) == (number, version)
-    assert number == "3"
-    fetched = up.download_artifacts(tracker.run_id, "entry/cccc/manifest.json", str(tmp_path))
+        assert published.tags["zoo_version"] == version
+        numbers.append(str(published.version))
+    assert numbers == ["1", "2", "2", "1", "3"]
+    fetched = up.download_artifacts(folder.sent().run_id, "entry/cccc/manifest.json", str(tmp_path))
     assert Path(fetched).read_text() == "cccc"
 
 
-def test_a_server_that_answers_500_is_told_once_and_holds_nothing_up(
-    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_server_that_answers_500_is_reported_once_and_blocks_nothing(
+    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    asked = list[Courier]()
-    deliver = Courier.deliver
+    asked = list[Uploader]()
+    upload = Uploader.upload
 
-    def count_and_deliver(courier: Courier) -> None:
-        asked.append(courier)
-        deliver(courier)
+    def count_and_upload(uploader: Uploader) -> None:
+        asked.append(uploader)
+        upload(uploader)
 
-    monkeypatch.setattr(Courier, "deliver", count_and_deliver)
-    monkeypatch.setattr("pipelines.tracking.mirror.LONGEST_PAUSE_S", 0.05)
+    monkeypatch.setattr(Uploader, "upload", count_and_upload)
+    monkeypatch.setattr("pipelines.tracking.sync.LONGEST_PAUSE_S", 0.05)
     with failing_server(500) as address:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address.replace("://", "://me:secret@"))
-        with run.mirror() as mirror:
+        with run.sync() as sync:
             run.log(*range(1, 31))
             wait_until(lambda: len(asked) > 3)
-        finish(mirror, "FINISHED")  # would not return if it waited for a server that is well
-    told = capsys.readouterr().err.splitlines()
+        finish(sync, "FINISHED")  # would not return if it waited for a server that is well
+    told = warnings(caplog)
     assert len(told) == 2
     assert "***@127.0.0.1" in told[0]
-    assert "answers 500; the run goes on" in told[0]
+    assert "500" in told[0]
     assert told[1].startswith("tracking: 30 points and its end not sent")
     assert not [line for line in told if "secret" in line]
 
 
 def test_a_server_that_never_answers_holds_nothing_up(
-    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with silent_server() as (address, asked):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-        with run.mirror() as mirror:
+        with run.sync() as sync:
             asked.wait()
             run.log(1, 2)
-        mirror.finish("FINISHED", [run.artefact()], deadline_s=0.5)  # would not return if it waited on
-        assert capsys.readouterr().err.startswith("tracking: 2 points, 1 file and its end not sent")
+        sync.finish("FINISHED", [run.artefact()], deadline_s=0.5)  # would not return if it waited on
+        assert warnings(caplog)[0].startswith("tracking: 2 points, 1 file and its end not sent")
 
 
 def test_a_slow_server_gets_what_there_is_time_for_and_the_rest_later(
-    run: Run, up: MlflowClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    run: Run, up: MlflowClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     address = up.tracking_uri
     run.log(*range(1, 2001))  # ten calls, after one for the options
     with passing_server(address, batches=2) as passage:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", passage.address)
-        with run.mirror() as mirror:
+        with run.sync() as sync:
             passage.held.wait()
-        mirror.finish("FINISHED", deadline_s=0.1)
-        (told,) = capsys.readouterr().err.splitlines()
+        sync.finish("FINISHED", deadline_s=0.1)
+        (told,) = warnings(caplog)
         assert told.startswith("tracking: 1800 points and its end not sent; ")
         passage.release.set()
-        with RunFolder(run.folder).alone():  # once the call that was under way is over
-            assert len(steps(up, mirror.run_id)) == 400
+        with RunFolder(run.folder).lock():  # once the call that was under way is over
+            assert len(steps(up, sync.run_id)) == 400
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-    catch_up.run(Layout(run.folder.parents[1]))
-    assert history(up, mirror.run_id) == run.logged()
+    sync_work_tree(Layout(run.folder.parents[1]))
+    assert history(up, sync.run_id) == run.logged()
 
 
 HANGS = """
 import sys
 from pathlib import Path
-from pipelines.tracking.folder import RunFolder
-from pipelines.tracking.mirror import Mirror
+from pipelines.tracking.run_folder import RunFolder
+from pipelines.tracking.sync import RunSync
 
-with Mirror(Path(sys.argv[1]), Path(sys.argv[1]).parents[1], "hangs") as mirror:
+with RunSync(Path(sys.argv[1]), Path(sys.argv[1]).parents[1], "hangs") as sync:
     input()
-mirror.finish("FINISHED", deadline_s=0.1)
+sync.finish("FINISHED", deadline_s=0.1)
 """
 
 
@@ -348,52 +356,52 @@ def test_a_call_that_hangs_ends_with_the_process(run: Run, monkeypatch: pytest.M
 
 
 def test_a_slow_answer_is_given_up_after_the_users_own_time(
-    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     with silent_server() as (address, _):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-        with run.mirror() as mirror:
-            assert mirror.wait_for_run(UNREACHED_S) == ""
-        finish(mirror, "KILLED")
-    assert "does not answer within 1 s" in capsys.readouterr().err
+        with run.sync() as sync:
+            assert sync.wait_for_run(UNREACHED_S) == ""
+        finish(sync, "KILLED")
+    assert "within 1 s" in caplog.text
 
 
-def test_an_artefact_that_is_not_there_is_told_and_the_rest_is_sent(
-    run: Run, up: MlflowClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_missing_artefact_is_reported_and_the_rest_is_sent(
+    run: Run, up: MlflowClient, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    mirror = run.mirror()
-    finish(mirror, "FINISHED", [tmp_path / "missing.csv", run.artefact()])
-    assert up.get_run(mirror.run_id).info.status == "FINISHED"
-    assert files(up, mirror.run_id) == ["model.safetensors"]
-    assert "tracking: missing.csv is left out: " in capsys.readouterr().err
+    sync = run.sync()
+    finish(sync, "FINISHED", [tmp_path / "missing.csv", run.artefact()])
+    assert up.get_run(sync.run_id).info.status == "FINISHED"
+    assert files(up, sync.run_id) == ["model.safetensors"]
+    assert "missing.csv" in caplog.text
 
 
 def test_a_full_disk_does_not_hide_how_a_run_ended(
-    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def full(*_: object) -> None:
         raise OSError("No space left on device")
 
-    mirror = run.mirror()
-    monkeypatch.setattr("pipelines.tracking.folder.write_json_atomic", full)
+    sync = run.sync()
+    monkeypatch.setattr("pipelines.tracking.run_folder.write_json_atomic", full)
     with closed_port() as port:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
-        finish(mirror, "FAILED", [run.artefact()])
-    assert "how the run ended is left out: No space left" in capsys.readouterr().err
+        finish(sync, "FAILED", [run.artefact()])
+    assert "No space left" in caplog.text
 
 
 def test_runs_below_it_are_sent_too_whoever_ends_them(run: Run, up: MlflowClient, tmp_path: Path) -> None:
     children = [Run(run.folder / f"trial-{number}") for number in (1, 2)]
-    with run.mirror() as mirror:
+    with run.sync() as sync:
         for number, child in enumerate(children, start=1):
-            mirror.add(child.folder, f"trial-{number}", {"lr": number}, {"stage": "search"})
+            sync.add(child.folder, f"trial-{number}", {"lr": number}, {"stage": "search"})
             child.log(1, 2)
         RunFolder(children[0].folder).end("FINISHED")
     RunFolder(children[1].folder).end("FAILED")
-    finish(mirror, "FINISHED")
+    finish(sync, "FINISHED")
     sent = [up.get_run(RunFolder(child.folder).sent().run_id) for child in children]
     assert [one.info.status for one in sent] == ["FINISHED", "FAILED"]
     assert [one.data.params["lr"] for one in sent] == ["1", "2"]
-    assert {one.data.tags["mlflow.parentRunId"] for one in sent} == {mirror.run_id}
+    assert {one.data.tags["mlflow.parentRunId"] for one in sent} == {sync.run_id}
     assert all(steps(up, one.info.run_id) == [1, 2] for one in sent)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.tracking.folder import Behind, RunFolder, Sent
+from pipelines.tracking.run_folder import Behind, RunFolder, Sent
 
 
 @pytest.fixture

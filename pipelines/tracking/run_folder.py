@@ -1,16 +1,16 @@
-"""What a run's folder says about its copy on a tracking server.
+"""The files of a run folder that describe its copy on a tracking server.
 
 ===================  ====================================================================
-``tracking.json``    what the copy shall be: name, tags, options, parent, how the run ended;
-                     written by the run alone
-``mlflow.json``      how far the copy is; written by whoever brings it there, after the
-                     server has confirmed
+``tracking.json``    the plan: name, tags, options, parent, how the run ended; written by the
+                     run alone
+``mlflow.json``      the progress of the copy; written by the uploader, after the server has
+                     confirmed
 ``log.jsonl``        points, one line each
 ``samples/*.png``    pictures
 ``outbox``           artefacts that the server does not have yet
 ===================  ====================================================================
 
-So the folder holds all that a copy needs, and a copy can be made at any time later.
+So the folder holds all that a copy needs, and can be uploaded at any later time.
 """
 
 import os
@@ -18,42 +18,43 @@ import shutil
 import time
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pipelines.core.records import write_json_atomic
-from pipelines.tracking.server import flatten
+from pipelines.core.records import flatten_keys, write_json_atomic
+from pipelines.training.log import LOG
 from zoo.durable import TEMPORARY, replacement_of
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
 
 class _Note(BaseModel):
-    """A JSON file; what is missing has its default, what is unknown is left alone."""
+    """A JSON file; missing keys have their defaults, unknown ones are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
-        """None if the file is not there or damaged."""
+        """None if the file is missing or damaged."""
         try:
             return cls.model_validate_json(path.read_bytes())
         except (FileNotFoundError, ValidationError):
             return None
 
     def write(self, path: Path) -> None:
-        """Whole, or not at all."""
+        """Write atomically."""
         write_json_atomic(path, self.model_dump(mode="json"))
 
 
 class Plan(_Note):
-    """What the copy shall be."""
+    """The run as the server is to show it."""
 
     key: str = Field(default_factory=lambda: uuid.uuid4().hex)
-    """Of the run, in all databases: two folders never share one."""
+    """Identifies the run in all databases; unique to the folder."""
     started_ms: int = Field(default_factory=lambda: now_ms())
     name: str
     tags: dict[str, str] = {}
@@ -61,26 +62,34 @@ class Plan(_Note):
     """Options by dotted name."""
     parent: str = ""
     """A run id, or the path of the parent's folder from this one."""
+    extends: str = ""
+    """Id of a run to add to, if the server has it; its name, options and end stay."""
+    model: str = ""
+    """Registered model of which the folder ``entry/<model_version>`` becomes a version; empty for none."""
+    model_version: str = ""
     status: Status = "RUNNING"
     ended_ms: int | None = None
 
 
 class Sent(_Note):
-    """How far the copy is."""
+    """What the server has confirmed."""
 
     run_id: str = ""
     log_bytes: int = 0
-    """Of the log, all points before this byte are there."""
+    """All points of the log before this byte are there."""
     top_step: int = -1
     """The highest step among those points."""
     params: bool = False
     pictures: dict[str, int] = {}
-    """By file name: when the picture was written that is there, in ns."""
+    """By file name: modification time, in ns, of the picture that was sent."""
     status: Status | None = None
+    registered_ms: int | None = None
+    """End of the run whose model was registered last."""
 
 
-class Behind(BaseModel):
-    """What the copy lacks."""
+@dataclass(frozen=True, kw_only=True)
+class Behind:
+    """What the server lacks; false if nothing."""
 
     points: int = 0
     files: int = 0
@@ -95,79 +104,102 @@ class Behind(BaseModel):
         return bool(self.points or self.files or self.end)
 
     def __str__(self) -> str:
-        parts = [_counted(self.points, "point"), _counted(self.files, "file"), "its end" if self.end else ""]
-        *first, last = [part for part in parts if part] or ["nothing"]
+        counts = ((self.points, "point"), (self.files, "file"))
+        parts = [f"{count} {what}{'s' * (count > 1)}" for count, what in counts if count]
+        *first, last = parts + ["its end"] * self.end or ["nothing"]
         return f"{', '.join(first)} and {last}" if first else last
 
 
 class RunFolder:
-    """The files of one run that are about its copy."""
+    """A run folder as the source of a copy."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.log = path / "log.jsonl"
+        self.log = path / LOG
         self.outbox = path / "outbox"
         self._plan = path / "tracking.json"
         self._sent = path / "mlflow.json"
 
     def plan(self) -> Plan | None:
-        """What the copy shall be; None for a folder that has none."""
+        """The plan; None for a folder that is not tracked."""
         return Plan.read(self._plan)
 
     def begin(
-        self, name: str, tags: Mapping[str, str], params: Mapping[str, Any], parent: Path | str | None
+        self,
+        name: str,
+        tags: Mapping[str, str],
+        params: Mapping[str, Any] | None = None,
+        parent: Path | str | None = None,
+        extends: str = "",
+        model: tuple[str, str] = ("", ""),
     ) -> None:
-        """Plan a copy; a run that goes on keeps its own."""
+        """Plan a copy; a resumed run keeps its key and start.
+
+        Args:
+            name: of the run on the server.
+            tags: of the run.
+            params: nested options.
+            parent: folder or id of the parent run.
+            extends: id of a run to add to.
+            model: name and version to register.
+        """
         plan = Plan(
             name=name,
             tags=dict(tags),
-            params={key: str(value) for key, value in flatten(params)},
+            params={key: str(value) for key, value in flatten_keys(params or {}).items()},
             parent=os.path.relpath(parent, self.path) if isinstance(parent, Path) else parent or "",
+            extends=extends,
+            model=model[0],
+            model_version=model[1],
         )
         if known := self.plan():
             plan = plan.model_copy(update={"key": known.key, "started_ms": known.started_ms})
         plan.write(self._plan)
 
     def end(self, status: Status) -> None:
-        """Write down how the run ended, and when: now."""
+        """Record how the run ended, now."""
         plan = self.plan()
         if plan:
             plan.model_copy(update={"status": status, "ended_ms": now_ms()}).write(self._plan)
 
-    def hold(self, artefact: Path) -> None:
-        """Put a file, or a folder with all in it, into the outbox.
+    def hold(self, artefact: Path, inside: str = "") -> None:
+        """Put a file, or a folder with its contents, into the outbox.
 
-        They are links where the disk can: an artefact is replaced, never changed, so the outbox keeps
-        this run's when the next run writes its own.
+        Files are hard links where the disk supports them: an artefact is replaced, never changed, so the
+        outbox keeps this run's when the next run writes its own.
+
+        Args:
+            artefact: to upload.
+            inside: folder of the outbox, and of the run's artefacts.
 
         Raises:
-            OSError: it is not there, or the disk is full.
+            OSError: it is missing, or the disk is full.
         """
         files = [file for file in artefact.rglob("*") if file.is_file()] if artefact.is_dir() else [artefact]
         for file in files:
-            _link(file, self.outbox / file.relative_to(artefact.parent))
+            _link_file(file, self.outbox / inside / file.relative_to(artefact.parent))
 
     def sent(self) -> Sent:
-        """How far the copy is; nothing, if nobody wrote it down."""
+        """What the server has confirmed; nothing, if there is no note of it."""
         return Sent.read(self._sent) or Sent()
 
     def note(self, sent: Sent) -> None:
-        """Write down how far the copy is."""
+        """Record what the server has confirmed."""
         sent.write(self._sent)
 
-    def alone(self) -> FileLock:
-        """Held while something is brought: one process at a time."""
+    def lock(self) -> FileLock:
+        """Held during an upload: one process at a time."""
         return FileLock(self.path / "mlflow.lock", timeout=5)
 
     def pictures(self, sent: Sent) -> list[Path]:
-        """Pictures that the server does not have, or has in an older form."""
+        """Pictures that the server does not have, or has in an older version."""
         all_ = sorted((self.path / "samples").glob("*.png"))
         return [picture for picture in all_ if sent.pictures.get(picture.name) != picture.stat().st_mtime_ns]
 
     def held(self) -> list[Path]:
         """Files in the outbox."""
-        whole = (path for path in self.outbox.rglob("*") if not path.name.startswith(TEMPORARY))
-        return sorted(path for path in whole if path.is_file())
+        complete = (path for path in self.outbox.rglob("*") if not path.name.startswith(TEMPORARY))
+        return sorted(path for path in complete if path.is_file())
 
 
 def now_ms() -> int:
@@ -175,14 +207,10 @@ def now_ms() -> int:
     return int(time.time() * 1000)
 
 
-def _link(file: Path, target: Path) -> None:
+def _link_file(file: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with replacement_of(target) as temporary:
         try:
             os.link(file, temporary)
-        except OSError:  # another disk, or one without links
+        except OSError:  # another disk, or one without hard links
             shutil.copyfile(file, temporary)
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'s' if count > 1 else ''}" if count else ""

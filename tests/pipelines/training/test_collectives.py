@@ -1,4 +1,4 @@
-"""Three processes that train together, bit for bit."""
+"""Collectives of two or three processes, and training with them, bit for bit."""
 
 from dataclasses import replace
 from itertools import count
@@ -13,10 +13,15 @@ from torch import Tensor, multiprocessing, nn
 from pipelines.core.config import parse_section
 from pipelines.training.batches import Share
 from pipelines.training.checkpoint import CheckpointStore
+from pipelines.training.collectives import (
+    StopConsensus,
+    average_gradients,
+    broadcast_weights,
+    sum_over_workers,
+)
 from pipelines.training.config import TrainConfig
-from pipelines.training.loop import Hooks, Job, Stopped, train
-from pipelines.training.metrics import Progress
-from pipelines.training.reduction import average_gradients, share_weights, total
+from pipelines.training.log import Progress
+from pipelines.training.loop import Hooks, LoopInputs, Stopped, run_training_loop
 
 WORKERS = 3
 SIZES = {"batch_size": 12, "patch_px": 20, "steps": 12, "log_every": 3, "checkpoint_every": 6}
@@ -36,15 +41,15 @@ CRITIC = {
 }
 
 
-def work(rank: int, meet: Path, jobs: dict[str, Job]) -> None:
+def work(rank: int, meet: Path, jobs: dict[str, LoopInputs]) -> None:
     """What each of them does."""
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{meet}", rank=rank, world_size=WORKERS)
     sum_anywhere(rank)
     average(rank)
     share(rank)
-    for name, job in jobs.items():
-        run(replace(job, share=Share(rank, WORKERS)), meet.parent / name)
+    for name, inputs in jobs.items():
+        run(replace(inputs, share=Share(rank, WORKERS)), meet.parent / name)
     dist.barrier()
     dist.destroy_process_group()
 
@@ -56,7 +61,7 @@ def numbers(rank: int) -> Tensor:
 def sum_anywhere(rank: int) -> None:
     wanted = (numbers(0) + numbers(1)) + numbers(2)
     for start in (0, 7, 500):  # wherever a number stands in the buffer
-        assert torch.equal(total(numbers(rank).roll(start)).roll(-start), wanted)
+        assert torch.equal(sum_over_workers(numbers(rank).roll(start)).roll(-start), wanted)
 
 
 def average(rank: int) -> None:
@@ -78,24 +83,24 @@ def share(rank: int) -> None:
     with torch.no_grad():
         norm.weight += rank
         norm.num_batches_tracked += rank
-    share_weights(norm)
+    broadcast_weights(norm)
     assert torch.equal(norm.weight, torch.ones(3))
     assert norm.num_batches_tracked == 0
 
 
-def run(job: Job, folder: Path) -> None:
+def run(inputs: LoopInputs, folder: Path) -> None:
     """Once to the end, and once with a stop on the way."""
     whole, halves = list[Progress](), list[Progress]()
-    train(job, Hooks(report=whole.append))
-    again = replace(job, store=CheckpointStore(folder / "again", "print"))
+    run_training_loop(inputs, Hooks(report=whole.append))
+    again = replace(inputs, store=CheckpointStore(folder / "again", "print"))
     steps = count()
     with pytest.raises(Stopped):
-        train(again, Hooks(report=halves.append, stop=lambda: next(steps) >= 4))
-    train(again, Hooks(report=halves.append))
+        run_training_loop(again, Hooks(report=halves.append, stop=lambda: next(steps) >= 4))
+    run_training_loop(again, Hooks(report=halves.append))
     assert curve(halves) == curve(whole)
     dist.barrier()  # behind the last checkpoint, which worker 0 writes
-    assert_equal(job.store.load(job.config.steps), again.store.load(job.config.steps))
-    if job.leads:
+    assert_equal(inputs.store.load(inputs.config.steps), again.store.load(inputs.config.steps))
+    if inputs.is_main:
         torch.save(curve(whole), folder / "curve")
 
 
@@ -116,15 +121,42 @@ def assert_equal(one: Any, two: Any) -> None:
 
 
 @pytest.mark.slow
-def test_they_stop_go_on_bit_for_bit_and_agree_with_one(job: Job, tmp_path: Path) -> None:
-    jobs, alone = dict[str, Job](), dict[str, list[Progress]]()
+def test_they_stop_go_on_bit_for_bit_and_agree_with_one(inputs: LoopInputs, tmp_path: Path) -> None:
+    jobs, alone = dict[str, LoopInputs](), dict[str, list[Progress]]()
     for name, options in {"plain": {}, "critic": CRITIC}.items():
-        config = parse_section(job.config.model_dump() | SIZES | options, "train", TrainConfig)
-        jobs[name] = replace(job, config=config, store=CheckpointStore(tmp_path / name / "whole", "print"))
+        config = parse_section(inputs.config.model_dump() | SIZES | options, "train", TrainConfig)
+        jobs[name] = replace(inputs, config=config, store=CheckpointStore(tmp_path / name / "whole", "print"))
         one = replace(jobs[name], store=CheckpointStore(tmp_path / name / "alone", "print"))
         alone[name] = []
-        train(one, Hooks(report=alone[name].append))
+        run_training_loop(one, Hooks(report=alone[name].append))
     multiprocessing.spawn(work, (tmp_path / "meet", jobs), WORKERS)  # type: ignore[no-untyped-call]
     for name, rounding in {"plain": 1e-4, "critic": 0.05}.items():  # bfloat16 has eight bits
         losses = [loss for loss, _ in torch.load(tmp_path / name / "curve")]
         assert losses == pytest.approx([point.loss for point in alone[name]], rel=rounding)
+
+
+CPU = torch.device("cpu")
+
+
+def test_one_worker_stops_at_once() -> None:
+    assert [StopConsensus(lambda request=request: request, 1, CPU)() for request in (True, False)] == [
+        True,
+        False,
+    ]
+
+
+def poll_as_one_of_two(rank: int, folder: Path) -> None:
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    requests = iter([False, False, rank == 1, False, False])
+    consensus = StopConsensus(lambda: next(requests), 2, CPU)
+    answers = [consensus() for _ in range(5)]
+    consensus.close()
+    torch.save(answers, folder / f"{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_all_workers_stop_a_step_after_the_request_of_one(tmp_path: Path) -> None:
+    torch.multiprocessing.spawn(poll_as_one_of_two, (tmp_path,), nprocs=2)  # type: ignore[no-untyped-call]
+    for rank in range(2):
+        assert torch.load(tmp_path / f"{rank}.pt") == [False, False, False, True, False]
