@@ -97,7 +97,7 @@ def handled(
             signal.signal(number, handler)
 
 
-def end_with_find_dvc() -> None:
+def end_with_dvc() -> None:
     """Stop this process when the ``dvc`` that runs it as a stage has died.
 
     A killed DVC leaves its stage running, and the next one would start a second beside it. Outside DVC this
