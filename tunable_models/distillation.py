@@ -54,7 +54,7 @@ class Distillation:
                 f"expected teachers by the names of the loss's targets ({named}), got {idle or 'none'}"
             )
         self.loss = loss
-        self.teachers = {name: _frozen(name, teacher) for name, teacher in teachers.items()}
+        self.teachers = {name: _freeze_teacher(name, teacher) for name, teacher in teachers.items()}
         self.source = source
 
     @property
@@ -108,7 +108,7 @@ class Distillation:
         return self
 
 
-def _frozen(name: str, teacher: object) -> Teacher:
+def _freeze_teacher(name: str, teacher: object) -> Teacher:
     if isinstance(teacher, nn.Module):
         return teacher.requires_grad_(False).eval()
     if isinstance(teacher, View):

@@ -17,7 +17,7 @@ from zoo.entry import Entry
 from zoo.errors import EntryNotFoundError, ZooError
 from zoo.manifest import MANIFEST, NAME, WEIGHTS, FileRecord
 from zoo.storage import LATEST, Store
-from zoo.weights import rebuild
+from zoo.weights import rebuild_network
 
 STORE_VARIABLE = "TUNABLE_ZOO_STORE"
 
@@ -73,7 +73,7 @@ def list_models(task: str | None = None, stores: Iterable[Store] | None = None) 
         ['tiny']
     """
     entries: dict[str, Entry] = {}
-    for store in _stores(stores):
+    for store in _stores_or_default(stores):
         for name in store.names():
             try:
                 entries.setdefault(name, store.open(name))
@@ -97,10 +97,10 @@ def resolve(ref: str | Path, stores: Iterable[Store] | None = None) -> Entry:
     """
     name, _, selector = str(ref).partition("@")
     if isinstance(ref, Path) or not NAME.fullmatch(name):
-        return _at_path(Path(ref))
-    searched = _stores(stores)
+        return _open_folder(Path(ref))
+    searched = _stores_or_default(stores)
     for store in searched:
-        if _has(store, name, selector):
+        if _has_entry(store, name, selector):
             return store.open(name, selector or LATEST)
     raise EntryNotFoundError(_not_found(ref, name, searched))
 
@@ -118,16 +118,16 @@ def verify(ref: str | Path, stores: Iterable[Store] | None = None) -> Report:
         3222
     """
     entry = resolve(ref, stores)
-    network = rebuild(entry.manifest, entry.contents()[WEIGHTS])
+    network = rebuild_network(entry.manifest, entry.contents()[WEIGHTS])
     parameters = sum(parameter.numel() for parameter in network.parameters())
     return Report(entry=entry, files=entry.manifest.files, parameters=parameters)
 
 
-def _stores(stores: Iterable[Store] | None) -> list[Store]:
+def _stores_or_default(stores: Iterable[Store] | None) -> list[Store]:
     return default_stores() if stores is None else list(stores)
 
 
-def _at_path(folder: Path) -> Entry:
+def _open_folder(folder: Path) -> Entry:
     if not (folder / MANIFEST).exists():
         raise EntryNotFoundError(
             f"expected a name, name@version or an entry's folder, got {str(folder)!r} without a {MANIFEST}"
@@ -135,7 +135,7 @@ def _at_path(folder: Path) -> Entry:
     return Entry.open(folder)
 
 
-def _has(store: Store, name: str, selector: str) -> bool:
+def _has_entry(store: Store, name: str, selector: str) -> bool:
     versions = store.versions(name)
     return bool(versions) and (not selector or selector in versions or selector in store.aliases(name))
 

@@ -22,7 +22,7 @@ from zoo.pictures.picture import Picture
 from zoo.pictures.planes import Planes, check_range
 from zoo.storage import Store
 from zoo.tiling import Network, OnTile, pad_to_multiple, run_tiled
-from zoo.weights import rebuild
+from zoo.weights import rebuild_network
 
 Array = NDArray[Any]
 Settings = Mapping[str, float] | None
@@ -74,7 +74,7 @@ def load(
         [('denoise', 0.0, 1.0)]
     """
     entry = resolve(ref, stores)
-    network = rebuild(entry.manifest, entry.contents()[WEIGHTS])
+    network = rebuild_network(entry.manifest, entry.contents()[WEIGHTS])
     model = Predictor(network, entry.manifest, device=device, engine=engine, precision=precision)
     _log.info("%s@%s runs on %s, device %s", model.name, model.version, model.engine, model.device)
     return model

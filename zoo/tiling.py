@@ -67,7 +67,7 @@ def run_tiled(
     grid = lcm(multiple, alignment)
     step, halo = _round_up(tile_px, grid), _round_up(radius_px, grid)
     output = batch.new_empty(*batch.shape[:2], scale * height, scale * width)
-    tiles = list(product(_spans(height, step, halo, grid), _spans(width, step, halo, grid)))
+    tiles = list(product(_tile_spans(height, step, halo, grid), _tile_spans(width, step, halo, grid)))
     for done, (rows, columns) in enumerate(tiles, start=1):
         result = network(batch[..., rows.seen, columns.seen])
         output[..., rows.kept(scale), columns.kept(scale)] = result[..., rows.own(scale), columns.own(scale)]
@@ -98,7 +98,7 @@ class _Span(NamedTuple):
         return slice(scale * (self.top - self.start), scale * (self.bottom - self.start))
 
 
-def _spans(length: int, step: int, halo: int, grid: int) -> Iterator[_Span]:
+def _tile_spans(length: int, step: int, halo: int, grid: int) -> Iterator[_Span]:
     """Tiles of one size that begin on the grid; only the last, which ends with the axis, may be shorter."""
     size = step + 2 * halo
     last = max(0, _round_up(length - size, grid))

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tunable_models._execution.kernels import Kernels, replace
+from tunable_models._execution.kernels import Kernels, replace_kernels
 
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
-class StandIn(nn.Module):
+class ProxyLayer(nn.Module):
     """Called like the layer it stands for, of whose class it is too, with the same settings."""
 
     source: Any
@@ -29,15 +29,15 @@ class StandIn(nn.Module):
             **own: attributes of the stand-in.
         """
         kinds: tuple[Any, Any] = cls, type(source)
-        stand_in: Self = object.__new__(_kind(*kinds))
+        stand_in: Self = object.__new__(_proxy_class(*kinds))
         # In the dictionary: what is the stand-in's own is no submodule.
         stand_in.__dict__.update(source.__dict__, source=source, **own)
-        stand_in.__dict__["_parameters"] = replace(source._parameters, shown)
+        stand_in.__dict__["_parameters"] = replace_kernels(source._parameters, shown)
         return stand_in
 
 
 @cache
-def _kind(stand_in: type[nn.Module], layer: type[nn.Module]) -> Any:
+def _proxy_class(stand_in: type[nn.Module], layer: type[nn.Module]) -> Any:
     return type(layer.__name__, (stand_in, layer), {})
 
 
@@ -46,7 +46,7 @@ def has_hooks(module: nn.Module) -> bool:
     return any(module.__dict__.get(name) for name in _HOOKS)
 
 
-def pad(conv: Any, x: Tensor) -> Tensor:
+def pad_input(conv: Any, x: Tensor) -> Tensor:
     """The input with the borders that a convolution of another padding mode than zeros puts around it."""
     if conv.padding_mode == "zeros":
         return x
@@ -54,7 +54,7 @@ def pad(conv: Any, x: Tensor) -> Tensor:
 
 
 def convolve(conv: Any, x: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> Tensor:
-    """The operator of a convolution layer with other tensors; x as :func:`pad` gives it."""
+    """The operator of a convolution layer with other tensors; x as :func:`pad_input` gives it."""
     spatial = x.dim() - 3
     operator: Any
     options: tuple[Any, ...]
@@ -74,7 +74,7 @@ def convolve_and_blend(conv: Any, x: Tensor, kernels: Kernels, c: Tensor) -> Ten
 
     Args:
         conv: the layer.
-        x: (B, I, ...) as :func:`pad` gives it.
+        x: (B, I, ...) as :func:`pad_input` gives it.
         kernels: of its weight.
         c: coefficients (B, J, ...) of all kernels but the base, with the output's sides or sides of 1.
 
@@ -83,7 +83,9 @@ def convolve_and_blend(conv: Any, x: Tensor, kernels: Kernels, c: Tensor) -> Ten
     """
     base = None if kernels.base is None else convolve(conv, x, kernels.base, None, conv.groups)
     if kernels.stacked is not None:
-        return blend([convolve(conv, x, kernel, None, conv.groups) for kernel in kernels.stacked], c, base)
+        return blend_outputs(
+            [convolve(conv, x, kernel, None, conv.groups) for kernel in kernels.stacked], c, base
+        )
     assert base is not None
     return base + _convolve_low_rank(conv, x, kernels, c).to(base.dtype)
 
@@ -101,19 +103,19 @@ def _convolve_low_rank(conv: Any, x: Tensor, kernels: Kernels, c: Tensor) -> Ten
     if isinstance(conv, TRANSPOSED):  # whose kernels have the input's channels first
         wide = out.permute(1, 0, 3, 2).reshape(groups * count * rank, rows, *ones)
         few = pointwise(x, wide, groups=groups)
-        return convolve(conv, _weigh(few, c, groups, rank), narrow, None, groups)
+        return convolve(conv, _weigh_channels(few, c, groups, rank), narrow, None, groups)
     wide = out.permute(1, 2, 0, 3).reshape(groups * rows, count * rank, *ones)
     few = convolve(conv, x, narrow, None, groups)
-    return pointwise(_weigh(few, c, groups, rank), wide, groups=groups)
+    return pointwise(_weigh_channels(few, c, groups, rank), wide, groups=groups)
 
 
-def _weigh(few: Tensor, c: Tensor, groups: int, rank: int) -> Tensor:
+def _weigh_channels(few: Tensor, c: Tensor, groups: int, rank: int) -> Tensor:
     """Channels (B, G * J * r, ...) times the coefficients (B, J, ...) of their deltas."""
     each = few.reshape(len(few), groups, c.shape[1], rank, *few.shape[2:])
     return (each * c[:, None, :, None]).reshape(few.shape).to(few.dtype)
 
 
-def blend(parts: Sequence[Tensor], c: Tensor, base: Tensor | None = None) -> Tensor:
+def blend_outputs(parts: Sequence[Tensor], c: Tensor, base: Tensor | None = None) -> Tensor:
     """The sum of parts (B, O, ...), weighed by coefficients (B, J, ...), and the base.
 
     Computed in float32 at least, because rounded coefficients would move the slider.

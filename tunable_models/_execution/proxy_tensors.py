@@ -35,7 +35,7 @@ def is_channel_scale(module: Any, tensor: Tensor) -> bool:
     return fits and not isinstance(module, CONVOLUTIONS)
 
 
-class Varied(Tensor):
+class ProxyTensor(Tensor):
     """Stands for a tensor; a channel scale becomes many where it meets a picture (B, C, H, W)."""
 
     _become: Callable[[Tensor], Tensor] | None
@@ -47,7 +47,7 @@ class Varied(Tensor):
         form: Tensor,
         refusal: Callable[[str], Exception],
         become: Callable[[Tensor], Tensor] | None = None,
-    ) -> "Varied":
+    ) -> "ProxyTensor":
         """A stand-in.
 
         Args:
@@ -67,7 +67,7 @@ class Varied(Tensor):
         kwargs = kwargs or {}
         name = getattr(function, "__name__", str(function))
         values = [*args, *kwargs.values()]
-        varied = next(_inside(values))
+        varied = next(_find_proxies(values))
         pictures = [v for v in values if isinstance(v, Tensor) and type(v) is not cls and v.dim() == 4]
         become = varied._become if name in _ELEMENTWISE and pictures else None
 
@@ -78,7 +78,9 @@ class Varied(Tensor):
                 raise value._refusal(name)
             return value._become(pictures[0])
 
-        places = [place for place, value in enumerate(values) if next(_inside([value]), None) is not None]
+        places = [
+            place for place, value in enumerate(values) if next(_find_proxies([value]), None) is not None
+        ]
         by_form = (places == [0] and name in _MADE_LIKE | _FORM) or (places == [1] and name in _CAST_LIKE)
         if become is None and not by_form:
             raise varied._refusal(name)
@@ -89,9 +91,9 @@ class Varied(Tensor):
         return result
 
 
-def _inside(values: Any) -> Iterator[Varied]:
+def _find_proxies(values: Any) -> Iterator[ProxyTensor]:
     for value in values:
-        if type(value) is Varied:
+        if type(value) is ProxyTensor:
             yield value
         elif isinstance(value, (list, tuple)):
-            yield from _inside(value)
+            yield from _find_proxies(value)

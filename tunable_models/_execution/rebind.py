@@ -29,7 +29,7 @@ Binder = Callable[[nn.Module, str], Bound | None]
 """Says how a module (and its path) is bound; None leaves it as it is."""
 
 
-def descend(root: nn.Module, path: str) -> nn.Module | None:
+def find_module(root: nn.Module, path: str) -> nn.Module | None:
     """The module at a path, None where there is none; a tenth of the time of ``get_submodule``."""
     found: nn.Module | None = root
     for name in path.split(".") if path else ():
@@ -42,7 +42,7 @@ def is_container(value: Any) -> bool:
     return isinstance(value, _CONTAINERS) or (type(value) is tuple and any(map(is_container, value)))
 
 
-class Shells(NamedTuple):
+class Rebound(NamedTuple):
     """A network bound to tensors.
 
     Attributes:
@@ -54,7 +54,7 @@ class Shells(NamedTuple):
     of: dict[nn.Module, nn.Module]
 
 
-def bind(root: nn.Module, binder: Binder, shared: Collection[str] = ()) -> Shells:
+def rebind_network(root: nn.Module, binder: Binder, shared: Collection[str] = ()) -> Rebound:
     """The network with the tensors that ``binder`` gives; a module under several names is bound once.
 
     Args:
@@ -63,22 +63,22 @@ def bind(root: nn.Module, binder: Binder, shared: Collection[str] = ()) -> Shell
         shared: paths of modules that have no shell, because more than their parents leads to them.
     """
     bind_at = _Binding(binder, shared)
-    return Shells(bind_at(root, ""), bind_at.done)
+    return Rebound(bind_at(root, ""), bind_at.done)
 
 
-def bind_mixed(
+def rebind_mixed(
     root: nn.Module, mixed: Mapping[str, Mapping[str, Tensor]], shared: Collection[str] = ()
-) -> Shells:
+) -> Rebound:
     """The network with mixed tensors, by module path and name."""
 
     def binder(_: nn.Module, path: str) -> Bound | None:
         return mixed.get(path)
 
-    return bind(root, binder, shared)
+    return rebind_network(root, binder, shared)
 
 
 @cache
-def _of_class(kind: Any) -> tuple[tuple[str, Any], ...]:
+def _class_containers(kind: Any) -> tuple[tuple[str, Any], ...]:
     """Containers that a class has for all its modules; a module's own go before them."""
     found = {
         name: value
@@ -108,14 +108,14 @@ class _Binding:
         kind: Any = type(module)
         shell: nn.Module = object.__new__(kind)
         attributes = shell.__dict__
-        for name, value in _of_class(kind):
+        for name, value in _class_containers(kind):
             attributes[name] = self._own(value)
         attributes.update(module.__dict__)
         for name, value in module.__dict__.items():
             if name not in TORCHS_OWN and is_container(value):
                 attributes[name] = self._own(value)
         # Plain tensors, not Parameters, stand here on purpose: they carry the gradient to the kernels.
-        attributes["_parameters"] = kernels.replace(module._parameters, tensors)
+        attributes["_parameters"] = kernels.replace_kernels(module._parameters, tensors)
         attributes["_modules"] = {
             name: None if child is None else self(child, f"{path}.{name}" if path else name)
             for name, child in module._modules.items()

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tunable_models._execution.rebind import TORCHS_OWN, Shells, is_container
+from tunable_models._execution.rebind import TORCHS_OWN, Rebound, is_container
 from tunable_models.errors import ConversionError
 
 KEPT = 8
@@ -38,22 +38,22 @@ class States:
         with self._lock:
             self._kept.clear()
 
-    def run(self, shells: Shells, omega: Tensor, *inputs: Any, **options: Any) -> Any:
+    def run(self, shells: Rebound, omega: Tensor, *inputs: Any, **options: Any) -> Any:
         """Call a bound network, from the state of its omega, and keep what that becomes.
 
         Raises:
             ConversionError: a forward makes layers or parameters.
         """
         # Most networks write nothing, and never come to ask for omega's values.
-        before = self._kept.get(_key(omega), {}) if self._kept else {}
+        before = self._kept.get(_omega_key(omega), {}) if self._kept else {}
         for module, attributes in before.items():
             if module in shells.of:
-                _restore(shells.of[module], attributes)
+                _restore_attributes(shells.of[module], attributes)
         output = shells.network(*inputs, **options)
-        after = {module: _written(module, shell) for module, shell in shells.of.items()}
+        after = {module: _changed_attributes(module, shell) for module, shell in shells.of.items()}
         after = {module: attributes for module, attributes in after.items() if attributes}
         if before or after:
-            self._keep(_key(omega), after)
+            self._keep(_omega_key(omega), after)
         return output
 
     def _keep(self, key: Any, written: _Written) -> None:
@@ -64,11 +64,11 @@ class States:
                 self._kept.popitem(last=False)
 
 
-def _key(omega: Tensor) -> Any:
+def _omega_key(omega: Tensor) -> Any:
     return omega.device, omega.shape, tuple(omega.flatten().tolist())
 
 
-def _restore(shell: nn.Module, attributes: dict[str, Any]) -> None:
+def _restore_attributes(shell: nn.Module, attributes: dict[str, Any]) -> None:
     for name, value in attributes.items():
         if value is _ABSENT:
             shell.__dict__.pop(name, None)
@@ -76,7 +76,7 @@ def _restore(shell: nn.Module, attributes: dict[str, Any]) -> None:
             shell.__dict__[name] = value
 
 
-def _written(module: nn.Module, shell: nn.Module) -> dict[str, Any]:
+def _changed_attributes(module: nn.Module, shell: nn.Module) -> dict[str, Any]:
     """What differs on the shell from the module, by name."""
     if type(shell) is not type(module) or shell is module:  # one that stands in, or is shared
         return {}
@@ -93,14 +93,14 @@ def _written(module: nn.Module, shell: nn.Module) -> dict[str, Any]:
         for name, value in own.items()
         if value is not source.get(name, _ABSENT)
         and name not in TORCHS_OWN
-        and not _same(value, source.get(name, getattr(type(module), name, _ABSENT)), set())
+        and not _is_same(value, source.get(name, getattr(type(module), name, _ABSENT)), set())
     }
     if not source.keys() <= own.keys():
         found |= dict.fromkeys(source.keys() - own.keys(), _ABSENT)
     return found
 
 
-def _same(value: Any, other: Any, met: set[tuple[int, int]]) -> bool:
+def _is_same(value: Any, other: Any, met: set[tuple[int, int]]) -> bool:
     """Whether they are one thing, or containers of the same things.
 
     Args:
@@ -114,7 +114,7 @@ def _same(value: Any, other: Any, met: set[tuple[int, int]]) -> bool:
         return False
     met.add((id(value), id(other)))
     if isinstance(value, dict):
-        return all(key in other and _same(item, other[key], met) for key, item in value.items())
+        return all(key in other and _is_same(item, other[key], met) for key, item in value.items())
     if isinstance(value, set):
         return bool(value == other)
-    return all(_same(item, its, met) for item, its in zip(value, other, strict=True))
+    return all(_is_same(item, its, met) for item, its in zip(value, other, strict=True))

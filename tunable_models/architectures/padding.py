@@ -23,11 +23,11 @@ def mirror_pad(x: Tensor, multiple: int, least: int = 1) -> Tensor:
         >>> mirror_pad(torch.tensor([[[[1, 2, 3]]]]), 4)[0, 0, 0]
         tensor([1, 2, 3, 2])
     """
-    rows, columns = (_mirrored(side, multiple, least, x.device) for side in x.shape[-2:])
+    rows, columns = (_mirror_places(side, multiple, least, x.device) for side in x.shape[-2:])
     return x.index_select(-2, rows).index_select(-1, columns)
 
 
-def _mirrored(side: int, multiple: int, least: int, device: torch.device) -> Tensor:
+def _mirror_places(side: int, multiple: int, least: int, device: torch.device) -> Tensor:
     """Which pixel of a side of that length stands at each place of the padded one."""
     # Written as a product, which symbolic shapes can be divided by again; side + (-side) % multiple is not.
     blocks: Any = (side + multiple - 1) // multiple

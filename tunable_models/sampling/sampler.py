@@ -62,7 +62,7 @@ class RowSampler(ABC):
 
     def __call__(self, seed: int, step: int, indices: Sequence[int]) -> Tensor:
         """(n, P) omegas; see :class:`Sampler`."""
-        rows = [self._draw(stream(seed, step, index)) for index in indices]
+        rows = [self._draw(keyed_generator(seed, step, index)) for index in indices]
         return torch.stack(rows).float() if rows else torch.empty(0, len(self.space))
 
     @abstractmethod
@@ -70,7 +70,7 @@ class RowSampler(ABC):
         """One omega (P,), float64."""
 
 
-def stream(seed: int, step: int, index: int, purpose: str = "omega") -> Generator:
+def keyed_generator(seed: int, step: int, index: int, purpose: str = "omega") -> Generator:
     """A CPU generator that depends on its key alone, on every platform.
 
     Raises:
@@ -93,7 +93,7 @@ def check_number(name: str, value: float, low: float, high: float) -> float:
     return value
 
 
-def visit(step: int, index: int, per_step: int) -> int:
+def visit_number(step: int, index: int, per_step: int) -> int:
     """The number of a step's index in the count over all steps.
 
     Raises:

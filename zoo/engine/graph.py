@@ -45,7 +45,7 @@ class Graph:
     names: tuple[str, ...]
 
 
-def folded_weights(network: TunableNetwork, omega: torch.Tensor) -> dict[str, NDArray[Any]]:
+def fold_weights(network: TunableNetwork, omega: torch.Tensor) -> dict[str, NDArray[Any]]:
     """Every tensor of the folded network under its name in a graph, contiguous.
 
     Args:
@@ -65,7 +65,7 @@ def export_graph(network: TunableNetwork, weights: Weights, channels: int) -> Gr
 
     Args:
         network: on the CPU.
-        weights: what :func:`folded_weights` gives at any setting.
+        weights: what :func:`fold_weights` gives at any setting.
         channels: of its pictures.
 
     Raises:
@@ -78,11 +78,11 @@ def export_graph(network: TunableNetwork, weights: Weights, channels: int) -> Gr
     except Exception as error:  # the exporters raise whatever an operator's translation does
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise EngineError(f"it cannot be exported: {reason}") from error
-    _strip(model, weights)
-    return checked_graph(model.SerializeToString(), weights)
+    _strip_weights(model, weights)
+    return check_graph(model.SerializeToString(), weights)
 
 
-def checked_graph(data: bytes, weights: Weights) -> Graph:
+def check_graph(data: bytes, weights: Weights) -> Graph:
     """A kept graph, if it is one of a network with these weights.
 
     Raises:
@@ -99,7 +99,7 @@ def checked_graph(data: bytes, weights: Weights) -> Graph:
     return Graph(model.SerializeToString(), names)
 
 
-def _strip(model: Any, weights: Weights) -> None:
+def _strip_weights(model: Any, weights: Weights) -> None:
     """Leave out values of weights, and what tells of the machine: paths, stack traces."""
     model.ClearField("metadata_props")
     model.graph.ClearField("metadata_props")
@@ -122,7 +122,7 @@ def _missing_weights(model: Any, weights: Weights) -> tuple[str, ...]:
         EngineError: the graph is not sound.
     """
     graph = model.graph
-    domains = {opset.domain for opset in model.opset_import} | {node.domain for node in _nodes(graph)}
+    domains = {opset.domain for opset in model.opset_import} | {node.domain for node in _walk_nodes(graph)}
     if domains - {"", "ai.onnx"} or model.functions or model.training_info:
         raise EngineError("it has operators that are not ONNX's own")
     if model.metadata_props:  # a runtime may take options from there
@@ -156,13 +156,13 @@ def _is_elsewhere(tensor: Any) -> bool:
     return bool(tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data)
 
 
-def _nodes(graph: Any) -> Iterator[Any]:
+def _walk_nodes(graph: Any) -> Iterator[Any]:
     """All nodes, those of graphs in attributes too."""
     for node in graph.node:
         yield node
         for attribute in node.attribute:
             for inner in (attribute.g, *attribute.graphs):
-                yield from _nodes(inner)
+                yield from _walk_nodes(inner)
 
 
 def _inner_tensors(graph: Any) -> Iterator[Any]:

@@ -52,7 +52,7 @@ class KeptGraph:
         versions = {name: version(name) for name in MAKERS}
         digest = content_version(manifest)
         key = {"schema": _SCHEMA, "entry": digest, "versions": versions, "code": _code_digest()}
-        data = strict_json.canonical(key)
+        data = strict_json.encode_json(key)
         name = f"{digest}-{hashlib.sha256(data).hexdigest()[:16]}.graph"
         return cls(cache_folder() / name, data)
 
