@@ -1,4 +1,4 @@
-"""Controls: what a person turns, and the tensor omega that the network sees.
+"""Controls: the sliders of a network, and omega, the tensor of their values.
 
 A control has a native range and unit; omega holds the same values scaled to [0, 1]. A
 :class:`ControlSpace` says which omegas exist together: a *box* [0, 1]^P of independent sliders, or a
@@ -38,8 +38,8 @@ class Control:
         high: native value of omega = 1.
         default: native value when a person sets nothing.
         unit: of the native values, empty for a plain fraction.
-        kind: ``objective`` weighs the objectives of the loss; ``condition`` tells the network what it
-            faces, such as a noise level.
+        kind: ``objective`` weighs the objectives of the loss; ``condition`` describes the
+            input, such as its noise level.
         metric: the number that turning it up raises.
 
     Raises:
@@ -180,7 +180,7 @@ class ControlSpace:
             (P,) float32 on the CPU.
 
         Raises:
-            OmegaError: an unknown name, a value that is no number, not finite or out of range, or
+            OmegaError: an unknown name, a value that is not a finite number or out of range, or
                 simplex values that sum to more than 1 (or, all set, to less).
         """
         given = {**(values or {}), **named}

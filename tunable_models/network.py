@@ -201,8 +201,8 @@ class TunableNetwork(nn.Module):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "TunableNetwork":
         """Moves and casts, as for any module.
 
-        torch applies ``channels_last`` to whatever has four dimensions, so it is shown stacks of kernels
-        the way it knows them, with the kernels along the first dimension.
+        torch applies ``channels_last`` to whatever has four dimensions, so stacks of kernels are flattened
+        for it, with the kernels along the first dimension.
         """
         stacked = [k.stacked for path in self._names for k in self.kernels(path).values()]
         stacks = {id(t) for stack in stacked if stack is not None for t in (stack, stack.grad)}
@@ -262,9 +262,9 @@ class TunableNetwork(nn.Module):
         return run_by_groups(lambda sample: self._at(omega[sample]), call, groups)
 
     def forget(self) -> None:
-        """Let the next call begin as the source, whatever forwards wrote on self in earlier ones.
+        """Drop what forwards wrote on self in earlier calls; the next call starts as the source.
 
-        It is kept by omega: a call goes on from what calls at the same omega left, the last eight of them, or
+        It is kept by omega: a call resumes the state of calls at the same omega, the last eight of them, or
         the last one where gradients are recorded. A change of mode, a move, a cast and loading forget it too.
         Views have states of their own. The network's at all omegas are buffers, objects of other types than
         Python's containers, and what modules keep that a list or a second attribute leads to as well.

@@ -1,4 +1,4 @@
-"""The model card: a README for people, written from the manifest alone."""
+"""Render the model card, a README, from the manifest alone."""
 
 from collections.abc import Iterable, Iterator, Sequence
 

@@ -1,7 +1,7 @@
-"""The catalogue: entries by reference, over several stores.
+"""Find entries by reference, over several stores.
 
 A reference is ``name``, ``name@version``, ``name@alias`` or the path of an entry's folder. Stores are
-asked in order, so an entry that ships with the package comes before a user's own of the same name.
+searched in order, so an entry that ships with the package comes before a user's own of the same name.
 """
 
 import os
@@ -64,7 +64,7 @@ def default_stores() -> list[Store]:
 
 
 def list_models(task: str | None = None, stores: Iterable[Store] | None = None) -> list[Entry]:
-    """The entry that each name stands for, sorted by name, perhaps of one task only.
+    """The default entry of each name, sorted by name, optionally of one task only.
 
     A damaged entry is left out with a warning, so that it cannot hide the others.
 
@@ -83,7 +83,7 @@ def list_models(task: str | None = None, stores: Iterable[Store] | None = None) 
 
 
 def resolve(ref: str | Path, stores: Iterable[Store] | None = None) -> Entry:
-    """The entry that a reference stands for; reads its manifest only.
+    """The entry of a reference; reads its manifest only.
 
     Raises:
         EntryNotFoundError: there is none; the message names the nearest or says what to type.

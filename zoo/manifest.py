@@ -1,4 +1,4 @@
-"""The manifest: everything a zoo entry says about itself, and nothing that could run.
+"""The manifest of a zoo entry: all its metadata, and nothing executable.
 
 It names an architecture by its id in a closed registry and never a class, module or path outside the
 entry. Its version is a hash of its content, provenance left out, so the same result published twice
@@ -216,7 +216,7 @@ class Manifest(_Strict):
             raise ManifestError(f"{path}: {error}") from error
 
     def to_bytes(self) -> bytes:
-        """Canonical JSON, what lies on disk."""
+        """Canonical JSON, as on disk."""
         return strict_json.encode_json(self.model_dump(mode="json"))
 
     def replace(self, **changes: Any) -> "Manifest":

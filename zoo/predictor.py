@@ -1,4 +1,4 @@
-"""The predictor: a published network that takes pictures as people have them."""
+"""Run a published network on pictures: files, PIL images, arrays and tensors."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -191,7 +191,7 @@ class Predictor:
             is of integers; a tensor on the input's device and of its dtype.
 
         Raises:
-            OmegaError: a setting is unknown, no number, or out of range.
+            OmegaError: a setting is unknown, not a number, or out of range.
             ImageTooLargeError: a file, or a picture that cannot be computed in tiles, has more than
                 ``max_pixels``.
             ImageError: the picture is none of the above, cannot be read, or makes the network overflow.
@@ -212,7 +212,7 @@ class Predictor:
         *,
         on_tile: OnTile | None = None,
     ) -> Picture:
-        """Restore a picture, at the depth of its file, and be told how far it is.
+        """Restore a picture, at the depth of its file, with progress reports.
 
         Args:
             picture: a :class:`zoo.Picture`, a PIL image or a path, read as for a call.

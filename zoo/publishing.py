@@ -1,4 +1,4 @@
-"""Publishing: from a trained network to an immutable entry, and from there to a semantic version."""
+"""Publish a trained network as an immutable entry, and promote entries to semantic versions."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict

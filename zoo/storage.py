@@ -9,7 +9,7 @@ With the root ``zoo-store``::
 
 An entry is written under a temporary name beside the others and renamed when it is whole and on the
 disk; then ``latest`` moves. A crash in between leaves the old entries, perhaps the new one, and a
-``.tmp-`` folder that nobody lists.
+``.tmp-`` folder that is never listed.
 """
 
 import os
@@ -36,7 +36,7 @@ class Store:
     """Entries under one root, which need not exist yet.
 
     Attributes:
-        root: the folder; the head of :mod:`zoo.storage` shows what lies in it.
+        root: the folder; the head of :mod:`zoo.storage` shows its layout.
 
     Example:
         >>> store.alias("tiny", "stable", store.open("tiny").version)
@@ -59,7 +59,7 @@ class Store:
         )
 
     def path(self, name: str, version: str) -> Path:
-        """Where that version lies, or would lie.
+        """The folder of that version, present or not.
 
         Raises:
             ManifestError: the name or version is not of the allowed form.

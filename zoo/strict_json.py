@@ -1,4 +1,4 @@
-"""JSON that means one thing: read without ambiguity, written in one form."""
+"""Strict JSON: unambiguous to read, written in one canonical form."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Images of any size through a network that has wishes: padding to a multiple, and exact tiles.
+"""Run images of any size: padding to a multiple, and exact tiles.
 
 Tiles overlap by the network's radius and only their middles are kept, so the result is that of the
 whole image: nothing is blended, no seam can show. All tiles of an image have one size, to the multiple: at
@@ -19,7 +19,7 @@ Network = Callable[[Tensor], Tensor]
 """(B, 3, H, W) to (B, 3, s*H, s*W)."""
 
 OnTile = Callable[[int, int], None]
-"""Called behind each tile: how many are done, and of how many. What it raises ends the work."""
+"""Called after each tile: how many are done, and of how many. What it raises ends the work."""
 
 
 def pad_to_multiple(batch: Tensor, multiple: int) -> Tensor:
@@ -58,7 +58,7 @@ def run_tiled(
         multiple: sides of tiles are multiples of it.
         alignment: tiles begin at multiples of it.
         scale: output side over input side.
-        on_tile: told behind each tile.
+        on_tile: called after each tile.
 
     Returns:
         (B, 3, scale*H, scale*W), equal to ``network(batch)``.

@@ -1,4 +1,4 @@
-"""Between a network and the bytes of ``model.safetensors``: no pickle on either side."""
+"""Encode and load the weights of a network as safetensors, without pickle."""
 
 import torch
 from safetensors import SafetensorError

@@ -1,4 +1,4 @@
-"""What a model card says of the measurements: tables for a reader, made from ``metrics.json``."""
+"""Tables of measurements for the model card, made from ``metrics.json``."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -19,8 +19,8 @@ def make_tables(summary: Mapping[str, Any]) -> list[Table]:
 
 
 def _quality_table(summary: Mapping[str, Any]) -> Table:
-    """Input and output as the sliders stand by default."""
-    # Distances of a random trunk compare with nobody's.
+    """Quality of the input and of the output at the default settings."""
+    # Distances of a random trunk are not comparable.
     names = [
         "psnr",
         "ssim",
@@ -59,7 +59,7 @@ def _vertices_table(summary: Mapping[str, Any]) -> Table:
         for name, row in summary.get("vertices", {}).items()
         if row.get("psnr_own") is not None
     ]
-    columns = ["sliders up", "PSNR to what they ask for, dB", "PSNR to the clean photograph, dB"]
+    columns = ["sliders up", "PSNR to their target, dB", "PSNR to the clean photograph, dB"]
     return _make_table("At the ends of the sliders", columns, rows)
 
 
@@ -76,10 +76,10 @@ def _matched_table(summary: Mapping[str, Any]) -> Table:
     columns = [
         "the photograph has",
         "PSNR of the input, dB",
-        "of the output, told so",
+        "PSNR of the output at that setting, dB",
         "best slider",
     ]
-    return _make_table("Told the truth", columns, rows)
+    return _make_table("At the true strength of the degradation", columns, rows)
 
 
 def _describe_degradation(summary: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Publishing reads artefacts alone: a colleague who pulled them can publish without any run's history.
+"""The ``publish`` stage: an immutable zoo entry from artefacts alone, without any run's history.
 
 The DVC out is a receipt, the same for the same entry. What differs from run to run goes into the
 entry's provenance, which does not count for its version.

@@ -1,4 +1,4 @@
-"""The checkpoint that a run starts from: tensors of a plain or a tunable network, in a file of the user."""
+"""Load the checkpoint that a run starts from: tensors of a plain or a tunable network."""
 
 import pickle
 from collections.abc import Mapping

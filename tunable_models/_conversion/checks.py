@@ -21,7 +21,7 @@ NORMS = (*BATCH_NORMS, _InstanceNorm, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 
 
 def check_module(module: object) -> None:
-    """Refuse what is no network, such as what belongs into one.
+    """Refuse a value that is not a network, such as a class or a state dict.
 
     Raises:
         ConversionError: what to give instead.
@@ -50,7 +50,7 @@ def refuse_whole(root: nn.Module) -> None:
 
 
 def refuse_modules(root: nn.Module, holders: set[nn.Module], tensors: set[nn.Parameter]) -> None:
-    """Refuse modules that would go on using the source's tensors instead of mixed ones.
+    """Refuse modules that would keep using the source's tensors instead of mixed ones.
 
     Args:
         root: the source.
@@ -123,7 +123,7 @@ _TORCHS_OWN = frozenset(nn.Module().__dict__) - {"training"} - _HOOKS
 
 
 def _explain_hidden_reference(module: nn.Module, holders: set[nn.Module], tensors: set[nn.Parameter]) -> str:
-    """A second reference outside the module tree would lead past the mixed tensors, silently."""
+    """A second reference outside the module tree would silently bypass the mixed tensors."""
     for name, value in module.__dict__.items():
         if name not in _TORCHS_OWN and any(
             _leads_to(item, holders, tensors) for item in walk_references(value)
@@ -134,9 +134,9 @@ def _explain_hidden_reference(module: nn.Module, holders: set[nn.Module], tensor
 
 
 def find_shared_modules(root: nn.Module) -> frozenset[str]:
-    """Modules that more than their parents leads to: a call must meet the same one on every way.
+    """Paths of modules that are referenced from outside the module tree too, so that calls must share them.
 
-    Only such as hold nothing tunable: :func:`select` refuses the others.
+    They hold nothing tunable: :func:`refuse_modules` refuses the others.
     """
     modules = list(root.modules())
     values = [value for m in modules for name, value in m.__dict__.items() if name not in _TORCHS_OWN]
@@ -151,9 +151,9 @@ def find_shared_modules(root: nn.Module) -> frozenset[str]:
 
 
 def refuse_computing_modes(root: nn.Module, paths: Iterable[str]) -> None:
-    """Refuse a module that computes tensors from its own where the mode changes, at one omega for all.
+    """Refuse a module that recomputes tensors from its own in train() or eval(), at one omega for all.
 
-    Both modes are entered, so that a source forgets what it cached in the other.
+    Enters both modes, so that a source drops what it cached in the other.
 
     Raises:
         ConversionError: which, and what it computes.

@@ -1,7 +1,7 @@
-"""Where a plain attribute leads: what Python holds behind it, as far as torch does not look itself.
+"""Find references to modules and tensors that torch does not register.
 
 torch sees the modules and tensors that are registered. A list, a closure, a bound method or any object may
-hold one of them once more, and would go on using it after the network has been given others.
+hold one of them once more, and would keep using it after the network has been given others.
 """
 
 import functools
@@ -24,7 +24,7 @@ from torch import Tensor, fx, nn
 DEPTH = 4
 """Steps from an attribute: of a dictionary of hooks to a partial, its function, a closure and its layer."""
 
-# A graph of torch.fx knows its module only to write its code anew, never in a call.
+# A torch.fx graph refers to its module only to regenerate code, never in a call.
 _CLOSED = (Tensor, nn.Module, type, ModuleType, fx.Graph, str, bytes, int, float, complex, NoneType)
 # Not whatever can be iterated: that might read a data set.
 _SEQUENCES = (list, tuple, set, frozenset, deque)
@@ -61,7 +61,7 @@ def _direct_references(value: Any) -> Iterator[Any]:
 
 
 def _callable_references(value: Any) -> Iterator[Any]:
-    """What stands ready for a call of the value."""
+    """Functions and arguments that a call of the value would use."""
     if isinstance(value, functools.partial):
         yield from (value.func, *value.args, *value.keywords.values())
     elif isinstance(value, _METHODS):

@@ -1,4 +1,4 @@
-"""The kernels of one tunable tensor: where they lie in the network, and their weighted sum.
+"""The kernels of one tunable tensor: their parameters in the network, and their weighted sum.
 
 Bases with a base keep the source's tensor under its own name, so that the tunable network's
 ``state_dict`` holds the source's keys and shapes, and add the deltas beside it:

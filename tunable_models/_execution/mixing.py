@@ -61,7 +61,7 @@ def _as_rows(kernels: Tensor) -> Tensor:
 
 
 def _is_transformed(*tensors: Tensor | None) -> bool:
-    """Whether torch.func looks at the call: it needs operators it knows."""
+    """Whether torch.func transforms the call: it needs operators that it supports."""
     wrapped = torch._C._functorch.is_functorch_wrapped_tensor
     return any(tensor is not None and wrapped(tensor) for tensor in tensors)
 

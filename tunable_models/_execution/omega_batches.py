@@ -1,4 +1,4 @@
-"""Samples of a batch that share an omega run together: exact for any network, whatever its layers do."""
+"""Run the samples of a batch that share an omega together: exact for any network."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

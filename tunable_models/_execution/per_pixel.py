@@ -66,7 +66,7 @@ class OmegaMap:
 
 
 def _pooling_steps(sides: torch.Size, grid: tuple[int, int]) -> tuple[int, int]:
-    """How many pixels a cell stands for, down and across: the same for both if that explains the grid."""
+    """How many pixels a cell covers, down and across: the same for both if that explains the grid."""
     for step in range(1, max(sides) + 1):
         if all(-(-side // step) == cells for side, cells in zip(sides, grid, strict=True)):
             return step, step
@@ -85,7 +85,7 @@ def _pad_borders(x: Tensor, top: int, bottom: int, left: int, right: int) -> Ten
 
 
 def check_map(omega: Tensor, inputs: tuple[Any, ...]) -> None:
-    """Refuse a map that does not lie on the network's input.
+    """Refuse a map that does not fit the network's input.
 
     Raises:
         OmegaError: the first input is no (B, C, H, W) tensor of the map's batch, height and width.
@@ -176,7 +176,7 @@ class PerPixelConv(ProxyLayer):
         return y + _blend_parts(biases, c).to(y.dtype)
 
     def _each(self, name: str) -> list[Tensor]:
-        """The kernels of a tensor; one that is not tunable stands alone."""
+        """The kernels of a tensor; a plain tensor is the only one."""
         if name in self.kernels:
             return self.kernels[name].each()
         return [self.source._parameters[name]]

@@ -1,4 +1,4 @@
-"""Layers that stand for a convolution whose kernels differ between samples or pixels."""
+"""Proxies for convolutions whose kernels differ between samples or pixels."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -15,34 +15,34 @@ _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_
 
 
 class ProxyLayer(nn.Module):
-    """Called like the layer it stands for, of whose class it is too, with the same settings."""
+    """Replaces a layer in a call: an instance of the same class, with the same settings."""
 
     source: Any
 
     @classmethod
     def of(cls, source: nn.Module, shown: Mapping[str, Tensor], **own: Any) -> Self:
-        """A stand-in.
+        """The proxy of a layer.
 
         Args:
             source: the layer.
             shown: what is seen in the place of tensors that differ, by name.
-            **own: attributes of the stand-in.
+            **own: attributes of the proxy.
         """
         kinds: tuple[Any, Any] = cls, type(source)
-        stand_in: Self = object.__new__(_proxy_class(*kinds))
-        # In the dictionary: what is the stand-in's own is no submodule.
-        stand_in.__dict__.update(source.__dict__, source=source, **own)
-        stand_in.__dict__["_parameters"] = replace_kernels(source._parameters, shown)
-        return stand_in
+        proxy: Self = object.__new__(_proxy_class(*kinds))
+        # In the dictionary: the proxy's attributes are no submodules.
+        proxy.__dict__.update(source.__dict__, source=source, **own)
+        proxy.__dict__["_parameters"] = replace_kernels(source._parameters, shown)
+        return proxy
 
 
 @cache
-def _proxy_class(stand_in: type[nn.Module], layer: type[nn.Module]) -> Any:
-    return type(layer.__name__, (stand_in, layer), {})
+def _proxy_class(proxy: type[nn.Module], layer: type[nn.Module]) -> Any:
+    return type(layer.__name__, (proxy, layer), {})
 
 
 def has_hooks(module: nn.Module) -> bool:
-    """Whether something listens to the layer, which a stand-in would not tell."""
+    """Whether the layer has hooks, which a proxy would not call."""
     return any(module.__dict__.get(name) for name in _HOOKS)
 
 

@@ -1,8 +1,8 @@
-"""Tensors that differ between samples or pixels, where a forward asks for the one of a layer.
+"""Proxies for tensors that differ between samples or pixels, where a forward expects a single one.
 
-Its shape, type and device may be asked for; of its values there are many. A channel scale (1, C, 1, 1) of a
+Shape, type and device can be read; there is no single value. A channel scale (1, C, 1, 1) of a
 convolutional network multiplies or shifts a picture's channels: where it meets the picture it is known how
-large the scale must be, so something stands for it until then, and refuses whatever else is done to it.
+large the scale must be, so a proxy takes its place until then, and refuses any other operation.
 """
 
 from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ def is_channel_scale(module: Any, tensor: Tensor) -> bool:
 
 
 class ProxyTensor(Tensor):
-    """Stands for a tensor; a channel scale becomes many where it meets a picture (B, C, H, W)."""
+    """Proxy of a tensor; that of a channel scale is resolved where it meets a picture (B, C, H, W)."""
 
     _become: Callable[[Tensor], Tensor] | None
     _refusal: Callable[[str], Exception]
@@ -48,7 +48,7 @@ class ProxyTensor(Tensor):
         refusal: Callable[[str], Exception],
         become: Callable[[Tensor], Tensor] | None = None,
     ) -> "ProxyTensor":
-        """A stand-in.
+        """The proxy of a tensor.
 
         Args:
             form: shape, type and device of the parameter.
@@ -63,7 +63,7 @@ class ProxyTensor(Tensor):
     def __torch_function__(
         cls, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Answer by the form, or put the scale for a picture in this one's place."""
+        """Answer from the form, or substitute the scale for a picture."""
         kwargs = kwargs or {}
         name = getattr(function, "__name__", str(function))
         values = [*args, *kwargs.values()]

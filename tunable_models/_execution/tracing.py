@@ -1,4 +1,4 @@
-"""Running under a compiler, which traces one call and lets no other in between.
+"""Run a tunable network under torch.compile or torch.export, which trace a single call.
 
 There ``torch.func.functional_call`` may swap tensors in the shared modules, and nothing may be decided by
 omega's values.
@@ -48,7 +48,7 @@ def run_traced(network: nn.Module, mixed: Callable[[Tensor], Mixed], call: Call,
     if omega.dim() == 1:
         return _bind_functional(network, tensors)(*call.inputs, **call.options)
     call.check(len(omega))
-    # Not vmap, which does not know every operator; the count of samples is a constant of the graph.
+    # Not vmap, which lacks some operators; the count of samples is a constant of the graph.
     samples = [torch.tensor([b], device=omega.device) for b in range(len(omega))]
 
     def at(sample: int) -> Any:

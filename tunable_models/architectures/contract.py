@@ -17,7 +17,7 @@ class ImageContract:
         channels: of input and output, RGB in [0, 1].
         scale: output side over input side.
         multiple: height and width must be multiples of this many pixels.
-        alignment: the grid, in input pixels, on which the features lie: moving the input by a multiple
+        alignment: the grid, in input pixels, of the features: moving the input by a multiple
             of it moves the output and changes nothing else. Tiles start at multiples of it.
         radius_px: an output pixel depends on input pixels at most this far away (in input pixels,
             along either axis), so tiles that start on the grid and overlap by it are exact; None if
@@ -45,7 +45,7 @@ def count_radius(steps: Iterable[Step], period: int) -> int:
 
     Args:
         steps: from the output to the input, all at one resolution at both ends.
-        period: of the grid; pixels that lie a multiple of it apart see alike.
+        period: of the grid; pixels a multiple of it apart have the same field of view.
 
     Example:
         >>> count_radius([convolution_step(1), windows_step(8), convolution(1)], 8)

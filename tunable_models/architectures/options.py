@@ -1,4 +1,4 @@
-"""Checks of configuration values, which come from files that anybody may have written."""
+"""Validate configuration values, which may come from untrusted files."""
 
 import math
 from collections.abc import Sequence

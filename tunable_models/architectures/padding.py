@@ -1,7 +1,7 @@
-"""Padding inside a network, so that it takes images of any size.
+"""Pad and crop inside a network, so that it takes images of any size.
 
-Only at the lower and right borders: pixel (0, 0) stays where it is, and so does the grid on which the
-features lie. The picture is mirrored as often as it takes, so that one pixel is enough. No branch
+Only at the lower and right borders: pixel (0, 0) stays where it is, and so does the grid of
+the features. The picture is mirrored as often as it takes, so that one pixel is enough. No branch
 depends on a size, so that exported and compiled networks take any size too.
 """
 
@@ -28,7 +28,7 @@ def mirror_pad(x: Tensor, multiple: int, least: int = 1) -> Tensor:
 
 
 def _mirror_places(side: int, multiple: int, least: int, device: torch.device) -> Tensor:
-    """Which pixel of a side of that length stands at each place of the padded one."""
+    """Source index of each pixel along a padded side."""
     # Written as a product, which symbolic shapes can be divided by again; side + (-side) % multiple is not.
     blocks: Any = (side + multiple - 1) // multiple
     # While torch.jit traces, a size is a tensor.
@@ -37,7 +37,7 @@ def _mirror_places(side: int, multiple: int, least: int, device: torch.device) -
 
 
 def mirror_index(places: Tensor, side: int) -> Tensor:
-    """Which pixel of a side stands at places (N,) on an axis where it is mirrored over and over.
+    """Source index at places (N,) of an axis along which a side is mirrored repeatedly.
 
     Args:
         places: integers, negative before the first pixel.

@@ -156,7 +156,7 @@ def _double_size(x: Tensor) -> Tensor:
 
 
 def make_contract(config: StyleNetConfig) -> ImageContract:
-    """Instance normalisation sees the whole image; the features lie on a grid of 4 px.
+    """Instance normalisation sees the whole image; the features are on a grid of 4 px.
 
     Example:
         >>> make_contract(StyleNetConfig()).radius_px is None

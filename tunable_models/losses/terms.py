@@ -1,4 +1,4 @@
-"""Terms of a loss, and which of their combinations make a slider that does nothing."""
+"""Terms of a loss, and the check that their combination gives every slider an effect."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ class Term:
     """One objective, what it is measured to, and how much it counts.
 
     Attributes:
-        objective: the distance or wish.
+        objective: what is made small.
         target: name of its target among those given to the loss; an objective without target ignores it.
         scale: lambda, which brings objectives of different size to one scale.
 
@@ -45,7 +45,7 @@ class Term:
 def refuse_dead(space: ControlSpace, vertices: Sequence[Sequence[Term]]) -> None:
     """Refuse terms whose best output jumps between targets, or does not move at all.
 
-    Terms that every vertex has do not depend on omega, so they may stand beside each other.
+    Terms that every vertex has do not depend on omega, so they may be combined.
 
     Args:
         space: of omega.
@@ -68,7 +68,7 @@ def refuse_unchanged(space: ControlSpace, vertices: Sequence[Sequence[Term]]) ->
     """Refuse an objective control that the best output does not answer to.
 
     A factor common to all terms makes a loss larger, and leaves its best output where it is. Condition
-    controls tell the network what it faces; they need not change the loss.
+    controls describe the input; they need not change the loss.
 
     Raises:
         ConversionError: turning the control would change no more than such a factor.

@@ -47,7 +47,7 @@ SSIM_SIGMA_PX = 1.5
 def ssim(
     output: Tensor, target: Tensor, *, data_range: float = 1.0, crop_border: int = 0, luma: bool = False
 ) -> Tensor:
-    """Structural similarity, (B,), mean over channels and over the windows that lie inside the image.
+    """Structural similarity, (B,), mean over channels and over the windows that are whole.
 
     Gaussian window of 11x11 px, sigma 1.5 px, K1 = 0.01, K2 = 0.03, population variances.
 
@@ -133,7 +133,7 @@ def luma(image: Tensor, *, data_range: float = 1.0) -> Tensor:
 def prepare_pair(
     output: Tensor, target: Tensor, *, data_range: float, crop_border: int, on_luma: bool
 ) -> tuple[Tensor, Tensor]:
-    """Both pictures (B, C, H, W), cropped, as Y where asked, in float32 at least.
+    """Both pictures (B, C, H, W), cropped, as Y on demand, in float32 at least.
 
     Raises:
         TunableError: the shapes differ or are not (B, C, H, W), there are not three channels to take Y

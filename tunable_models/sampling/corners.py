@@ -17,7 +17,7 @@ class Corners:
     never draws them, though they are what most users set.
 
     Args:
-        space: where the omegas lie.
+        space: of the omegas.
         weight: probability of a vertex, 0 to 1.
         inner: where the other omegas come from; of the same space.
 

@@ -23,7 +23,7 @@ class Dirichlet(RowSampler):
     more than 1 favours the middle.
 
     Args:
-        space: where the omegas lie.
+        space: of the omegas.
         alpha: concentration, 0.01 to 100.
 
     Raises:
@@ -51,7 +51,7 @@ class Uniform(Dirichlet):
     """Every omega of the space equally likely: a Dirichlet of concentration 1.
 
     Args:
-        space: where the omegas lie.
+        space: of the omegas.
 
     Example:
         >>> from tunable_models import ControlSpace, Uniform
@@ -79,7 +79,7 @@ class Beta(RowSampler):
     uniform over the simplex of P controls, and two controls with a = b are one slider with Beta(a, a).
 
     Args:
-        space: where the omegas lie.
+        space: of the omegas.
         a: 0.01 to 100; the smaller, the more draws near 0.
         b: 0.01 to 100; the smaller, the more draws near 1.
 
@@ -126,7 +126,7 @@ class TruncatedNormal(RowSampler):
     isotropic normal in the plane of the simplex, conditioned on no control being negative. Both are exact.
 
     Args:
-        space: where the omegas lie.
+        space: of the omegas.
         mean: the most likely omega: P numbers in [0, 1], of sum 1 on a simplex; on a box also one number
             for all sliders. None is the centre of the space.
         std: before the truncation, 0.001 to 100.

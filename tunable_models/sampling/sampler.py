@@ -1,7 +1,7 @@
-"""What every family of omegas offers, and the random streams that they draw from.
+"""The interface of omega samplers, and the keyed random streams that they draw from.
 
 Row i of a draw is a function of (seed, step, indices[i]) and of nothing else: a batch gives the same
-omegas whoever computes which part of it, on one process or on sixteen, and after a resume.
+omegas however it is split over processes, and after a resume.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ class Sampler(Protocol):
 
     @property
     def space(self) -> ControlSpace:
-        """Where the omegas lie."""
+        """The space of the omegas."""
         ...
 
     def __call__(self, seed: int, step: int, indices: Sequence[int]) -> Tensor:
@@ -54,7 +54,7 @@ class RowSampler(ABC):
     """A sampler that draws every row from a random stream of its own.
 
     Attributes:
-        space: where the omegas lie.
+        space: of the omegas.
     """
 
     def __init__(self, space: ControlSpace) -> None:
@@ -83,7 +83,7 @@ def keyed_generator(seed: int, step: int, index: int, purpose: str = "omega") ->
 
 
 def check_number(name: str, value: float, low: float, high: float) -> float:
-    """The value, if it lies in [low, high]; NaN never does.
+    """The value, if it is within [low, high]; NaN never is.
 
     Raises:
         OmegaError: it does not.

@@ -31,7 +31,7 @@ class Schedule:
     endless repetition of one fixed order, the same for all seeds.
 
     Args:
-        space: where the omegas lie.
+        space: of the omegas.
         points: values of a slider, at least 2.
         per_step: how many indices a step has, over all processes.
 
@@ -117,7 +117,7 @@ class Fixed:
     """The same omega at every step.
 
     Args:
-        space: where it lies.
+        space: of the omega.
         omega: (P,), see :meth:`~tunable_models.controls.ControlSpace.omega`.
 
     Raises:

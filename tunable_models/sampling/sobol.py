@@ -25,7 +25,7 @@ class Sobol:
     Each omega alone is uniform; together they leave no gaps.
 
     Args:
-        space: where the omegas lie.
+        space: of the omegas.
         per_step: how many indices a step has, over all processes.
 
     Raises:

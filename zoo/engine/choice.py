@@ -1,4 +1,4 @@
-"""Which engine computes a network, and torch as one of them."""
+"""Choose the engine that computes a network; torch is one of them."""
 
 import logging
 import os
@@ -111,9 +111,9 @@ def make_engine(
         precision: ``float32``, ``bfloat16`` or ``float16``.
 
     Raises:
-        EngineError: another name; a precision that the engine or the device has not; or ``onnx`` was asked
-            for by name and is not installed, or cannot run this network or device. ``auto`` logs why it is
-            torch instead.
+        EngineError: another name; a precision that the engine or the device has not; or ``onnx`` was
+            requested by name and is not installed, or cannot run this network or device. ``auto`` logs why
+            it is torch instead.
     """
     chosen = _resolve_name(asked)
     if precision not in get_args(Precision):
@@ -143,7 +143,7 @@ def make_engine(
 
 
 def _resolve_name(asked: str) -> str:
-    """What was asked for, or what the environment says where nothing was."""
+    """The requested engine, or for ``auto`` that of the environment."""
     chosen = os.environ.get(ENGINE_VARIABLE, asked) if asked == "auto" else asked
     if chosen not in get_args(EngineName):
         source = f"{ENGINE_VARIABLE}=" if chosen != asked else "engine "
@@ -174,7 +174,7 @@ def _explain_memory(batch: Tensor, error: RuntimeError) -> str:
 
 
 def _autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[None]:
-    """Autocast, which knows what loses too much; nothing for float32."""
+    """Autocast, which keeps sensitive operators in float32; nothing for float32."""
     return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
 
 

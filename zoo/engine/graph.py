@@ -1,7 +1,7 @@
 """The ONNX graph of a network: made once, kept without weights, checked before it is run.
 
 Every parameter and buffer of the folded network is an initializer of the graph under its own name. What is
-kept holds its name, shape and type only, and says that the values lie elsewhere; whoever runs the graph hands
+kept holds its name, shape and type only, and marks the values as external; the session passes
 them in. A graph from a file is not trusted: it may name no values but those, nor any operator that does
 not belong to ONNX itself, so that it can read no file and run no code.
 """
@@ -27,7 +27,7 @@ PREFIX = "network."
 """Before the names of parameters and buffers, in a graph."""
 
 ELSEWHERE = "handed in"
-"""Where a kept graph says its values lie: no file of that name is ever read."""
+"""Location of external values in a kept graph: no file of that name is ever read."""
 
 _exporting = threading.Lock()
 
@@ -93,14 +93,14 @@ def check_graph(data: bytes, weights: Weights) -> Graph:
         model.ParseFromString(data)
     except Exception as error:  # protobuf's own; its package has no types to name it by
         raise EngineError(f"it is no ONNX model: {error}") from error
-    # What this version of ONNX does not know could not be checked, and must not reach one that does.
+    # Fields unknown to this version of ONNX could not be checked, and must not reach one that reads them.
     model.DiscardUnknownFields()
     names = _missing_weights(model, weights)
     return Graph(model.SerializeToString(), names)
 
 
 def _strip_weights(model: Any, weights: Weights) -> None:
-    """Leave out values of weights, and what tells of the machine: paths, stack traces."""
+    """Remove the values of weights, and paths and stack traces of this machine."""
     model.ClearField("metadata_props")
     model.graph.ClearField("metadata_props")
     model.graph.ClearField("value_info")

@@ -177,7 +177,7 @@ class Session:
 
 
 class Recent(Generic[K, V]):
-    """The last values that were asked for; each is made once, also for threads that come together.
+    """Cache of the most recent values; each is made once, also for concurrent threads.
 
     A copy, or what comes out of a pickle, has none yet: values may be sessions, which are this process's.
 
