@@ -1,4 +1,4 @@
-"""Controls: what a person turns, and the tensor omega that the network sees.
+"""Controls: the sliders of a network, and omega, the tensor of their values.
 
 A control has a native range and unit; omega holds the same values scaled to [0, 1]. A
 :class:`ControlSpace` says which omegas exist together: a *box* [0, 1]^P of independent sliders, or a
@@ -38,8 +38,8 @@ class Control:
         high: native value of omega = 1.
         default: native value when a person sets nothing.
         unit: of the native values, empty for a plain fraction.
-        kind: ``objective`` weighs the objectives of the loss; ``condition`` tells the network what it
-            faces, such as a noise level.
+        kind: ``objective`` weighs the objectives of the loss; ``condition`` describes the
+            input, such as its noise level.
         metric: the number that turning it up raises.
 
     Raises:
@@ -117,12 +117,12 @@ class ControlSpace:
     @classmethod
     def box(cls, *controls: Control | str) -> "ControlSpace":
         """Independent sliders, each over its whole range."""
-        return cls("box", tuple(_control(item, 1.0) for item in controls))
+        return cls("box", tuple(_make_control(item, 1.0) for item in controls))
 
     @classmethod
     def simplex(cls, *controls: Control | str) -> "ControlSpace":
         """Sliders that share a sum of 1; names get equal defaults."""
-        return cls("simplex", tuple(_control(item, 1 / len(controls)) for item in controls))
+        return cls("simplex", tuple(_make_control(item, 1 / len(controls)) for item in controls))
 
     @classmethod
     def of(cls, controls: "ControlSpace | int") -> "ControlSpace":
@@ -180,7 +180,7 @@ class ControlSpace:
             (P,) float32 on the CPU.
 
         Raises:
-            OmegaError: an unknown name, a value that is no number, not finite or out of range, or
+            OmegaError: an unknown name, a value that is not a finite number or out of range, or
                 simplex values that sum to more than 1 (or, all set, to less).
         """
         given = {**(values or {}), **named}
@@ -190,7 +190,7 @@ class ControlSpace:
         unit = {c.name: c.to_unit(given[c.name]) for c in self.controls if c.name in given}
         rest = {c.name: c.to_unit(c.default) for c in self.controls if c.name not in given}
         if self.kind == "simplex":
-            rest = _share(rest, 1 - sum(unit.values()))
+            rest = _share_rest(rest, 1 - sum(unit.values()))
         return torch.tensor([{**unit, **rest}[name] for name in self.names])
 
     def values(self, omega: Tensor) -> dict[str, float]:
@@ -264,11 +264,11 @@ class ControlSpace:
             raise OmegaError(f"expected a control space's 'kind' and 'controls', got {values!r}") from error
 
 
-def _control(item: Control | str, default: float) -> Control:
+def _make_control(item: Control | str, default: float) -> Control:
     return item if isinstance(item, Control) else Control(name=item, default=default)
 
 
-def _share(defaults: dict[str, float], left: float) -> dict[str, float]:
+def _share_rest(defaults: dict[str, float], left: float) -> dict[str, float]:
     if left < -SUM_TOLERANCE or (not defaults and left > SUM_TOLERANCE):
         raise OmegaError(
             f"controls on a simplex must sum to 1, got {1 - left:g}; lower some or leave one unset"

@@ -1,4 +1,4 @@
-"""Distillation: what frozen networks make of the input becomes a target.
+"""Distillation: the outputs of frozen teacher networks become targets of a loss.
 
 Hinton et al., "Distilling the Knowledge in a Neural Network", 2015, https://arxiv.org/abs/1503.02531; here
 the teachers are image-to-image networks and their outputs are matched by any objective. One specialist a
@@ -23,13 +23,13 @@ class Distillation:
     """A loss some of whose targets are the outputs of frozen networks.
 
     It is called like the loss inside. The teachers are frozen in place (no gradients, evaluation mode): give
-    a copy of a network that goes on training. They are kept outside any module, so no student's parameters
-    or state holds them.
+    a copy of a network that is still being trained. They are kept outside any module, so no student's
+    parameters or state holds them.
 
     Args:
         loss: the loss, whose terms name the teachers as their targets.
-        teachers: by the name of the target they make. A tunable network is asked at the same omega as the
-            student; any other module, or a view of a tunable network at one setting, gets the input alone.
+        teachers: by the name of the target they make. A tunable network runs at the student's
+            omega; any other module, or a view of a tunable network at one setting, gets the input alone.
         source: name of the target that is the teachers' input.
 
     Raises:
@@ -54,7 +54,7 @@ class Distillation:
                 f"expected teachers by the names of the loss's targets ({named}), got {idle or 'none'}"
             )
         self.loss = loss
-        self.teachers = {name: _frozen(name, teacher) for name, teacher in teachers.items()}
+        self.teachers = {name: _freeze_teacher(name, teacher) for name, teacher in teachers.items()}
         self.source = source
 
     @property
@@ -94,7 +94,7 @@ class Distillation:
         teacher: Callable[..., Any] = self.teachers[name]
         if not isinstance(teacher, nn.Module):
             return teacher(inputs)  # type: ignore[no-any-return]
-        teacher.eval()  # whoever holds it too may have set it to train
+        teacher.eval()  # other code that holds it may have set it to train
         if isinstance(teacher, TunableNetwork):
             return teacher(inputs, omega=omega)  # type: ignore[no-any-return]
         return teacher(inputs)  # type: ignore[no-any-return]
@@ -108,7 +108,7 @@ class Distillation:
         return self
 
 
-def _frozen(name: str, teacher: object) -> Teacher:
+def _freeze_teacher(name: str, teacher: object) -> Teacher:
     if isinstance(teacher, nn.Module):
         return teacher.requires_grad_(False).eval()
     if isinstance(teacher, View):

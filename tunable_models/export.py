@@ -73,8 +73,8 @@ def export_program(
     from torch.export import Dim, export
 
     check_module(network)
-    graph = _graph(network, omega)
-    example = _example(graph, channels, size_px, multiple)
+    graph = _make_graph(network, omega)
+    example = _make_example(graph, channels, size_px, multiple)
     sides = {2: multiple * Dim("rows"), 3: multiple * Dim("columns")} if multiple > 1 else {}
     shapes = {IMAGE: dict.fromkeys(SIZES, Dim.DYNAMIC) | sides, OMEGA: None}
     inputs = tuple(example.values())
@@ -89,7 +89,7 @@ def export_program(
             reason = f"it needs sides that are multiples of {needed}; say multiple={needed}"
         sizes = "any size" if multiple == 1 else f"sides that are multiples of {multiple}"
         raise ConversionError(
-            f"{_name(network)} cannot be exported for pictures of {sizes}: {reason}"
+            f"{_source_name(network)} cannot be exported for pictures of {sizes}: {reason}"
         ) from error
     return program
 
@@ -136,7 +136,7 @@ def to_onnx(
     from torch.onnx import OnnxExporterError, export
 
     program = export_program(network, omega, channels=channels, size_px=size_px, multiple=multiple)
-    name = _name(network)
+    name = _source_name(network)
     try:
         onnx = export(program, output_names=[OUTPUT], opset_version=opset, verbose=False, optimize=optimize)
     except OnnxExporterError as error:
@@ -182,18 +182,18 @@ class _SliderGraph(_Graph):
         return self.network(image, omega=omega)
 
 
-def _graph(network: nn.Module, omega: Tensor | Mapping[str, float] | None) -> _Graph:
+def _make_graph(network: nn.Module, omega: Tensor | Mapping[str, float] | None) -> _Graph:
     if omega is not None:
         return _Graph(fold(network, omega)).eval()
     kind = _SliderGraph if isinstance(network, TunableNetwork) else _Graph
     return kind(copy.deepcopy(network)).eval()  # a copy: eval() must not reach the network itself
 
 
-def _name(network: nn.Module) -> str:
+def _source_name(network: nn.Module) -> str:
     return type(network.network if isinstance(network, TunableNetwork) else network).__name__
 
 
-def _example(
+def _make_example(
     graph: _Graph, channels: int, size_px: tuple[int, int] | None, multiple: int
 ) -> dict[str, Tensor]:
     plain = graph.network.network if isinstance(graph, _SliderGraph) else graph.network

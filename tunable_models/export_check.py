@@ -45,8 +45,8 @@ def check_program(program: "ExportedProgram", graph: nn.Module, inputs: Inputs, 
         RuntimeError, AssertionError: it does not; a relation between sizes is a guard in the graph.
     """
     run = program.module()
-    for other in _elsewhere(inputs, multiple):
-        _compare(run, graph, other)
+    for other in _other_sizes(inputs, multiple):
+        _compare_outputs(run, graph, other)
 
 
 def check_onnx(onnx: "ONNXProgram", program: "ExportedProgram", inputs: Inputs, multiple: int) -> None:
@@ -57,17 +57,17 @@ def check_onnx(onnx: "ONNXProgram", program: "ExportedProgram", inputs: Inputs, 
     """
     if find_spec("onnxruntime") is None:
         return
-    traced = _sides(inputs)
+    traced = _format_sides(inputs)
     network = program.module()
-    for other in _elsewhere(inputs, multiple):
+    for other in _other_sizes(inputs, multiple):
         try:
-            _compare(lambda *tensors: onnx(*(tensor.cpu() for tensor in tensors)), network, other)
+            _compare_outputs(lambda *tensors: onnx(*(tensor.cpu() for tensor in tensors)), network, other)
         except Exception as error:  # the runtime's exceptions have no common type but this
-            if _sides(other) == traced and not isinstance(error, AssertionError):
+            if _format_sides(other) == traced and not isinstance(error, AssertionError):
                 return  # an operator or a type that this runtime has not; others may
             raise ConversionError(
-                f"traced at {traced}, it does not give the network's output at {_sides(other)}"
-                f"{_suspects(program)}"
+                f"traced at {traced}, it does not give the network's output at {_format_sides(other)}"
+                f"{_name_suspects(program)}"
             ) from error
         finally:
             onnx.release()
@@ -82,40 +82,40 @@ def needed_multiple(graph: nn.Module, inputs: Inputs, multiple: int) -> int | No
         multiple: sides were multiples of this.
     """
     more = (number for number in MULTIPLES if number % multiple == 0)
-    found = next((number for number in more if _runs(graph, inputs, number)), None)
+    found = next((number for number in more if _runs_at(graph, inputs, number)), None)
     return None if found == multiple else found
 
 
 @torch.no_grad()
-def _runs(graph: nn.Module, inputs: Inputs, multiple: int) -> bool:
+def _runs_at(graph: nn.Module, inputs: Inputs, multiple: int) -> bool:
     """Whether it does at sides that are odd multiples, so that they are those of nothing larger."""
     blocks = [side // multiple // 2 * 2 + 1 for side in inputs[0].shape[-2:]]
     try:
         for more in (2, 4, 6):
-            graph(*_resized(inputs, 1, *((count + more) * multiple for count in blocks)))
+            graph(*_resize_inputs(inputs, 1, *((count + more) * multiple for count in blocks)))
     except (RuntimeError, ValueError, AssertionError):  # torch's own, and what a network checks by itself
         return False
     return True
 
 
-def _elsewhere(inputs: Inputs, multiple: int) -> Iterator[Inputs]:
+def _other_sizes(inputs: Inputs, multiple: int) -> Iterator[Inputs]:
     height, width = inputs[0].shape[-2:]
     yield inputs
-    yield _resized(inputs, 1, height + multiple, width + 3 * multiple)
-    yield _resized(inputs, 3, 2 * height + multiple, width + multiple)
+    yield _resize_inputs(inputs, 1, height + multiple, width + 3 * multiple)
+    yield _resize_inputs(inputs, 3, 2 * height + multiple, width + multiple)
 
 
-def _resized(inputs: Inputs, batch: int, height: int, width: int) -> Inputs:
+def _resize_inputs(inputs: Inputs, batch: int, height: int, width: int) -> Inputs:
     image = torch.rand(batch, inputs[0].shape[1], height, width)
     return (image.to(inputs[0]), *inputs[1:])
 
 
-def _sides(inputs: Inputs) -> str:
+def _format_sides(inputs: Inputs) -> str:
     return "x".join(map(str, inputs[0].shape[-2:]))
 
 
 @torch.no_grad()
-def _compare(ours: Callable[..., Any], theirs: Callable[..., Any], inputs: Inputs) -> None:
+def _compare_outputs(ours: Callable[..., Any], theirs: Callable[..., Any], inputs: Inputs) -> None:
     coarse = inputs[0].dtype in (torch.float16, torch.bfloat16)
     rtol, atol = (3e-2, 1e-2) if coarse else (1e-3, 1e-4)
     found, wanted = (tree_leaves(network(*inputs)) for network in (ours, theirs))
@@ -123,7 +123,7 @@ def _compare(ours: Callable[..., Any], theirs: Callable[..., Any], inputs: Input
         torch.testing.assert_close(a.to(b.device), b, rtol=rtol, atol=atol, msg=lambda _: _DIFFERS)
 
 
-def _suspects(program: "ExportedProgram") -> str:
+def _name_suspects(program: "ExportedProgram") -> str:
     """What is known to be made for one size, if the graph has it."""
     names: Sequence[str] = sorted(
         {

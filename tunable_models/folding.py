@@ -42,14 +42,14 @@ def fold(net: nn.Module, omega: Tensor | Mapping[str, float] | None = None, /, *
         Conv2d(3, 8, kernel_size=(3, 3), stride=(1, 1))
     """
     if isinstance(net, TunableNetwork):
-        return _fold(net, net.omega(omega, **values))
+        return _fold_network(net, net.omega(omega, **values))
     check_module(net)
     if not any(isinstance(module, TunableNetwork) for module in net.modules()):
         raise ConversionError(f"expected a tunable network or layers, found none in {type(net).__name__}")
     return _fold_layers(copy.deepcopy(net), omega, values, {})
 
 
-def _fold(net: TunableNetwork, omega: Tensor) -> nn.Module:
+def _fold_network(net: TunableNetwork, omega: Tensor) -> nn.Module:
     with torch.no_grad():
         mixed = net.mixed(omega)
     plain = copy.deepcopy(net.network)
@@ -57,9 +57,9 @@ def _fold(net: TunableNetwork, omega: Tensor) -> nn.Module:
     for path, tensors in mixed.items():
         layer = plain.get_submodule(path)
         for name, tensor in tensors.items():
-            trains = any(p.requires_grad for p in kernels.parameters(layer, name))
+            trains = any(p.requires_grad for p in kernels.list_parameters(layer, name))
             done.setdefault(tensor, nn.Parameter(tensor.clone(), trains))
-            kernels.uninstall(layer, name, done[tensor])
+            kernels.remove_kernels(layer, name, done[tensor])
     return plain
 
 
@@ -73,7 +73,7 @@ def _fold_layers(
     if module in memo:
         return memo[module]
     if isinstance(module, TunableNetwork):
-        memo[module] = _fold(module, module.omega(omega, **values))
+        memo[module] = _fold_network(module, module.omega(omega, **values))
         explicit = isinstance(module, (TunableLayer, TunableParameter))
         hook = _drop_last if explicit else _drop_keyword
         memo[module].register_forward_pre_hook(hook, with_kwargs=True)

@@ -21,19 +21,19 @@ from torch import Tensor, nn
 
 from tunable_models._conversion.checks import (
     BATCH_NORMS,
-    aliased_paths,
     check_module,
     copy_module,
+    find_shared_modules,
     refuse_computing_modes,
 )
-from tunable_models._conversion.selection import Pattern, Slot, select
+from tunable_models._conversion.selection import Pattern, Slot, select_tensors
 from tunable_models._execution import kernels
 from tunable_models._execution.kernels import Kernels
 from tunable_models._execution.mixing import Coefficients
-from tunable_models._execution.omega_batches import Call, groups_of, run_by_groups
+from tunable_models._execution.omega_batches import Call, group_samples, run_by_groups
 from tunable_models._execution.per_pixel import OmegaMap, bind_per_pixel, check_map
 from tunable_models._execution.per_sample import BatchMovedError, bind_per_sample, runs_per_sample
-from tunable_models._execution.rebind import Bound, Shells, View, bind, bind_mixed, descend
+from tunable_models._execution.rebind import Bound, Rebound, View, find_module, rebind_mixed, rebind_network
 from tunable_models._execution.states import States
 from tunable_models._execution.tracing import run_traced
 from tunable_models.bases import BASES, Basis, BasisName, make_basis
@@ -122,10 +122,10 @@ class TunableNetwork(nn.Module):
         freeze = spec.train == "deltas"
         check_module(module)
         _refuse_tunable(module)
-        slots = select(module, spec.include, spec.exclude)
+        slots = select_tensors(module, spec.include, spec.exclude)
         self.network = copy_module(module)
         refuse_computing_modes(self.network, [slot.path for slot in slots])
-        self._shared = aliased_paths(self.network)
+        self._shared = find_shared_modules(self.network)
         self._states = States()
         self._names: dict[str, dict[str, torch.Size]] = {}  # with the shapes of the source
         for slot in slots:
@@ -165,11 +165,11 @@ class TunableNetwork(nn.Module):
             source = owner._parameters[slot.name]
             assert source is not None
             if source in done:
-                kernels.share(owner, slot.name, *done[source])
+                kernels.tie_kernels(owner, slot.name, *done[source])
                 first[slot.path] = first[at[source]]
             else:
                 done[source], at[source] = (owner, slot.name), slot.path
-                kernels.install(owner, slot.name, start, self.spec.rank, freeze=freeze)
+                kernels.install_kernels(owner, slot.name, start, self.spec.rank, freeze=freeze)
         return first
 
     @property
@@ -201,8 +201,8 @@ class TunableNetwork(nn.Module):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "TunableNetwork":
         """Moves and casts, as for any module.
 
-        torch applies ``channels_last`` to whatever has four dimensions, so it is shown stacks of kernels
-        the way it knows them, with the kernels along the first dimension.
+        torch applies ``channels_last`` to whatever has four dimensions, so stacks of kernels are flattened
+        for it, with the kernels along the first dimension.
         """
         stacked = [k.stacked for path in self._names for k in self.kernels(path).values()]
         stacks = {id(t) for stack in stacked if stack is not None for t in (stack, stack.grad)}
@@ -250,7 +250,7 @@ class TunableNetwork(nn.Module):
             check_map(omega, inputs)
             return self._states.run(self._bind_map(omega), omega, *inputs, **options)
         call.check(len(omega))
-        groups = groups_of(omega)
+        groups = group_samples(omega)
         if len(groups) == 1:
             return self._at(omega[0])(*inputs, **options)
         # Few omegas in a batch: plain operators on the groups are faster than grouped convolutions.
@@ -262,9 +262,9 @@ class TunableNetwork(nn.Module):
         return run_by_groups(lambda sample: self._at(omega[sample]), call, groups)
 
     def forget(self) -> None:
-        """Let the next call begin as the source, whatever forwards wrote on self in earlier ones.
+        """Drop what forwards wrote on self in earlier calls; the next call starts as the source.
 
-        It is kept by omega: a call goes on from what calls at the same omega left, the last eight of them, or
+        It is kept by omega: a call resumes the state of calls at the same omega, the last eight of them, or
         the last one where gradients are recorded. A change of mode, a move, a cast and loading forget it too.
         Views have states of their own. The network's at all omegas are buffers, objects of other types than
         Python's containers, and what modules keep that a list or a second attribute leads to as well.
@@ -274,9 +274,9 @@ class TunableNetwork(nn.Module):
     def _at(self, omega: Tensor) -> Callable[..., Any]:
         return functools.partial(self._states.run, self.bound(omega), omega)
 
-    def bound(self, omega: Tensor) -> Shells:
+    def bound(self, omega: Tensor) -> Rebound:
         """The source's modules with the tensors at omega (P,), gradients included."""
-        return bind_mixed(self.network, self.mixed(omega), self._shared)
+        return rebind_mixed(self.network, self.mixed(omega), self._shared)
 
     def mixed(self, omega: Tensor) -> Mixed:
         """The effective tensors at omega (P,), or with a leading B at (B, P); differentiable."""
@@ -299,11 +299,11 @@ class TunableNetwork(nn.Module):
         Raises:
             ConversionError: they are not there any more.
         """
-        module, has_base = descend(self.network, path), BASES[self.spec.basis].has_base
+        module, has_base = find_module(self.network, path), BASES[self.spec.basis].has_base
         found: dict[str, Kernels] = {}
         for name, shape in self._names[path].items():
             if module is not None:
-                found[name] = kernels.find(module, name, has_base=has_base)
+                found[name] = kernels.find_kernels(module, name, has_base=has_base)
             if module is None or not found[name].mix_to(shape):
                 got = (
                     "nothing"
@@ -367,7 +367,7 @@ class TunableNetwork(nn.Module):
             for kernel in self.kernels(path).values()
         )
 
-    def _bind_samples(self, omega: Tensor) -> Shells:
+    def _bind_samples(self, omega: Tensor) -> Rebound:
         coefficients = self._coefficients(omega)
 
         def binder(module: nn.Module, path: str) -> Bound | None:
@@ -375,9 +375,9 @@ class TunableNetwork(nn.Module):
                 return None
             return bind_per_sample(module, self.kernels(path), coefficients[path])
 
-        return bind(self.network, binder, self._shared)
+        return rebind_network(self.network, binder, self._shared)
 
-    def _bind_map(self, omega: Tensor) -> Shells:
+    def _bind_map(self, omega: Tensor) -> Rebound:
         # What a network pads inside only itself can say; all architectures of this package do.
         alignments = [int(getattr(module, "alignment", 1)) for module in self.network.modules()]
         painted = OmegaMap(omega, math.lcm(*alignments))
@@ -386,7 +386,7 @@ class TunableNetwork(nn.Module):
         def binder(module: nn.Module, path: str) -> Bound | None:
             return bind_per_pixel(module, path, *held[path], painted) if path in held else None
 
-        return bind(self.network, binder, self._shared)
+        return rebind_network(self.network, binder, self._shared)
 
     def extra_repr(self) -> str:
         """The space and basis, for printing."""

@@ -101,8 +101,8 @@ def from_specialists(
         True
     """
     network = make_tunable(source, controls, basis, rank=rank, train=train, include=include, exclude=exclude)
-    omegas = _omegas(network.space, specialists)
-    states = [_state(source, specialist, omega) for omega, specialist in specialists.items()]
+    omegas = _check_omegas(network.space, specialists)
+    states = [_check_specialist(source, specialist, omega) for omega, specialist in specialists.items()]
     coefficients = make_basis(basis, network.space)(omegas).detach()
     fit = _Fit(coefficients)
     with torch.no_grad():
@@ -134,7 +134,7 @@ class _Fit:
         start = torch.stack(kernels.each()).double()
         targets = torch.stack(wanted).to(start)
         gap = targets - torch.tensordot(self.coefficients.to(start), start, 1)
-        _write(kernels, start + torch.tensordot(self._inverse.to(start), gap, 1))
+        _write_kernels(kernels, start + torch.tensordot(self._inverse.to(start), gap, 1))
         held = torch.stack(kernels.each()).double()
         self._note(name, torch.tensordot(self.coefficients.to(held), held, 1), targets)
 
@@ -166,7 +166,7 @@ class _Fit:
         return (missed / spread).sqrt().item() if spread > 0 else 0.0
 
 
-def _write(kernels: Kernels, values: Tensor) -> None:
+def _write_kernels(kernels: Kernels, values: Tensor) -> None:
     """Set kernels to K full tensors, as nearly as their form can hold them."""
     if kernels.stack is not None:
         kernels.stack.copy_(values)
@@ -190,7 +190,7 @@ def _write(kernels: Kernels, values: Tensor) -> None:
     kernels.inner.copy_(torch.where(empty[..., None], kernels.inner.to(right), root[..., None] * right))
 
 
-def _omegas(space: ControlSpace, specialists: Specialists) -> Tensor:
+def _check_omegas(space: ControlSpace, specialists: Specialists) -> Tensor:
     if not specialists:
         raise ConversionError("expected at least one specialist, got none")
     omegas = [torch.tensor(omega, dtype=torch.float32) for omega in specialists]
@@ -199,6 +199,6 @@ def _omegas(space: ControlSpace, specialists: Specialists) -> Tensor:
     return torch.stack(omegas)
 
 
-def _state(source: nn.Module, specialist: nn.Module | State, omega: tuple[float, ...]) -> State:
+def _check_specialist(source: nn.Module, specialist: nn.Module | State, omega: tuple[float, ...]) -> State:
     state = specialist.state_dict() if isinstance(specialist, nn.Module) else specialist
     return check_state(source, state, f"the specialist at {omega}")

@@ -1,4 +1,4 @@
-"""The model card: a README for people, written from the manifest alone."""
+"""Render the model card, a README, from the manifest alone."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -24,7 +24,7 @@ class CardTable(BaseModel):
     rows: list[list[str]]
 
 
-def render(manifest: Manifest) -> str:
+def render_card(manifest: Manifest) -> str:
     """Markdown about an entry.
 
     It mentions neither version nor provenance, and of the files only names: it is one of the files that
@@ -36,38 +36,37 @@ def render(manifest: Manifest) -> str:
     sections = [
         f"# {manifest.name}",
         manifest.description,
-        _picture(manifest, PREVIEW),
-        _list("What it is for", manifest.intended_use),
-        _list("What it is not for", manifest.limitations),
-        f"## Use\n\n{_usage(manifest)}",
-        f"## Controls\n\n{_controls(manifest)}",
-        _results(manifest),
-        _picture(manifest, CURVES),
-        f"## Network\n\n{_network(manifest)}",
-        f"## Licence\n\n{_license(manifest)}",
+        _picture_line(manifest, PREVIEW),
+        _list_section("What it is for", manifest.intended_use),
+        _list_section("What it is not for", manifest.limitations),
+        f"## Use\n\n{_usage_example(manifest)}",
+        f"## Controls\n\n{_controls_table(manifest)}",
+        _results_section(manifest),
+        _picture_line(manifest, CURVES),
+        f"## Network\n\n{_describe_network(manifest)}",
+        f"## Licence\n\n{_license_section(manifest)}",
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def _picture(manifest: Manifest, name: str) -> str:
+def _picture_line(manifest: Manifest, name: str) -> str:
     return f"![{CAPTIONS[name]}]({name})" if name in {file.path for file in manifest.files} else ""
 
 
-def _list(title: str, items: Sequence[str]) -> str:
+def _list_section(title: str, items: Sequence[str]) -> str:
     return "\n".join([f"## {title}\n", *(f"- {item}" for item in items)]) if items else ""
 
 
-def _network(manifest: Manifest) -> str:
+def _describe_network(manifest: Manifest) -> str:
     config = manifest.architecture.config.items()
     options = ", ".join(f"{key} {value}" for key, value in sorted(config) if value is not None)
     rank = f" of rank {manifest.rank}" if manifest.rank else ""
     network = f"{manifest.architecture.id} ({options}), basis {manifest.basis}{rank}"
-    return (
-        f"Task: {manifest.task}. Architecture: {network}, scale {manifest.input.scale}.{_training(manifest)}"
-    )
+    scale = f"scale {manifest.input.scale}"
+    return f"Task: {manifest.task}. Architecture: {network}, {scale}.{_describe_training(manifest)}"
 
 
-def _training(manifest: Manifest) -> str:
+def _describe_training(manifest: Manifest) -> str:
     training = manifest.metrics.get("training")
     if not isinstance(training, dict) or "steps" not in training:
         return ""
@@ -80,7 +79,7 @@ def _training(manifest: Manifest) -> str:
     return f"{words}."
 
 
-def _usage(manifest: Manifest) -> str:
+def _usage_example(manifest: Manifest) -> str:
     space = manifest.control_space
     defaults = list(space.defaults.items())
     # Sliders that share a sum: the last takes what the others leave, as rounded values would not sum to 1.
@@ -93,29 +92,31 @@ def _usage(manifest: Manifest) -> str:
     )
 
 
-def _controls(manifest: Manifest) -> str:
+def _controls_table(manifest: Manifest) -> str:
     rows = [
         (c.name, f"{c.low:g} to {c.high:g} {c.unit}".strip(), f"{c.default:.4g}", c.description)
         for c in manifest.control_space.controls
     ]
     together = "\n\nThese share a sum of 1: those you leave unset take what the others leave."
-    table = _table(("control", "range", "default", "turning it up"), rows)
+    table = _markdown_table(("control", "range", "default", "turning it up"), rows)
     return table + (together if manifest.control_space.kind == "simplex" else "")
 
 
-def _results(manifest: Manifest) -> str:
+def _results_section(manifest: Manifest) -> str:
     if tables := manifest.metrics.get("tables"):
-        parts = [_shown(table) for table in _checked(tables)]
+        parts = [_render_table(table) for table in _parse_tables(tables)]
     else:
         summary = manifest.metrics.get("summary")
         groups = summary.items() if isinstance(summary, dict) else ()
-        single = sorted(row for key, value in groups if not _is_table(value) for row in _scalars(value, key))
-        parts = [_table(("metric", "value"), single)] if single else []
-        parts += [f"### {key}\n\n{_grid(key, value)}" for key, value in groups if _is_table(value)]
+        single = sorted(
+            row for key, value in groups if not _is_table(value) for row in _flatten_scalars(value, key)
+        )
+        parts = [_markdown_table(("metric", "value"), single)] if single else []
+        parts += [f"### {key}\n\n{_rows_table(key, value)}" for key, value in groups if _is_table(value)]
     return "\n\n".join(["## Results", *parts]) if parts else ""
 
 
-def _checked(tables: JsonValue) -> list[CardTable]:
+def _parse_tables(tables: JsonValue) -> list[CardTable]:
     try:
         return TypeAdapter(list[CardTable]).validate_python(tables)
     except ValidationError as error:
@@ -126,8 +127,8 @@ def _checked(tables: JsonValue) -> list[CardTable]:
         ) from error
 
 
-def _shown(table: CardTable) -> str:
-    return f"### {table.title}\n\n{_table(table.columns, table.rows)}"
+def _render_table(table: CardTable) -> str:
+    return f"### {table.title}\n\n{_markdown_table(table.columns, table.rows)}"
 
 
 def _is_table(value: JsonValue) -> bool:
@@ -141,29 +142,29 @@ def _is_flat(row: JsonValue) -> bool:
     return isinstance(row, dict) and not any(isinstance(value, dict | list) for value in row.values())
 
 
-def _grid(title: str, rows: JsonValue) -> str:
+def _rows_table(title: str, rows: JsonValue) -> str:
     """Objects with the same keys as a table: a line each, a column a key."""
     named = rows.items() if isinstance(rows, dict) else ()
     items = [(name, row) for name, row in named if isinstance(row, dict)]
     columns = list(items[0][1])
-    lines = [(name, *(_text(row[column]) for column in columns)) for name, row in items]
-    return _table((title, *columns), lines)
+    lines = [(name, *(_format_value(row[column]) for column in columns)) for name, row in items]
+    return _markdown_table((title, *columns), lines)
 
 
-def _scalars(value: JsonValue, path: str = "") -> Iterator[tuple[str, str]]:
+def _flatten_scalars(value: JsonValue, path: str = "") -> Iterator[tuple[str, str]]:
     """Numbers and words of nested objects by dotted path; tables and curves are for the manifest."""
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from _scalars(inner, f"{path}.{key}" if path else key)
+            yield from _flatten_scalars(inner, f"{path}.{key}" if path else key)
     elif isinstance(value, str | int | float):
-        yield path, _text(value)
+        yield path, _format_value(value)
 
 
-def _text(value: JsonValue) -> str:
+def _format_value(value: JsonValue) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _license(manifest: Manifest) -> str:
+def _license_section(manifest: Manifest) -> str:
     license_ = manifest.license
     note = f" {license_.note}" if license_.note else ""
     others = [file.path for file in manifest.files if file.path not in {WEIGHTS, CARD, *CAPTIONS}]
@@ -171,10 +172,10 @@ def _license(manifest: Manifest) -> str:
     return f"Weights: {license_.weights}. Training data: {license_.data}.{note}{more}"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def _markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+    return "\n".join(f"| {' | '.join(map(_escape_cell, line))} |" for line in lines)
 
 
-def _cell(text: str) -> str:
+def _escape_cell(text: str) -> str:
     return " ".join(text.split()).replace("|", r"\|")

@@ -1,7 +1,7 @@
-"""The catalogue: entries by reference, over several stores.
+"""Find entries by reference, over several stores.
 
 A reference is ``name``, ``name@version``, ``name@alias`` or the path of an entry's folder. Stores are
-asked in order, so an entry that ships with the package comes before a user's own of the same name.
+searched in order, so an entry that ships with the package comes before a user's own of the same name.
 """
 
 import os
@@ -17,7 +17,7 @@ from zoo.entry import Entry
 from zoo.errors import EntryNotFoundError, ZooError
 from zoo.manifest import MANIFEST, NAME, WEIGHTS, FileRecord
 from zoo.storage import LATEST, Store
-from zoo.weights import rebuild
+from zoo.weights import rebuild_network
 
 STORE_VARIABLE = "TUNABLE_ZOO_STORE"
 
@@ -64,7 +64,7 @@ def default_stores() -> list[Store]:
 
 
 def list_models(task: str | None = None, stores: Iterable[Store] | None = None) -> list[Entry]:
-    """The entry that each name stands for, sorted by name, perhaps of one task only.
+    """The default entry of each name, sorted by name, optionally of one task only.
 
     A damaged entry is left out with a warning, so that it cannot hide the others.
 
@@ -73,7 +73,7 @@ def list_models(task: str | None = None, stores: Iterable[Store] | None = None) 
         ['tiny']
     """
     entries: dict[str, Entry] = {}
-    for store in _stores(stores):
+    for store in _stores_or_default(stores):
         for name in store.names():
             try:
                 entries.setdefault(name, store.open(name))
@@ -83,7 +83,7 @@ def list_models(task: str | None = None, stores: Iterable[Store] | None = None) 
 
 
 def resolve(ref: str | Path, stores: Iterable[Store] | None = None) -> Entry:
-    """The entry that a reference stands for; reads its manifest only.
+    """The entry of a reference; reads its manifest only.
 
     Raises:
         EntryNotFoundError: there is none; the message names the nearest or says what to type.
@@ -97,10 +97,10 @@ def resolve(ref: str | Path, stores: Iterable[Store] | None = None) -> Entry:
     """
     name, _, selector = str(ref).partition("@")
     if isinstance(ref, Path) or not NAME.fullmatch(name):
-        return _at_path(Path(ref))
-    searched = _stores(stores)
+        return _open_folder(Path(ref))
+    searched = _stores_or_default(stores)
     for store in searched:
-        if _has(store, name, selector):
+        if _has_entry(store, name, selector):
             return store.open(name, selector or LATEST)
     raise EntryNotFoundError(_not_found(ref, name, searched))
 
@@ -118,16 +118,16 @@ def verify(ref: str | Path, stores: Iterable[Store] | None = None) -> Report:
         3222
     """
     entry = resolve(ref, stores)
-    network = rebuild(entry.manifest, entry.contents()[WEIGHTS])
+    network = rebuild_network(entry.manifest, entry.contents()[WEIGHTS])
     parameters = sum(parameter.numel() for parameter in network.parameters())
     return Report(entry=entry, files=entry.manifest.files, parameters=parameters)
 
 
-def _stores(stores: Iterable[Store] | None) -> list[Store]:
+def _stores_or_default(stores: Iterable[Store] | None) -> list[Store]:
     return default_stores() if stores is None else list(stores)
 
 
-def _at_path(folder: Path) -> Entry:
+def _open_folder(folder: Path) -> Entry:
     if not (folder / MANIFEST).exists():
         raise EntryNotFoundError(
             f"expected a name, name@version or an entry's folder, got {str(folder)!r} without a {MANIFEST}"
@@ -135,7 +135,7 @@ def _at_path(folder: Path) -> Entry:
     return Entry.open(folder)
 
 
-def _has(store: Store, name: str, selector: str) -> bool:
+def _has_entry(store: Store, name: str, selector: str) -> bool:
     versions = store.versions(name)
     return bool(versions) and (not selector or selector in versions or selector in store.aliases(name))
 

@@ -15,7 +15,7 @@ class Entry:
     """An immutable, published model.
 
     Attributes:
-        folder: where its files lie.
+        folder: of its files.
         manifest: what it says about itself.
 
     Example:

@@ -5,7 +5,7 @@ ZooError
 ├── EntryExistsError (FileExistsError)   the version is published already, with other content
 ├── ManifestError (ValueError)           a manifest or alias file that cannot be used, or may not be written
 ├── IntegrityError (ValueError)          files on disk are not what the manifest says, or do not fit it
-├── EngineError (RuntimeError)           the engine that was asked for is missing, or cannot run the network
+├── EngineError (RuntimeError)           the requested engine is missing, or cannot run the network
 └── ImageError (ValueError)              a picture that cannot be read, or is not one of the accepted kinds
     └── ImageTooLargeError           it has more pixels than allowed
 

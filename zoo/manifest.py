@@ -1,4 +1,4 @@
-"""The manifest: everything a zoo entry says about itself, and nothing that could run.
+"""The manifest of a zoo entry: all its metadata, and nothing executable.
 
 It names an architecture by its id in a closed registry and never a class, module or path outside the
 entry. Its version is a hash of its content, provenance left out, so the same result published twice
@@ -30,7 +30,7 @@ VERSION = re.compile(rf"[0-9a-f]{{{CONTENT_DIGITS}}}|{SEMANTIC.pattern}", re.ASC
 FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
 
-def _matching(pattern: re.Pattern[str], what: str) -> AfterValidator:
+def _matching_pattern(pattern: re.Pattern[str], what: str) -> AfterValidator:
     def check(text: str) -> str:
         if not pattern.fullmatch(text):
             raise ValueError(f"expected {what}, got {text!r}")
@@ -39,7 +39,7 @@ def _matching(pattern: re.Pattern[str], what: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _space(values: dict[str, Any]) -> dict[str, Any]:
+def _check_space(values: dict[str, Any]) -> dict[str, Any]:
     try:
         ControlSpace.from_dict(values)
     except AttributeError as error:  # a control whose name is no string
@@ -47,10 +47,12 @@ def _space(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-Name = Annotated[str, _matching(NAME, "1 to 64 of a-z 0-9 . _ - starting with a letter or digit")]
-Version = Annotated[str, _matching(VERSION, f"{CONTENT_DIGITS} hex digits or a version such as 1.0.0")]
+Name = Annotated[str, _matching_pattern(NAME, "1 to 64 of a-z 0-9 . _ - starting with a letter or digit")]
+Version = Annotated[
+    str, _matching_pattern(VERSION, f"{CONTENT_DIGITS} hex digits or a version such as 1.0.0")
+]
 # One plain file name: entries have no folders, so there is no way out of one.
-FileName = Annotated[str, _matching(FILE, "a plain file name")]
+FileName = Annotated[str, _matching_pattern(FILE, "a plain file name")]
 Sentence = Annotated[str, Field(max_length=2000)]
 Pattern = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -117,10 +119,10 @@ class FileRecord(_Strict):
         try:
             return cls(path=path, size=len(data), sha256=hashlib.sha256(data).hexdigest())
         except ValidationError as error:
-            raise ManifestError(_sentence(error)) from error
+            raise ManifestError(_describe_problems(error)) from error
 
 
-def _files(records: tuple[FileRecord, ...]) -> tuple[FileRecord, ...]:
+def _check_files(records: tuple[FileRecord, ...]) -> tuple[FileRecord, ...]:
     paths = [record.path.lower() for record in records]
     if len(set(paths)) != len(paths):
         raise ValueError("expected file names that differ in more than case")
@@ -171,12 +173,12 @@ class Manifest(_Strict):
     rank: int | None = Field(default=None, ge=1)
     include: tuple[Pattern, ...] | None = None
     exclude: tuple[Pattern, ...] = ()
-    space: Annotated[dict[str, JsonValue], AfterValidator(_space)]
+    space: Annotated[dict[str, JsonValue], AfterValidator(_check_space)]
     input: ImageInput
     metrics: dict[str, JsonValue] = Field(default_factory=dict)
     license: License
     provenance: dict[str, JsonValue] = Field(default_factory=dict)
-    files: Annotated[tuple[FileRecord, ...], AfterValidator(_files)]
+    files: Annotated[tuple[FileRecord, ...], AfterValidator(_check_files)]
 
     @classmethod
     def parse(cls, values: Any) -> "Manifest":
@@ -195,9 +197,9 @@ class Manifest(_Strict):
             )
         try:
             # Through JSON text: there, and only there, strict pydantic takes a list for a tuple.
-            return cls.model_validate_json(strict_json.canonical(values))
+            return cls.model_validate_json(strict_json.encode_json(values))
         except ValidationError as error:
-            raise ManifestError(_sentence(error)) from error
+            raise ManifestError(_describe_problems(error)) from error
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":
@@ -207,15 +209,15 @@ class Manifest(_Strict):
             ManifestError: there is none that can be used.
         """
         path = folder / MANIFEST
-        values = strict_json.read(path)
+        values = strict_json.read_json(path)
         try:
             return cls.parse(values)
         except ManifestError as error:
             raise ManifestError(f"{path}: {error}") from error
 
     def to_bytes(self) -> bytes:
-        """Canonical JSON, what lies on disk."""
-        return strict_json.canonical(self.model_dump(mode="json"))
+        """Canonical JSON, as on disk."""
+        return strict_json.encode_json(self.model_dump(mode="json"))
 
     def replace(self, **changes: Any) -> "Manifest":
         """A checked copy with other top-level fields, given as plain JSON values."""
@@ -244,10 +246,10 @@ def content_version(manifest: Manifest) -> str:
     for name in LATER_FIELDS:
         if not content[name]:  # entries that were published before it came keep their version
             del content[name]
-    return hashlib.sha256(strict_json.canonical(content)).hexdigest()[:CONTENT_DIGITS]
+    return hashlib.sha256(strict_json.encode_json(content)).hexdigest()[:CONTENT_DIGITS]
 
 
-def _sentence(error: ValidationError) -> str:
+def _describe_problems(error: ValidationError) -> str:
     """The first problems of a validation, each with the path to its field."""
     problems = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:3]]
     return "; ".join(problems)

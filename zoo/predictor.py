@@ -1,4 +1,4 @@
-"""The predictor: a published network that takes pictures as people have them."""
+"""Run a published network on pictures: files, PIL images, arrays and tensors."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ from zoo.pictures.picture import Picture
 from zoo.pictures.planes import Planes, check_range
 from zoo.storage import Store
 from zoo.tiling import Network, OnTile, pad_to_multiple, run_tiled
-from zoo.weights import rebuild
+from zoo.weights import rebuild_network
 
 Array = NDArray[Any]
 Settings = Mapping[str, float] | None
@@ -74,7 +74,7 @@ def load(
         [('denoise', 0.0, 1.0)]
     """
     entry = resolve(ref, stores)
-    network = rebuild(entry.manifest, entry.contents()[WEIGHTS])
+    network = rebuild_network(entry.manifest, entry.contents()[WEIGHTS])
     model = Predictor(network, entry.manifest, device=device, engine=engine, precision=precision)
     _log.info("%s@%s runs on %s, device %s", model.name, model.version, model.engine, model.device)
     return model
@@ -191,7 +191,7 @@ class Predictor:
             is of integers; a tensor on the input's device and of its dtype.
 
         Raises:
-            OmegaError: a setting is unknown, no number, or out of range.
+            OmegaError: a setting is unknown, not a number, or out of range.
             ImageTooLargeError: a file, or a picture that cannot be computed in tiles, has more than
                 ``max_pixels``.
             ImageError: the picture is none of the above, cannot be read, or makes the network overflow.
@@ -212,7 +212,7 @@ class Predictor:
         *,
         on_tile: OnTile | None = None,
     ) -> Picture:
-        """Restore a picture, at the depth of its file, and be told how far it is.
+        """Restore a picture, at the depth of its file, with progress reports.
 
         Args:
             picture: a :class:`zoo.Picture`, a PIL image or a path, read as for a call.

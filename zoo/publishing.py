@@ -1,4 +1,4 @@
-"""Publishing: from a trained network to an immutable entry, and from there to a semantic version."""
+"""Publish a trained network as an immutable entry, and promote entries to semantic versions."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tunable_models import NetworkSpec, TunableError, TunableNetwork
-from zoo.card import render
+from zoo.card import render_card
 from zoo.catalog import bundled_store, resolve, user_store
 from zoo.entry import Entry
 from zoo.errors import ManifestError
@@ -22,7 +22,7 @@ from zoo.manifest import (
     content_version,
 )
 from zoo.storage import Store
-from zoo.weights import encode, rebuild
+from zoo.weights import encode_weights, rebuild_network
 
 
 def publish(
@@ -73,7 +73,7 @@ def publish(
         >>> entry.folder.parent.name, len(entry.version)
         ('tiny', 16)
     """
-    contents = {WEIGHTS: encode(network), **_extra(files or {})}
+    contents = {WEIGHTS: encode_weights(network), **_read_files(files or {})}
     draft = Manifest.parse(
         {
             "schema_version": SCHEMA_VERSION,
@@ -87,12 +87,12 @@ def publish(
             "metrics": dict(metrics or {}),
             "license": license.model_dump() if isinstance(license, License) else dict(license),
             "provenance": dict(provenance or {}),
-            "files": _records(contents),
+            "files": _record_files(contents),
         }
     )
-    rebuild(draft, contents[WEIGHTS])  # what is published can be loaded
-    contents[CARD] = render(draft).encode()
-    manifest = draft.replace(files=_records(contents))
+    rebuild_network(draft, contents[WEIGHTS])  # what is published can be loaded
+    contents[CARD] = render_card(draft).encode()
+    manifest = draft.replace(files=_record_files(contents))
     return (store or user_store()).publish(contents, manifest.replace(version=content_version(manifest)))
 
 
@@ -118,20 +118,20 @@ def promote(
         raise ManifestError(f"expected a semantic version such as 1.0.0, got {version!r}")
     entry = resolve(ref, stores)
     contents = entry.contents()
-    rebuild(entry.manifest, contents[WEIGHTS])
+    rebuild_network(entry.manifest, contents[WEIGHTS])
     origin = {**entry.manifest.provenance, "promoted_from": entry.version}
     manifest = entry.manifest.replace(version=version, provenance=origin)
     return (target or bundled_store()).publish(contents, manifest)
 
 
-def _extra(files: Mapping[str, bytes | Path]) -> dict[str, bytes]:
+def _read_files(files: Mapping[str, bytes | Path]) -> dict[str, bytes]:
     for reserved in (WEIGHTS, CARD):
         if reserved in files:
             raise ManifestError(f"{reserved} is written by publish; give the file another name")
     return {path: data if isinstance(data, bytes) else data.read_bytes() for path, data in files.items()}
 
 
-def _records(contents: Mapping[str, bytes]) -> list[dict[str, Any]]:
+def _record_files(contents: Mapping[str, bytes]) -> list[dict[str, Any]]:
     return [FileRecord.of(path, contents[path]).model_dump() for path in sorted(contents)]
 
 

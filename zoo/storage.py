@@ -9,7 +9,7 @@ With the root ``zoo-store``::
 
 An entry is written under a temporary name beside the others and renamed when it is whole and on the
 disk; then ``latest`` moves. A crash in between leaves the old entries, perhaps the new one, and a
-``.tmp-`` folder that nobody lists.
+``.tmp-`` folder that is never listed.
 """
 
 import os
@@ -36,7 +36,7 @@ class Store:
     """Entries under one root, which need not exist yet.
 
     Attributes:
-        root: the folder; the head of :mod:`zoo.storage` shows what lies in it.
+        root: the folder; the head of :mod:`zoo.storage` shows its layout.
 
     Example:
         >>> store.alias("tiny", "stable", store.open("tiny").version)
@@ -48,14 +48,18 @@ class Store:
 
     def names(self) -> list[str]:
         """Names of the models with at least one version, sorted."""
-        return [name for name in _folders(self.root, NAME) if self.versions(name)]
+        return [name for name in _list_folders(self.root, NAME) if self.versions(name)]
 
     def versions(self, name: str) -> list[str]:
         """Versions of a model: content versions, then semantic ones from low to high."""
-        return sorted(_folders(self.root / name, VERSION), key=_precedence) if NAME.fullmatch(name) else []
+        return (
+            sorted(_list_folders(self.root / name, VERSION), key=_version_order)
+            if NAME.fullmatch(name)
+            else []
+        )
 
     def path(self, name: str, version: str) -> Path:
-        """Where that version lies, or would lie.
+        """The folder of that version, present or not.
 
         Raises:
             ManifestError: the name or version is not of the allowed form.
@@ -73,7 +77,7 @@ class Store:
         path = self._home(name) / ALIASES
         if not path.exists():
             return {}
-        values = strict_json.read(path)
+        values = strict_json.read_json(path)
         if not isinstance(values, dict) or not all(map(_is_alias, values.items())):
             raise ManifestError(f"{path}: expected versions by alias, got {values!r}")
         return values
@@ -106,7 +110,9 @@ class Store:
             IntegrityError: contents and manifest differ, or the version on disk is damaged.
             EntryExistsError: the version exists with other content.
         """
-        if sorted(manifest.files, key=_path) != [FileRecord.of(p, contents[p]) for p in sorted(contents)]:
+        if sorted(manifest.files, key=_record_path) != [
+            FileRecord.of(p, contents[p]) for p in sorted(contents)
+        ]:
             raise IntegrityError(f"the files given for {manifest.name} are not those of its manifest")
         target = self.path(manifest.name, manifest.version)
         if not target.exists():
@@ -133,7 +139,7 @@ class Store:
         with FileLock(path.with_name(".aliases.lock"), timeout=_LOCK_TIMEOUT_S):
             aliases = self.aliases(name)
             if aliases.get(alias) != version:
-                replace_file(path, strict_json.canonical({**aliases, alias: version}))
+                replace_file(path, strict_json.encode_json({**aliases, alias: version}))
 
     def _home(self, name: str) -> Path:
         # Names are checked wherever they become paths, so that none leads out of the root.
@@ -167,7 +173,7 @@ class Store:
         return f"{self.root} has no {name}@{selector}; it has {', '.join(known) or 'no version of it'}"
 
 
-def _folders(root: Path, pattern: re.Pattern[str]) -> list[str]:
+def _list_folders(root: Path, pattern: re.Pattern[str]) -> list[str]:
     if not root.is_dir():
         return []
     with os.scandir(root) as items:
@@ -176,7 +182,7 @@ def _folders(root: Path, pattern: re.Pattern[str]) -> list[str]:
         )
 
 
-def _precedence(version: str) -> tuple[int, ...]:
+def _version_order(version: str) -> tuple[int, ...]:
     return tuple(map(int, version.split("."))) if SEMANTIC.fullmatch(version) else (-1,)
 
 
@@ -191,5 +197,5 @@ def _is_alias(item: tuple[object, object]) -> bool:
     )
 
 
-def _path(record: FileRecord) -> str:
+def _record_path(record: FileRecord) -> str:
     return record.path

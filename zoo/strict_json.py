@@ -1,4 +1,4 @@
-"""JSON that means one thing: read without ambiguity, written in one form."""
+"""Strict JSON: unambiguous to read, written in one canonical form."""
 
 import json
 import math
@@ -11,23 +11,23 @@ MAX_BYTES = 2**20
 """Room for thousands of metric rows; nothing larger is parsed."""
 
 
-def read(path: Path) -> Any:
+def read_json(path: Path) -> Any:
     """The value in the file.
 
     Raises:
-        ManifestError: no regular file, larger than ``MAX_BYTES``, or not accepted by :func:`parse`.
+        ManifestError: no regular file, larger than ``MAX_BYTES``, or not accepted by :func:`parse_json`.
     """
     if path.is_symlink() or not path.is_file():
         raise ManifestError(f"expected a regular file at {path}, found none")
     with path.open("rb") as file:
         data = file.read(MAX_BYTES + 1)
     try:
-        return parse(data)
+        return parse_json(data)
     except ManifestError as error:
         raise ManifestError(f"{path}: {error}") from error
 
 
-def parse(data: bytes) -> Any:
+def parse_json(data: bytes) -> Any:
     """The value of UTF-8 JSON text.
 
     Raises:
@@ -37,13 +37,16 @@ def parse(data: bytes) -> Any:
         raise ManifestError(f"expected at most {MAX_BYTES} bytes of JSON, got more")
     try:
         return json.loads(
-            data.decode(), object_pairs_hook=_object, parse_float=_finite, parse_constant=_finite
+            data.decode(),
+            object_pairs_hook=_check_keys,
+            parse_float=_check_finite,
+            parse_constant=_check_finite,
         )
     except (ValueError, RecursionError) as error:
         raise ManifestError(f"expected well-formed JSON: {error}") from error
 
 
-def canonical(value: Any) -> bytes:
+def encode_json(value: Any) -> bytes:
     """The one way this package writes a value: sorted keys, two spaces, UTF-8, a final newline.
 
     Raises:
@@ -56,7 +59,7 @@ def canonical(value: Any) -> bytes:
         raise ManifestError(f"expected plain JSON values: {error}") from error
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _check_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     # json keeps the last of two equal keys, other readers the first: a reviewer and the loader
     # would then read different manifests.
     values = dict(pairs)
@@ -67,7 +70,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return values
 
 
-def _finite(text: str) -> float:
+def _check_finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
         raise ManifestError(f"{text} is no finite number")

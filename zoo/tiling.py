@@ -1,4 +1,4 @@
-"""Images of any size through a network that has wishes: padding to a multiple, and exact tiles.
+"""Run images of any size: padding to a multiple, and exact tiles.
 
 Tiles overlap by the network's radius and only their middles are kept, so the result is that of the
 whole image: nothing is blended, no seam can show. All tiles of an image have one size, to the multiple: at
@@ -19,7 +19,7 @@ Network = Callable[[Tensor], Tensor]
 """(B, 3, H, W) to (B, 3, s*H, s*W)."""
 
 OnTile = Callable[[int, int], None]
-"""Called behind each tile: how many are done, and of how many. What it raises ends the work."""
+"""Called after each tile: how many are done, and of how many. What it raises ends the work."""
 
 
 def pad_to_multiple(batch: Tensor, multiple: int) -> Tensor:
@@ -58,7 +58,7 @@ def run_tiled(
         multiple: sides of tiles are multiples of it.
         alignment: tiles begin at multiples of it.
         scale: output side over input side.
-        on_tile: told behind each tile.
+        on_tile: called after each tile.
 
     Returns:
         (B, 3, scale*H, scale*W), equal to ``network(batch)``.
@@ -67,7 +67,7 @@ def run_tiled(
     grid = lcm(multiple, alignment)
     step, halo = _round_up(tile_px, grid), _round_up(radius_px, grid)
     output = batch.new_empty(*batch.shape[:2], scale * height, scale * width)
-    tiles = list(product(_spans(height, step, halo, grid), _spans(width, step, halo, grid)))
+    tiles = list(product(_tile_spans(height, step, halo, grid), _tile_spans(width, step, halo, grid)))
     for done, (rows, columns) in enumerate(tiles, start=1):
         result = network(batch[..., rows.seen, columns.seen])
         output[..., rows.kept(scale), columns.kept(scale)] = result[..., rows.own(scale), columns.own(scale)]
@@ -98,7 +98,7 @@ class _Span(NamedTuple):
         return slice(scale * (self.top - self.start), scale * (self.bottom - self.start))
 
 
-def _spans(length: int, step: int, halo: int, grid: int) -> Iterator[_Span]:
+def _tile_spans(length: int, step: int, halo: int, grid: int) -> Iterator[_Span]:
     """Tiles of one size that begin on the grid; only the last, which ends with the axis, may be shorter."""
     size = step + 2 * halo
     last = max(0, _round_up(length - size, grid))

@@ -1,4 +1,4 @@
-"""Between a network and the bytes of ``model.safetensors``: no pickle on either side."""
+"""Encode and load the weights of a network as safetensors, without pickle."""
 
 import torch
 from safetensors import SafetensorError
@@ -14,7 +14,7 @@ MAX_PARAMETERS = 2**29
 """2 GiB in float32; the largest published restoration networks have a tenth of it."""
 
 
-def encode(network: TunableNetwork) -> bytes:
+def encode_weights(network: TunableNetwork) -> bytes:
     """The state of a network as safetensors, the same bytes for the same state.
 
     Raises:
@@ -26,14 +26,14 @@ def encode(network: TunableNetwork) -> bytes:
     return save(tensors)
 
 
-def rebuild(manifest: Manifest, data: bytes) -> TunableNetwork:
+def rebuild_network(manifest: Manifest, data: bytes) -> TunableNetwork:
     """The network of a manifest with the weights in ``data``, on the CPU, frozen, in evaluation mode.
 
     Raises:
         ManifestError: the architecture, config or basis is unknown, impossible or far too large.
         IntegrityError: no safetensors, tensors that are not finite, or not those of this network.
     """
-    tensors = _decode(data)
+    tensors = _decode_weights(data)
     try:
         spec = manifest.network_spec()
         with torch.device("meta"):  # shapes without memory: nothing is allocated before all is checked
@@ -45,16 +45,18 @@ def rebuild(manifest: Manifest, data: bytes) -> TunableNetwork:
         ) from error
     size = sum(tensor.numel() for tensor in (*sketch.parameters(), *sketch.buffers()))
     if size > MAX_PARAMETERS:
-        raise ManifestError(f"{_label(manifest)} has {size:,} parameters; the limit is {MAX_PARAMETERS:,}")
+        raise ManifestError(
+            f"{_describe_network(manifest)} has {size:,} parameters; the limit is {MAX_PARAMETERS:,}"
+        )
     try:
         check_state(sketch, tensors, WEIGHTS, types=True)
     except TunableError as error:
-        raise IntegrityError(f"{WEIGHTS} does not fit {_label(manifest)}: {error}") from error
+        raise IntegrityError(f"{WEIGHTS} does not fit {_describe_network(manifest)}: {error}") from error
     _refuse_non_finite(tensors)
     return load_network(spec, tensors)
 
 
-def _decode(data: bytes) -> dict[str, Tensor]:
+def _decode_weights(data: bytes) -> dict[str, Tensor]:
     try:
         return load(data)
     except (SafetensorError, ValueError, KeyError) as error:
@@ -69,6 +71,6 @@ def _refuse_non_finite(tensors: dict[str, Tensor]) -> None:
         )
 
 
-def _label(manifest: Manifest) -> str:
+def _describe_network(manifest: Manifest) -> str:
     options = ", ".join(f"{key}={value!r}" for key, value in manifest.architecture.config.items())
     return f"{manifest.architecture.id}({options})"

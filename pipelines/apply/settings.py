@@ -102,10 +102,10 @@ def read_settings(path: Path) -> Settings:
 
 def _read_json(path: Path) -> Any:
     from zoo import ManifestError
-    from zoo.strict_json import parse
+    from zoo.strict_json import parse_json
 
     try:
-        return parse(path.read_bytes())
+        return parse_json(path.read_bytes())
     except ManifestError as error:  # the error of the files that it usually reads
         raise ConfigError(f"{path}: {error}") from error
 

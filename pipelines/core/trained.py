@@ -37,7 +37,7 @@ def load_folder(folder: Path) -> tuple[TunableNetwork, dict[str, Any]]:
     except DataError:
         raise
     except (OSError, KeyError, TypeError, TunableError, RuntimeError) as error:
-        raise _unusable(folder, error) from error
+        raise _unusable_error(folder, error) from error
     return network, record
 
 
@@ -45,12 +45,12 @@ def _read_record(folder: Path) -> dict[str, Any]:
     try:
         record = read_json(folder / "record.json")
     except (OSError, ValueError) as error:
-        raise _unusable(folder, error) from error
+        raise _unusable_error(folder, error) from error
     if not isinstance(record, dict) or record.get("schema") != 1:
         raise DataError(f"expected a record of schema 1 in {folder}, got something else; {AGAIN}")
     return record
 
 
-def _unusable(folder: Path, error: Exception) -> DataError:
+def _unusable_error(folder: Path, error: Exception) -> DataError:
     reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
     return DataError(f"expected a trained network in {folder}, got {reason}; {AGAIN}")

@@ -1,4 +1,4 @@
-"""Publishing reads artefacts alone: a colleague who pulled them can publish without any run's history.
+"""The ``publish`` stage: an immutable zoo entry from artefacts alone, without any run's history.
 
 The DVC out is a receipt, the same for the same entry. What differs from run to run goes into the
 entry's provenance, which does not count for its version.
@@ -33,7 +33,7 @@ def run(config: PublishConfig, layout: Layout) -> None:
         ZooError: the entry cannot be written.
     """
     network, record = load_trained(layout)
-    origin = _optional(layout, "provenance.json")
+    origin = _read_optional(layout, "provenance.json")
     entry = publish(
         network,
         name=config.name or record["task"],
@@ -41,22 +41,22 @@ def run(config: PublishConfig, layout: Layout) -> None:
         description=record["description"],
         intended_use=config.intended_use,
         limitations=config.limitations,
-        metrics=_metrics(layout, record),
-        license=_license(config, layout),
+        metrics=_collect_metrics(layout, record),
+        license=_read_license(config, layout),
         provenance={
             **origin,
             "fingerprint": record["fingerprint"],
             "published": provenance(layout.root)["time"],
         },
-        files=_files(config, layout),
+        files=_collect_files(config, layout),
         store=Store(layout.store),
     )
-    _track(entry, layout, record["steps"], str(origin.get("mlflow_run_id", "")))
-    write_json_atomic(layout.publish / RECEIPT, _receipt(entry))
-    print(_summary(entry, layout))
+    _track_entry(entry, layout, record["steps"], str(origin.get("mlflow_run_id", "")))
+    write_json_atomic(layout.publish / RECEIPT, _make_receipt(entry))
+    print(_summarize_entry(entry, layout))
 
 
-def _files(config: PublishConfig, layout: Layout) -> dict[str, bytes | Path]:
+def _collect_files(config: PublishConfig, layout: Layout) -> dict[str, bytes | Path]:
     pictures = {PREVIEW: layout.evaluate / "sliders.png", CURVES: layout.evaluate / "plots" / "curves.png"}
     files: dict[str, bytes | Path] = {name: path for name, path in pictures.items() if path.is_file()}
     for name, place in config.files.items():
@@ -68,18 +68,18 @@ def _files(config: PublishConfig, layout: Layout) -> dict[str, bytes | Path]:
     return files
 
 
-def _metrics(layout: Layout, record: dict[str, Any]) -> dict[str, Any]:
-    metrics = _required(layout, layout.metrics)
+def _collect_metrics(layout: Layout, record: dict[str, Any]) -> dict[str, Any]:
+    metrics = _read_required(layout, layout.metrics)
     training = {key: record[key] for key in ("steps", "options", "photos", "materials") if key in record}
     return {"summary": metrics, "tables": make_tables(metrics), "training": training}
 
 
-def _license(config: PublishConfig, layout: Layout) -> dict[str, str]:
-    data = _required(layout, layout.prepare / "record.json")["license"]
+def _read_license(config: PublishConfig, layout: Layout) -> dict[str, str]:
+    data = _read_required(layout, layout.prepare / "record.json")["license"]
     return {"weights": config.weights_license, "data": data, "note": config.license_note}
 
 
-def _track(entry: Entry, layout: Layout, step: int, run_id: str) -> None:
+def _track_entry(entry: Entry, layout: Layout, step: int, run_id: str) -> None:
     """Numbers and picture go to the training run, where they can be compared with other runs'.
 
     The entry is registered as a plain folder: MLflow's own model flavours are pickle.
@@ -94,12 +94,12 @@ def _track(entry: Entry, layout: Layout, step: int, run_id: str) -> None:
     sync_once(folder, layout.root)
 
 
-def _receipt(entry: Entry) -> dict[str, Any]:
+def _make_receipt(entry: Entry) -> dict[str, Any]:
     files = [file.model_dump() for file in entry.manifest.files]
     return {"schema": 1, "name": entry.name, "version": entry.version, "files": files}
 
 
-def _summary(entry: Entry, layout: Layout) -> str:
+def _summarize_entry(entry: Entry, layout: Layout) -> str:
     settings = " ".join(f"{name}={value:g}" for name, value in entry.manifest.control_space.defaults.items())
     lines = {
         "entry": entry.folder,
@@ -112,12 +112,12 @@ def _summary(entry: Entry, layout: Layout) -> str:
     return "\n".join([f"published {entry.name}@{entry.version}", *(f"  {k:<9}{v}" for k, v in lines.items())])
 
 
-def _required(layout: Layout, path: Any) -> Any:
+def _read_required(layout: Layout, path: Any) -> Any:
     if not path.is_file():
         raise DataError(f"expected {path.relative_to(layout.root)}, found nothing; run 'dvc repro' first")
     return read_json(path)
 
 
-def _optional(layout: Layout, name: str) -> dict[str, Any]:
+def _read_optional(layout: Layout, name: str) -> dict[str, Any]:
     path = layout.train / name
     return read_json(path) if path.is_file() else {}

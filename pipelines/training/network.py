@@ -1,4 +1,4 @@
-"""Which network a run trains: options ``train.network``, and the network made from them."""
+"""Options ``train.network``: which network a run trains, and how it is built."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The checkpoint that a run starts from: tensors of a plain or a tunable network, in a file of the user."""
+"""Load the checkpoint that a run starts from: tensors of a plain or a tunable network."""
 
 import pickle
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ def start_sha256(name: str, root: Path) -> str:
     Raises:
         DataError: there is no such file.
     """
-    return sha256_file(_file(name, root))
+    return sha256_file(_find_file(name, root))
 
 
 def load_start(spec: NetworkSpec, name: str, root: Path) -> TunableNetwork:
@@ -45,8 +45,8 @@ def load_start(spec: NetworkSpec, name: str, root: Path) -> TunableNetwork:
         DataError: there is no such file, it is no checkpoint, or its tensors are not the network's.
         ConversionError: the plain network cannot be made tunable.
     """
-    path = _file(name, root)
-    checkpoint = _read(path)
+    path = _find_file(name, root)
+    checkpoint = _read_checkpoint(path)
     tunable = any(str(key).startswith(TUNABLE) for key in checkpoint)
     module = TunableNetwork.from_spec(spec) if tunable else spec.build_plain()
     try:
@@ -56,7 +56,7 @@ def load_start(spec: NetworkSpec, name: str, root: Path) -> TunableNetwork:
     return module if isinstance(module, TunableNetwork) else TunableNetwork(module, spec)
 
 
-def _file(name: str, root: Path) -> Path:
+def _find_file(name: str, root: Path) -> Path:
     path = root / Path(name).expanduser()
     if path.suffix.lower() not in SUFFIXES:
         raise DataError(f"train.network.start: expected a file of {', '.join(SUFFIXES)}, got {str(path)!r}")
@@ -65,16 +65,16 @@ def _file(name: str, root: Path) -> Path:
     return path
 
 
-def _read(path: Path) -> Mapping[str, object]:
+def _read_checkpoint(path: Path) -> Mapping[str, object]:
     try:
         if path.suffix.lower() == ".safetensors":
             tensors: Mapping[str, object] = safetensors.torch.load_file(path)
             return tensors
         found = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, KeyError, EOFError) as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable_error(path, error) from error
     except (pickle.UnpicklingError, SafetensorError) as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable_error(path, error) from error
     if not isinstance(found, Mapping):
         raise DataError(
             f"train.network.start {path}: expected tensors by name, got a {type(found).__name__}; save the "
@@ -83,6 +83,6 @@ def _read(path: Path) -> Mapping[str, object]:
     return found
 
 
-def _unreadable(path: Path, error: Exception) -> DataError:
+def _unreadable_error(path: Path, error: Exception) -> DataError:
     reason = " ".join(str(error).split())
     return DataError(f"train.network.start {path} is no checkpoint of tensors alone: {reason}")

@@ -10,7 +10,7 @@ from tunable_models import TunableNetwork
 from zoo.entry import Entry
 from zoo.errors import IntegrityError, ManifestError
 from zoo.manifest import WEIGHTS
-from zoo.weights import MAX_PARAMETERS, encode, rebuild
+from zoo.weights import MAX_PARAMETERS, encode_weights, rebuild_network
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def data(entry: Entry) -> bytes:
 
 
 def test_a_rebuilt_network_is_the_one_that_was_encoded(network: TunableNetwork, entry: Entry) -> None:
-    copy = rebuild(entry.manifest, encode(network))
+    copy = rebuild_network(entry.manifest, encode_weights(network))
     x, omega = torch.rand(1, 3, 9, 7), torch.tensor([0.3, 0.6])
     assert torch.equal(copy(x, omega=omega), network(x, omega=omega))
     assert not copy.training
@@ -27,12 +27,12 @@ def test_a_rebuilt_network_is_the_one_that_was_encoded(network: TunableNetwork, 
 
 
 def test_encoding_is_deterministic(network: TunableNetwork) -> None:
-    assert encode(network) == encode(network)
+    assert encode_weights(network) == encode_weights(network)
 
 
 def test_rebuilding_leaves_the_random_state(entry: Entry, data: bytes) -> None:
     before = torch.get_rng_state()
-    rebuild(entry.manifest, data)
+    rebuild_network(entry.manifest, data)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -42,9 +42,9 @@ def test_weights_that_are_not_finite_are_named(network: TunableNetwork, entry: E
     name = next(iter(state))
     state[name].view(-1)[0] = value
     with pytest.raises(IntegrityError, match=f"NaN or infinity in {name}"):
-        encode(network)
+        encode_weights(network)
     with pytest.raises(IntegrityError, match=f"NaN or infinity in {name}"):
-        rebuild(entry.manifest, save(state))
+        rebuild_network(entry.manifest, save(state))
 
 
 def _drop(tensors: dict[str, Tensor], name: str) -> None:
@@ -79,7 +79,7 @@ def test_tensors_that_do_not_fit_are_named(
     name = next(name for name, tensor in tensors.items() if tensor.dim() > 2)
     change(tensors, name)
     with pytest.raises(IntegrityError, match=message.format(name=name)):
-        rebuild(entry.manifest, save(tensors))
+        rebuild_network(entry.manifest, save(tensors))
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_tensors_that_do_not_fit_are_named(
 )
 def test_what_is_no_safetensors_is_refused(entry: Entry, bad: bytes) -> None:
     with pytest.raises(IntegrityError, match="no safetensors file"):
-        rebuild(entry.manifest, bad)
+        rebuild_network(entry.manifest, bad)
 
 
 @pytest.mark.parametrize("cut", [lambda data: data[:-1], lambda data: data + b"junk"])
@@ -95,7 +95,7 @@ def test_truncated_and_prolonged_files_are_refused(
     entry: Entry, data: bytes, cut: Callable[[bytes], bytes]
 ) -> None:
     with pytest.raises(IntegrityError, match="no safetensors file"):
-        rebuild(entry.manifest, cut(data))
+        rebuild_network(entry.manifest, cut(data))
 
 
 @pytest.mark.parametrize(
@@ -113,11 +113,11 @@ def test_a_network_that_cannot_be_built_is_a_fault_of_the_manifest(
     entry: Entry, data: bytes, changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ManifestError, match=message):
-        rebuild(entry.manifest.replace(**changes), data)
+        rebuild_network(entry.manifest.replace(**changes), data)
 
 
 def test_a_monstrous_network_is_refused_before_it_is_allocated(entry: Entry, data: bytes) -> None:
     config = {"width": 1024, "blocks": 128}
     manifest = entry.manifest.replace(architecture={"id": "edsr", "config": config})
     with pytest.raises(ManifestError, match=f"the limit is {MAX_PARAMETERS:,}"):
-        rebuild(manifest, data)
+        rebuild_network(manifest, data)

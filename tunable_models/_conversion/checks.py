@@ -12,7 +12,7 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils import parametrize
 
-from tunable_models._conversion.hidden_refs import reached
+from tunable_models._conversion.hidden_refs import walk_references
 from tunable_models.errors import ConversionError
 
 BATCH_NORMS = (_BatchNorm,)
@@ -21,7 +21,7 @@ NORMS = (*BATCH_NORMS, _InstanceNorm, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 
 
 def check_module(module: object) -> None:
-    """Refuse what is no network, such as what belongs into one.
+    """Refuse a value that is not a network, such as a class or a state dict.
 
     Raises:
         ConversionError: what to give instead.
@@ -44,13 +44,13 @@ def refuse_whole(root: nn.Module) -> None:
         ConversionError: the module and the reason.
     """
     for path, module in root.named_modules():
-        reason = _whole_reason(module)
+        reason = _explain_unbindable(module)
         if reason:
-            raise _refusal(path, module, reason)
+            raise _make_refusal(path, module, reason)
 
 
 def refuse_modules(root: nn.Module, holders: set[nn.Module], tensors: set[nn.Parameter]) -> None:
-    """Refuse modules that would go on using the source's tensors instead of mixed ones.
+    """Refuse modules that would keep using the source's tensors instead of mixed ones.
 
     Args:
         root: the source.
@@ -61,17 +61,17 @@ def refuse_modules(root: nn.Module, holders: set[nn.Module], tensors: set[nn.Par
         ConversionError: the module and the reason.
     """
     for path, module in root.named_modules():
-        reason = _computed(module, holders) or _aliased(module, holders, tensors)
+        reason = _explain_computed(module, holders) or _explain_hidden_reference(module, holders, tensors)
         if reason:
-            raise _refusal(path, module, f"{reason}, or exclude it")
+            raise _make_refusal(path, module, f"{reason}, or exclude it")
 
 
-def _refusal(path: str, module: nn.Module, reason: str) -> ConversionError:
+def _make_refusal(path: str, module: nn.Module, reason: str) -> ConversionError:
     where = f"{path or 'the module'} ({type(module).__name__})"
     return ConversionError(f"cannot make {where} tunable: it {reason}")
 
 
-def _whole_reason(module: nn.Module) -> str:
+def _explain_unbindable(module: nn.Module) -> str:
     """Why no tensor below could be bound, whatever is excluded."""
     if isinstance(module, torch.jit.ScriptModule):
         return (
@@ -84,7 +84,7 @@ def _whole_reason(module: nn.Module) -> str:
         return "is compiled; convert its ._orig_mod and compile the result"
     if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():
         return "has no shape yet; run the network once first"
-    return _statistics_reason(module)
+    return _explain_statistics(module)
 
 
 def _is_compiled(module: nn.Module) -> bool:
@@ -92,7 +92,7 @@ def _is_compiled(module: nn.Module) -> bool:
     return isinstance(module, getattr(sys.modules.get("torch._dynamo"), "OptimizedModule", ()))
 
 
-def _statistics_reason(module: nn.Module) -> str:
+def _explain_statistics(module: nn.Module) -> str:
     """A norm whose statistics no frozen buffer can hold makes one omega's output depend on the others."""
     if isinstance(module, BATCH_NORMS) and (module.running_mean is None or module.running_var is None):
         return (
@@ -107,7 +107,7 @@ def _statistics_reason(module: nn.Module) -> str:
     return ""
 
 
-def _computed(module: nn.Module, holders: set[nn.Module]) -> str:
+def _explain_computed(module: nn.Module, holders: set[nn.Module]) -> str:
     """A weight that a parametrisation computes is no parameter, so mixing would not reach it."""
     old_style = isinstance(getattr(module, "weight", None), Tensor) and not (
         "weight" in module._parameters or "weight" in module._buffers
@@ -122,26 +122,28 @@ _HOOKS = {"_forward_hooks", "_forward_pre_hooks"}
 _TORCHS_OWN = frozenset(nn.Module().__dict__) - {"training"} - _HOOKS
 
 
-def _aliased(module: nn.Module, holders: set[nn.Module], tensors: set[nn.Parameter]) -> str:
-    """A second reference outside the module tree would lead past the mixed tensors, silently."""
+def _explain_hidden_reference(module: nn.Module, holders: set[nn.Module], tensors: set[nn.Parameter]) -> str:
+    """A second reference outside the module tree would silently bypass the mixed tensors."""
     for name, value in module.__dict__.items():
-        if name not in _TORCHS_OWN and any(_leads_to(item, holders, tensors) for item in reached(value)):
+        if name not in _TORCHS_OWN and any(
+            _leads_to(item, holders, tensors) for item in walk_references(value)
+        ):
             where = "a forward hook" if name in _HOOKS else f"the attribute {name!r}"
             return f"keeps tensors or modules of its own once more in {where}; remove that"
     return ""
 
 
-def aliased_paths(root: nn.Module) -> frozenset[str]:
-    """Modules that more than their parents leads to: a call must meet the same one on every way.
+def find_shared_modules(root: nn.Module) -> frozenset[str]:
+    """Paths of modules that are referenced from outside the module tree too, so that calls must share them.
 
-    Only such as hold nothing tunable: :func:`select` refuses the others.
+    They hold nothing tunable: :func:`refuse_modules` refuses the others.
     """
     modules = list(root.modules())
     values = [value for m in modules for name, value in m.__dict__.items() if name not in _TORCHS_OWN]
     found = {
         module
         for value in values
-        for item in reached(value)
+        for item in walk_references(value)
         if isinstance(item, nn.Module)
         for module in item.modules()
     }
@@ -149,9 +151,9 @@ def aliased_paths(root: nn.Module) -> frozenset[str]:
 
 
 def refuse_computing_modes(root: nn.Module, paths: Iterable[str]) -> None:
-    """Refuse a module that computes tensors from its own where the mode changes, at one omega for all.
+    """Refuse a module that recomputes tensors from its own in train() or eval(), at one omega for all.
 
-    Both modes are entered, so that a source forgets what it cached in the other.
+    Enters both modes, so that a source drops what it cached in the other.
 
     Raises:
         ConversionError: which, and what it computes.
@@ -164,7 +166,7 @@ def refuse_computing_modes(root: nn.Module, paths: Iterable[str]) -> None:
             for name, value in module.__dict__.items():
                 if isinstance(value, Tensor) and value is not before[path].get(name):
                     reason = f"computes {name!r} in train() or eval(); exclude its tensors"
-                    raise _refusal(path, module, reason)
+                    raise _make_refusal(path, module, reason)
 
 
 def _leads_to(item: Any, holders: set[nn.Module], tensors: set[nn.Parameter]) -> bool:
@@ -182,14 +184,14 @@ def copy_module(module: nn.Module) -> nn.Module:
     try:
         return copy.deepcopy(module)
     except Exception as error:
-        left = _left_by_a_call(module)
+        left = _find_computed_tensor(module)
         cure = "set it to None, or call the module once under torch.no_grad()"
         reason = f"{left} is a tensor that an earlier call computed; {cure}" if left else str(error)
         kind = type(module).__name__
         raise ConversionError(f"cannot copy {kind}, as a tunable network must: {reason}") from error
 
 
-def _left_by_a_call(module: nn.Module) -> str:
+def _find_computed_tensor(module: nn.Module) -> str:
     for path, child in module.named_modules():
         for name, value in (child.__dict__ | child._buffers).items():
             if isinstance(value, Tensor) and not value.is_leaf:

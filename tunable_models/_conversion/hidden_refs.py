@@ -1,7 +1,7 @@
-"""Where a plain attribute leads: what Python holds behind it, as far as torch does not look itself.
+"""Find references to modules and tensors that torch does not register.
 
 torch sees the modules and tensors that are registered. A list, a closure, a bound method or any object may
-hold one of them once more, and would go on using it after the network has been given others.
+hold one of them once more, and would keep using it after the network has been given others.
 """
 
 import functools
@@ -24,14 +24,14 @@ from torch import Tensor, fx, nn
 DEPTH = 4
 """Steps from an attribute: of a dictionary of hooks to a partial, its function, a closure and its layer."""
 
-# A graph of torch.fx knows its module only to write its code anew, never in a call.
+# A torch.fx graph refers to its module only to regenerate code, never in a call.
 _CLOSED = (Tensor, nn.Module, type, ModuleType, fx.Graph, str, bytes, int, float, complex, NoneType)
 # Not whatever can be iterated: that might read a data set.
 _SEQUENCES = (list, tuple, set, frozenset, deque)
 _METHODS = (MethodType, BuiltinMethodType, MethodWrapperType)
 
 
-def reached(value: Any, depth: int = DEPTH) -> Iterator[Any]:
+def walk_references(value: Any, depth: int = DEPTH) -> Iterator[Any]:
     """The value and all that it leads to within some steps, nearest first, each once.
 
     Tensors, modules, types and Python modules are reached, but what they hold is not.
@@ -42,10 +42,10 @@ def reached(value: Any, depth: int = DEPTH) -> Iterator[Any]:
         new = {id(item): item for item in level if id(item) not in seen}
         yield from new.values()
         seen.update(new)
-        level = [part for item in new.values() for part in _parts(item)]
+        level = [part for item in new.values() for part in _direct_references(item)]
 
 
-def _parts(value: Any) -> Iterator[Any]:
+def _direct_references(value: Any) -> Iterator[Any]:
     if isinstance(value, _CLOSED):
         return
     if isinstance(value, dict):
@@ -56,12 +56,12 @@ def _parts(value: Any) -> Iterator[Any]:
     elif isinstance(value, ReferenceType):
         yield value()
     else:
-        yield from _called(value)
-    yield from _attributes(value)
+        yield from _callable_references(value)
+    yield from _attribute_values(value)
 
 
-def _called(value: Any) -> Iterator[Any]:
-    """What stands ready for a call of the value."""
+def _callable_references(value: Any) -> Iterator[Any]:
+    """Functions and arguments that a call of the value would use."""
     if isinstance(value, functools.partial):
         yield from (value.func, *value.args, *value.keywords.values())
     elif isinstance(value, _METHODS):
@@ -69,17 +69,17 @@ def _called(value: Any) -> Iterator[Any]:
     elif isinstance(value, FunctionType):
         yield from (*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values())
         for cell in value.__closure__ or ():
-            yield from _content(cell)
+            yield from _cell_contents(cell)
 
 
-def _content(cell: CellType) -> Iterator[Any]:
+def _cell_contents(cell: CellType) -> Iterator[Any]:
     try:
         yield cell.cell_contents
     except ValueError:  # a name that has no value yet
         return
 
 
-def _attributes(value: Any) -> Iterator[Any]:
+def _attribute_values(value: Any) -> Iterator[Any]:
     yield from getattr(value, "__dict__", {}).values()
     for kind in type(value).__mro__:
         slots = kind.__dict__.get("__slots__", ())

@@ -33,7 +33,7 @@ class Slot:
         return f"{self.path}.{self.name}" if self.path else self.name
 
 
-def select(
+def select_tensors(
     module: nn.Module, include: Sequence[Pattern] | None = None, exclude: Sequence[Pattern] = ()
 ) -> list[Slot]:
     """The tensors to make tunable, a module under several names counted once.
@@ -48,10 +48,10 @@ def select(
             that is not, or a module on the way cannot be converted.
     """
     refuse_whole(module)
-    candidates = list(_candidates(module))
+    candidates = list(_list_candidates(module))
     for patterns in (include or (), exclude):
-        _refuse_idle(patterns, candidates)
-    chosen = [c for c in candidates if _wanted(c, include) and not _matches_any(c, exclude)]
+        _refuse_unmatched(patterns, candidates)
+    chosen = [c for c in candidates if _is_wanted(c, include) and not _matches_any(c, exclude)]
     if not chosen:
         found = ", ".join(c.slot.full_name for c in candidates[:5]) or "no parameters at all"
         raise ConversionError(
@@ -76,7 +76,7 @@ class _Candidate:
         return self.around[-1][1]
 
 
-def _candidates(module: nn.Module) -> Iterator[_Candidate]:
+def _list_candidates(module: nn.Module) -> Iterator[_Candidate]:
     named = dict(module.named_modules())
     for path, owner in named.items():
         parts = path.split(".") if path else []
@@ -93,24 +93,24 @@ def _holds_numbers(tensor: nn.Parameter) -> bool:
     return mixable and (is_lazy(tensor) or tensor.numel() > 0)
 
 
-def _wanted(candidate: _Candidate, include: Sequence[Pattern] | None) -> bool:
+def _is_wanted(candidate: _Candidate, include: Sequence[Pattern] | None) -> bool:
     if include is None:
         return not isinstance(candidate.owner, NORMS)
     return _matches_any(candidate, include)
 
 
 def _matches_any(candidate: _Candidate, patterns: Iterable[Pattern]) -> bool:
-    return any(_matches(candidate, pattern) for pattern in patterns)
+    return any(_matches_pattern(candidate, pattern) for pattern in patterns)
 
 
-def _matches(candidate: _Candidate, pattern: Pattern) -> bool:
+def _matches_pattern(candidate: _Candidate, pattern: Pattern) -> bool:
     if isinstance(pattern, str):
         names = [path for path, _ in candidate.around if path] + [candidate.slot.full_name]
         return any(fnmatchcase(name, pattern) for name in names)
     return any(isinstance(module, pattern) for _, module in candidate.around)
 
 
-def _refuse_idle(patterns: Iterable[Any], candidates: list[_Candidate]) -> None:
+def _refuse_unmatched(patterns: Iterable[Any], candidates: list[_Candidate]) -> None:
     """A pattern that matches nothing is a typing mistake."""
     for pattern in patterns:
         if not isinstance(pattern, str) and not (
@@ -124,7 +124,7 @@ def _refuse_idle(patterns: Iterable[Any], candidates: list[_Candidate]) -> None:
 
 
 def _any_match(pattern: Pattern, candidates: list[_Candidate]) -> bool:
-    return any(_matches(candidate, pattern) for candidate in candidates)
+    return any(_matches_pattern(candidate, pattern) for candidate in candidates)
 
 
 def _refuse_half_tied(chosen: list[_Candidate], candidates: list[_Candidate]) -> None:

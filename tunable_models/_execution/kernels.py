@@ -1,4 +1,4 @@
-"""The kernels of one tunable tensor: where they lie in the network, and their weighted sum.
+"""The kernels of one tunable tensor: their parameters in the network, and their weighted sum.
 
 Bases with a base keep the source's tensor under its own name, so that the tunable network's
 ``state_dict`` holds the source's keys and shapes, and add the deltas beside it:
@@ -107,7 +107,7 @@ class Kernels(NamedTuple):
             return weighted_sum(self.deltas, c, self.base)
         assert self.out is not None
         assert self.inner is not None
-        return _low(self.base, self.out, self.inner, c.values.to(self.base.dtype))
+        return _mix_low_rank(self.base, self.out, self.inner, c.values.to(self.base.dtype))
 
     def each(self) -> list[Tensor]:
         """The K kernels, (*shape) each: the base first if there is one."""
@@ -121,7 +121,7 @@ class Kernels(NamedTuple):
         return [self.base, *(self.out @ self.inner).reshape(-1, *self.base.shape)]
 
 
-def _low(base: Tensor, out: Tensor, inner: Tensor, c: Tensor) -> Tensor:
+def _mix_low_rank(base: Tensor, out: Tensor, inner: Tensor, c: Tensor) -> Tensor:
     """Base + sum_j c_j out_j in_j, as one product whose inner dimension is J * r."""
     groups, rows, width = inner.shape[1], out.shape[2], inner.shape[3]
     scaled = out * c[..., None, None, None]  # (..., J, G, R, r)
@@ -132,7 +132,7 @@ def _low(base: Tensor, out: Tensor, inner: Tensor, c: Tensor) -> Tensor:
     return product.reshape(*c.shape[:-1], *base.shape)
 
 
-def install(module: nn.Module, name: str, basis: Basis, rank: int | None, *, freeze: bool) -> None:
+def install_kernels(module: nn.Module, name: str, basis: Basis, rank: int | None, *, freeze: bool) -> None:
     """Put kernels in the place of one of a module's tensors; the network is the same at every omega.
 
     Args:
@@ -155,8 +155,8 @@ def install(module: nn.Module, name: str, basis: Basis, rank: int | None, *, fre
     base_trains, deltas_train = source.requires_grad and not freeze, source.requires_grad or freeze
     module._parameters[name] = nn.Parameter(source.detach().clone(), base_trains)
     count = basis.kernels - 1
-    form = _matrix(source, module.groups if isinstance(module, CONVOLUTIONS) else 1)
-    if rank is None or not _shrinks(form, rank):
+    form = _matrix_shape(source, module.groups if isinstance(module, CONVOLUTIONS) else 1)
+    if rank is None or not _saves_parameters(form, rank):
         zeros = source.new_zeros(count, *source.shape)
         module.register_parameter(name + DELTAS, nn.Parameter(zeros, deltas_train))
         return
@@ -170,15 +170,15 @@ def install(module: nn.Module, name: str, basis: Basis, rank: int | None, *, fre
     module.register_parameter(name + IN, nn.Parameter(inner.to(source.dtype), deltas_train))
 
 
-def share(module: nn.Module, name: str, other: nn.Module, other_name: str) -> None:
+def tie_kernels(module: nn.Module, name: str, other: nn.Module, other_name: str) -> None:
     """Tie the kernels of one tensor to those of another, as the sources were tied."""
     for suffix in SUFFIXES:
         if other_name + suffix in other._parameters:
             module._parameters[name + suffix] = other._parameters[other_name + suffix]
 
 
-def find(module: nn.Module, name: str, *, has_base: bool) -> Kernels:
-    """The kernels that :func:`install` put there, or what is left of them."""
+def find_kernels(module: nn.Module, name: str, *, has_base: bool) -> Kernels:
+    """The kernels that :func:`install_kernels` put there, or what is left of them."""
     tensors = module._parameters
     if not has_base:
         return Kernels(stack=tensors.get(name))
@@ -190,32 +190,32 @@ def find(module: nn.Module, name: str, *, has_base: bool) -> Kernels:
     )
 
 
-def parameters(module: nn.Module, name: str) -> list[nn.Parameter]:
+def list_parameters(module: nn.Module, name: str) -> list[nn.Parameter]:
     """All parameters that the kernels of one tensor consist of."""
     found = [module._parameters.get(name + suffix) for suffix in SUFFIXES]
     return [parameter for parameter in found if parameter is not None]
 
 
-def replace(tensors: Mapping[str, Any], mixed: Mapping[str, Any]) -> dict[str, Any]:
+def replace_kernels(tensors: Mapping[str, Any], mixed: Mapping[str, Any]) -> dict[str, Any]:
     """A module's parameters with mixed tensors, by name, in the place of their kernels."""
     deltas = {name + suffix for name in mixed for suffix in SUFFIXES[1:]}
     return {**{name: tensor for name, tensor in tensors.items() if name not in deltas}, **mixed}
 
 
-def uninstall(module: nn.Module, name: str, plain: nn.Parameter) -> None:
+def remove_kernels(module: nn.Module, name: str, plain: nn.Parameter) -> None:
     """Put a plain tensor in the place of kernels."""
     module._parameters[name] = plain
     for suffix in SUFFIXES[1:]:
         module._parameters.pop(name + suffix, None)
 
 
-def _matrix(source: Tensor, groups: int) -> tuple[int, int, int]:
+def _matrix_shape(source: Tensor, groups: int) -> tuple[int, int, int]:
     """Groups, rows and width of the tensor as matrices; a vector has width 1."""
     if source.dim() < 2:
         return 1, source.numel(), 1
     return groups, source.shape[0] // groups, source[0].numel()
 
 
-def _shrinks(form: tuple[int, int, int], rank: int) -> bool:
+def _saves_parameters(form: tuple[int, int, int], rank: int) -> bool:
     _, rows, width = form
     return rank * (rows + width) < rows * width

@@ -27,7 +27,7 @@ class Coefficients:
     def __init__(self, values: Tensor) -> None:
         self.values = values
         at_hand = values.dim() == 1 and values.device.type == "cpu"
-        readable = at_hand and not torch.compiler.is_compiling() and not _transformed(values)
+        readable = at_hand and not torch.compiler.is_compiling() and not _is_transformed(values)
         self.floats: list[float] | None = values.tolist() if readable else None
 
 
@@ -42,12 +42,12 @@ def weighted_sum(kernels: Tensor, c: Coefficients, base: Tensor | None = None) -
     Returns:
         (...) or (B, ...).
     """
-    if c.floats is not None and kernels.is_floating_point() and not _transformed(kernels, base):
+    if c.floats is not None and kernels.is_floating_point() and not _is_transformed(kernels, base):
         if torch.is_grad_enabled():
             return _WeightedSum.apply(kernels, base, c.values, c.floats)  # type: ignore[no-any-return]
         return _add_up(kernels, base, c.floats)
     shape = (*c.values.shape[:-1], *kernels.shape[1:])
-    values, rows = c.values.to(kernels.dtype), _rows(kernels)
+    values, rows = c.values.to(kernels.dtype), _as_rows(kernels)
     if base is None:
         return (values @ rows).reshape(shape)
     if values.dim() == 1:
@@ -55,13 +55,13 @@ def weighted_sum(kernels: Tensor, c: Coefficients, base: Tensor | None = None) -
     return torch.addmm(base.flatten().unsqueeze(0), values, rows).reshape(shape)
 
 
-def _rows(kernels: Tensor) -> Tensor:
+def _as_rows(kernels: Tensor) -> Tensor:
     """Kernels as a matrix (J, n); those of a tensor without dimensions, (J,), have one value each."""
     return kernels.reshape(len(kernels), -1)
 
 
-def _transformed(*tensors: Tensor | None) -> bool:
-    """Whether torch.func looks at the call: it needs operators it knows."""
+def _is_transformed(*tensors: Tensor | None) -> bool:
+    """Whether torch.func transforms the call: it needs operators that it supports."""
     wrapped = torch._C._functorch.is_functorch_wrapped_tensor
     return any(tensor is not None and wrapped(tensor) for tensor in tensors)
 
@@ -92,14 +92,14 @@ class _WeightedSum(torch.autograd.Function):
         kernels, values = ctx.saved_tensors
         of_kernels, of_base, of_values, _ = ctx.needs_input_grad
         return (
-            _spread(gradient, values) if of_kernels else None,
+            _kernel_gradients(gradient, values) if of_kernels else None,
             gradient if of_base else None,
-            (_rows(kernels) @ gradient.flatten()).to(values.dtype) if of_values else None,
+            (_as_rows(kernels) @ gradient.flatten()).to(values.dtype) if of_values else None,
             None,
         )
 
 
-def _spread(gradient: Tensor, values: Tensor) -> Tensor:
+def _kernel_gradients(gradient: Tensor, values: Tensor) -> Tensor:
     """The gradient of every kernel, in the gradient's own memory layout."""
     values = values.to(gradient.dtype)
     if gradient.is_contiguous():  # the faster operator

@@ -1,4 +1,4 @@
-"""Samples of a batch that share an omega run together: exact for any network, whatever its layers do."""
+"""Run the samples of a batch that share an omega together: exact for any network."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -79,7 +79,7 @@ def _tensors_in(value: Any) -> list[Tensor]:
     return [t for v in values for t in _tensors_in(v)] if isinstance(value, (Mapping, list, tuple)) else []
 
 
-def groups_of(omega: Tensor) -> list[Tensor]:
+def group_samples(omega: Tensor) -> list[Tensor]:
     """Indices of the samples that can run together: equal rows, unless each needs its own gradient."""
     rows = torch.arange(len(omega), device=omega.device)
     if not omega.requires_grad:
@@ -102,10 +102,10 @@ def run_by_groups(at: Callable[[int], Callable[..., Any]], call: Call, groups: l
     batch = sum(len(group) for group in groups)
     call.refuse_held_tensors(batch)
     outputs = [call.of(at(int(group[0])), group, batch) for group in groups]
-    return _join(outputs, groups, call.axis)
+    return _join_outputs(outputs, groups, call.axis)
 
 
-def _join(outputs: list[Any], groups: list[Tensor], axis: int) -> Any:
+def _join_outputs(outputs: list[Any], groups: list[Tensor], axis: int) -> Any:
     """The groups' outputs as one, samples in their own order."""
     first = outputs[0]
     if isinstance(first, Tensor):
@@ -119,8 +119,8 @@ def _join(outputs: list[Any], groups: list[Tensor], axis: int) -> Any:
     if first is None:
         return None
     if isinstance(first, (tuple, list)):
-        parts = [_join(list(part), groups, axis) for part in zip(*outputs, strict=True)]
+        parts = [_join_outputs(list(part), groups, axis) for part in zip(*outputs, strict=True)]
         return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
     if isinstance(first, dict):
-        return {key: _join([output[key] for output in outputs], groups, axis) for key in first}
+        return {key: _join_outputs([output[key] for output in outputs], groups, axis) for key in first}
     raise ConversionError(f"cannot join outputs of type {type(first).__name__} over samples; use one omega")

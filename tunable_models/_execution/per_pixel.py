@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tunable_models._execution.kernels import Kernels
-from tunable_models._execution.proxy_layers import StandIn, blend, convolve, has_hooks, pad
-from tunable_models._execution.proxy_tensors import Varied, is_channel_scale
+from tunable_models._execution.proxy_layers import ProxyLayer, blend_outputs, convolve, has_hooks, pad_input
+from tunable_models._execution.proxy_tensors import ProxyTensor, is_channel_scale
 from tunable_models._execution.rebind import Bound
 from tunable_models.bases import Basis
 from tunable_models.errors import ConversionError, OmegaError
@@ -36,7 +36,7 @@ class OmegaMap:
 
     def __init__(self, omega: Tensor, alignment: int) -> None:
         height, width = omega.shape[-2:]
-        self._omega = _extend(omega, 0, -height % alignment, 0, -width % alignment)
+        self._omega = _pad_borders(omega, 0, -height % alignment, 0, -width % alignment)
         self._done: dict[tuple[Basis, int, int], Tensor] = {}
 
     def coefficients(self, basis: Basis, height: int, width: int) -> Tensor:
@@ -54,7 +54,7 @@ class OmegaMap:
         finer = self._omega
         for axis, cells in ((-2, height), (-1, width)):
             finer = finer.repeat_interleave(max(round(cells / finer.shape[axis]), 1), axis)
-        steps = _steps(finer.shape[-2:], (height, width))
+        steps = _pooling_steps(finer.shape[-2:], (height, width))
         fitted = height * steps[0], width * steps[1]
         if any(abs(a - b) > max(FIT_PX, b / 8) for a, b in zip(fitted, finer.shape[-2:], strict=True)):
             raise ConversionError(
@@ -62,11 +62,11 @@ class OmegaMap:
                 f"{height}x{width} cells for {self._omega.shape[-2]}x{self._omega.shape[-1]} px; use one "
                 "omega a sample"
             )
-        return F.avg_pool2d(_fit(finer, *fitted), steps)
+        return F.avg_pool2d(_fit_size(finer, *fitted), steps)
 
 
-def _steps(sides: torch.Size, grid: tuple[int, int]) -> tuple[int, int]:
-    """How many pixels a cell stands for, down and across: the same for both if that explains the grid."""
+def _pooling_steps(sides: torch.Size, grid: tuple[int, int]) -> tuple[int, int]:
+    """How many pixels a cell covers, down and across: the same for both if that explains the grid."""
     for step in range(1, max(sides) + 1):
         if all(-(-side // step) == cells for side, cells in zip(sides, grid, strict=True)):
             return step, step
@@ -74,18 +74,18 @@ def _steps(sides: torch.Size, grid: tuple[int, int]) -> tuple[int, int]:
     return down, across
 
 
-def _fit(x: Tensor, height: int, width: int) -> Tensor:
+def _fit_size(x: Tensor, height: int, width: int) -> Tensor:
     """Crop, or repeat the borders, around the centre."""
     down, across = height - x.shape[-2], width - x.shape[-1]
-    return _extend(x, down // 2, down - down // 2, across // 2, across - across // 2)
+    return _pad_borders(x, down // 2, down - down // 2, across // 2, across - across // 2)
 
 
-def _extend(x: Tensor, top: int, bottom: int, left: int, right: int) -> Tensor:
+def _pad_borders(x: Tensor, top: int, bottom: int, left: int, right: int) -> Tensor:
     return F.pad(x, (left, right, top, bottom), mode="replicate") if any((top, bottom, left, right)) else x
 
 
 def check_map(omega: Tensor, inputs: tuple[Any, ...]) -> None:
-    """Refuse a map that does not lie on the network's input.
+    """Refuse a map that does not fit the network's input.
 
     Raises:
         OmegaError: the first input is no (B, C, H, W) tensor of the map's batch, height and width.
@@ -108,21 +108,21 @@ def bind_per_pixel(
     """
     where = f"{path or 'the network'} ({type(module).__name__})"
     if type(module) in (nn.Conv2d, nn.ConvTranspose2d) and not has_hooks(module):
-        return _convolution(module, where, kernels, basis, omega)
+        return _proxy_convolution(module, where, kernels, basis, omega)
     if not all(is_channel_scale(module, kernel.form) for kernel in kernels.values()):
         raise ConversionError(
             f"a map of omega needs 2-D convolutions without hooks, got {where}; use one omega a sample, or "
             "make it tunable with exclude= for such layers"
         )
-    return {name: _scale(kernel, where, basis, omega) for name, kernel in kernels.items()}
+    return {name: _proxy_scale(kernel, where, basis, omega) for name, kernel in kernels.items()}
 
 
-def _scale(kernel: Kernels, where: str, basis: Basis, omega: OmegaMap) -> Varied:
+def _proxy_scale(kernel: Kernels, where: str, basis: Basis, omega: OmegaMap) -> ProxyTensor:
     """A scale (1, C, 1, 1) that is (B, C, h, w) where it meets a picture of that size."""
     each = kernel.each()
 
     def become(picture: Tensor) -> Tensor:
-        return _blend(each, omega.coefficients(basis, *picture.shape[-2:]))
+        return _blend_parts(each, omega.coefficients(basis, *picture.shape[-2:]))
 
     def refusal(name: str) -> Exception:
         return ConversionError(
@@ -130,10 +130,10 @@ def _scale(kernel: Kernels, where: str, basis: Basis, omega: OmegaMap) -> Varied
             f"goes through {name!r} first; make it tunable with exclude= for that scale"
         )
 
-    return Varied.of(kernel.form, refusal, become)
+    return ProxyTensor.of(kernel.form, refusal, become)
 
 
-def _convolution(
+def _proxy_convolution(
     conv: nn.Module, where: str, kernels: Mapping[str, Kernels], basis: Basis, omega: OmegaMap
 ) -> "PerPixelConv":
     def refusal(_: str) -> Exception:
@@ -142,11 +142,11 @@ def _convolution(
             "sample, or make it tunable with exclude= for that layer"
         )
 
-    shown = {name: Varied.of(kernel.form, refusal) for name, kernel in kernels.items()}
+    shown = {name: ProxyTensor.of(kernel.form, refusal) for name, kernel in kernels.items()}
     return PerPixelConv.of(conv, shown, kernels=kernels, basis=basis, omega=omega, refusal=refusal)
 
 
-class PerPixelConv(StandIn):
+class PerPixelConv(ProxyLayer):
     """A convolution whose kernels every output pixel mixes for itself.
 
     Attributes:
@@ -166,22 +166,22 @@ class PerPixelConv(StandIn):
         if len(inputs) != 1 or options:
             raise self.refusal("forward")
         conv = self.source
-        x = pad(conv, inputs[0])
+        x = pad_input(conv, inputs[0])
         parts = [convolve(conv, x, weight, None, conv.groups) for weight in self._each("weight")]
         c = self.omega.coefficients(self.basis, *parts[0].shape[-2:])
-        y = _blend(parts, c)
+        y = _blend_parts(parts, c)
         if conv.bias is None:
             return y
         biases = [bias.view(1, -1, 1, 1) for bias in self._each("bias")]
-        return y + _blend(biases, c).to(y.dtype)
+        return y + _blend_parts(biases, c).to(y.dtype)
 
     def _each(self, name: str) -> list[Tensor]:
-        """The kernels of a tensor; one that is not tunable stands alone."""
+        """The kernels of a tensor; a plain tensor is the only one."""
         if name in self.kernels:
             return self.kernels[name].each()
         return [self.source._parameters[name]]
 
 
-def _blend(parts: list[Tensor], coefficients: Tensor) -> Tensor:
+def _blend_parts(parts: list[Tensor], coefficients: Tensor) -> Tensor:
     """The sum of (B, O, h, w) parts, weighed by coefficients (B, K, h, w); a single one as it is."""
-    return parts[0] if len(parts) == 1 else blend(parts, coefficients)
+    return parts[0] if len(parts) == 1 else blend_outputs(parts, coefficients)

@@ -24,13 +24,13 @@ from tunable_models._execution.kernels import CONVOLUTIONS, Kernels
 from tunable_models._execution.mixing import Coefficients
 from tunable_models._execution.proxy_layers import (
     TRANSPOSED,
-    StandIn,
+    ProxyLayer,
     convolve,
     convolve_and_blend,
     has_hooks,
-    pad,
+    pad_input,
 )
-from tunable_models._execution.proxy_tensors import Varied, is_channel_scale
+from tunable_models._execution.proxy_tensors import ProxyTensor, is_channel_scale
 from tunable_models._execution.rebind import Bound
 
 _MIXED_VALUE, _CACHED_VALUE = 48, 16
@@ -64,22 +64,22 @@ def bind_per_sample(module: nn.Module, kernels: Mapping[str, Kernels], coefficie
         coefficients: (B, J).
     """
     if type(module) in CONVOLUTIONS:
-        shown = {name: Varied.of(kernel.form, _moved) for name, kernel in kernels.items()}
+        shown = {name: ProxyTensor.of(kernel.form, _batch_moved) for name, kernel in kernels.items()}
         return PerSampleConv.of(module, shown, kernels=kernels, coefficients=coefficients)
-    return {name: _scale(mix(kernel, coefficients)) for name, kernel in kernels.items()}
+    return {name: _proxy_scale(mix_per_sample(kernel, coefficients)) for name, kernel in kernels.items()}
 
 
-def mix(kernels: Kernels, coefficients: Coefficients) -> Tensor:
+def mix_per_sample(kernels: Kernels, coefficients: Coefficients) -> Tensor:
     """The mixed tensor of every sample, (B, *shape)."""
     with torch.autocast(kernels.identity.device.type, enabled=False):  # it would round the coefficients
         return kernels.at(coefficients)
 
 
-def _moved(_: str) -> BatchMovedError:
+def _batch_moved(_: str) -> BatchMovedError:
     return BatchMovedError()
 
 
-def _scale(mixed: Tensor) -> Varied:
+def _proxy_scale(mixed: Tensor) -> ProxyTensor:
     """A scale (B, 1, C, 1, 1) that is (B, C, 1, 1) where it meets B pictures."""
 
     def become(picture: Tensor) -> Tensor:
@@ -87,10 +87,10 @@ def _scale(mixed: Tensor) -> Varied:
             raise BatchMovedError
         return mixed.squeeze(1)
 
-    return Varied.of(mixed[0], _moved, become)
+    return ProxyTensor.of(mixed[0], _batch_moved, become)
 
 
-class PerSampleConv(StandIn):
+class PerSampleConv(ProxyLayer):
     """A convolution with one kernel a sample.
 
     Attributes:
@@ -107,7 +107,7 @@ class PerSampleConv(StandIn):
         dimensions = 2 + len(conv.kernel_size)
         if len(inputs) != 1 or options or inputs[0].dim() != dimensions or len(inputs[0]) != batch:
             raise BatchMovedError
-        x = pad(conv, inputs[0])
+        x = pad_input(conv, inputs[0])
         if "weight" not in self.kernels:
             return self._convolve_grouped(x)
         kernels = self.kernels["weight"]
@@ -119,7 +119,7 @@ class PerSampleConv(StandIn):
         if large:
             return self._convolve_one_by_one(x)
         if _is_pointwise(conv):
-            return _multiply(self._of("weight").flatten(2), x, self._of("bias"))
+            return _multiply_channels(self._of("weight").flatten(2), x, self._of("bias"))
         return self._convolve_grouped(x)
 
     def _convolve_grouped(self, x: Tensor) -> Tensor:
@@ -133,7 +133,7 @@ class PerSampleConv(StandIn):
         conv, bias = self.source, self._of("bias")
         biases = [None] * len(x) if bias is None else bias
         rows = [Coefficients(row) for row in self.coefficients.values]
-        weights = (mix(self.kernels["weight"], row) for row in rows)
+        weights = (mix_per_sample(self.kernels["weight"], row) for row in rows)
         each = [
             convolve(conv, sample, weight, shift, conv.groups)
             for sample, weight, shift in zip(torch.split(x, 1), weights, biases, strict=True)
@@ -143,7 +143,7 @@ class PerSampleConv(StandIn):
     def _of(self, name: str) -> Any:
         """The tensor (B, ...), whether it is tunable or not."""
         if name in self.kernels:
-            return mix(self.kernels[name], self.coefficients)
+            return mix_per_sample(self.kernels[name], self.coefficients)
         plain = self.source._parameters[name]
         return None if plain is None else plain.expand(len(self.coefficients.values), *plain.shape)
 
@@ -174,7 +174,7 @@ def _is_pointwise(conv: Any) -> bool:
     return ones and unpadded and conv.groups == 1 and not isinstance(conv, TRANSPOSED)
 
 
-def _multiply(matrices: Tensor, x: Tensor, bias: Tensor | None) -> Tensor:
+def _multiply_channels(matrices: Tensor, x: Tensor, bias: Tensor | None) -> Tensor:
     """Multiply the channels of sample b of x (B, I, ...) by matrix b of (B, O, I), and add bias b."""
     flat = x.flatten(2)
     product = matrices @ flat if bias is None else torch.baddbmm(bias[..., None], matrices, flat)

@@ -1,4 +1,4 @@
-"""Layers that stand for a convolution whose kernels differ between samples or pixels."""
+"""Proxies for convolutions whose kernels differ between samples or pixels."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -8,45 +8,45 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tunable_models._execution.kernels import Kernels, replace
+from tunable_models._execution.kernels import Kernels, replace_kernels
 
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
-class StandIn(nn.Module):
-    """Called like the layer it stands for, of whose class it is too, with the same settings."""
+class ProxyLayer(nn.Module):
+    """Replaces a layer in a call: an instance of the same class, with the same settings."""
 
     source: Any
 
     @classmethod
     def of(cls, source: nn.Module, shown: Mapping[str, Tensor], **own: Any) -> Self:
-        """A stand-in.
+        """The proxy of a layer.
 
         Args:
             source: the layer.
             shown: what is seen in the place of tensors that differ, by name.
-            **own: attributes of the stand-in.
+            **own: attributes of the proxy.
         """
         kinds: tuple[Any, Any] = cls, type(source)
-        stand_in: Self = object.__new__(_kind(*kinds))
-        # In the dictionary: what is the stand-in's own is no submodule.
-        stand_in.__dict__.update(source.__dict__, source=source, **own)
-        stand_in.__dict__["_parameters"] = replace(source._parameters, shown)
-        return stand_in
+        proxy: Self = object.__new__(_proxy_class(*kinds))
+        # In the dictionary: the proxy's attributes are no submodules.
+        proxy.__dict__.update(source.__dict__, source=source, **own)
+        proxy.__dict__["_parameters"] = replace_kernels(source._parameters, shown)
+        return proxy
 
 
 @cache
-def _kind(stand_in: type[nn.Module], layer: type[nn.Module]) -> Any:
-    return type(layer.__name__, (stand_in, layer), {})
+def _proxy_class(proxy: type[nn.Module], layer: type[nn.Module]) -> Any:
+    return type(layer.__name__, (proxy, layer), {})
 
 
 def has_hooks(module: nn.Module) -> bool:
-    """Whether something listens to the layer, which a stand-in would not tell."""
+    """Whether the layer has hooks, which a proxy would not call."""
     return any(module.__dict__.get(name) for name in _HOOKS)
 
 
-def pad(conv: Any, x: Tensor) -> Tensor:
+def pad_input(conv: Any, x: Tensor) -> Tensor:
     """The input with the borders that a convolution of another padding mode than zeros puts around it."""
     if conv.padding_mode == "zeros":
         return x
@@ -54,7 +54,7 @@ def pad(conv: Any, x: Tensor) -> Tensor:
 
 
 def convolve(conv: Any, x: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> Tensor:
-    """The operator of a convolution layer with other tensors; x as :func:`pad` gives it."""
+    """The operator of a convolution layer with other tensors; x as :func:`pad_input` gives it."""
     spatial = x.dim() - 3
     operator: Any
     options: tuple[Any, ...]
@@ -74,7 +74,7 @@ def convolve_and_blend(conv: Any, x: Tensor, kernels: Kernels, c: Tensor) -> Ten
 
     Args:
         conv: the layer.
-        x: (B, I, ...) as :func:`pad` gives it.
+        x: (B, I, ...) as :func:`pad_input` gives it.
         kernels: of its weight.
         c: coefficients (B, J, ...) of all kernels but the base, with the output's sides or sides of 1.
 
@@ -83,7 +83,9 @@ def convolve_and_blend(conv: Any, x: Tensor, kernels: Kernels, c: Tensor) -> Ten
     """
     base = None if kernels.base is None else convolve(conv, x, kernels.base, None, conv.groups)
     if kernels.stacked is not None:
-        return blend([convolve(conv, x, kernel, None, conv.groups) for kernel in kernels.stacked], c, base)
+        return blend_outputs(
+            [convolve(conv, x, kernel, None, conv.groups) for kernel in kernels.stacked], c, base
+        )
     assert base is not None
     return base + _convolve_low_rank(conv, x, kernels, c).to(base.dtype)
 
@@ -101,19 +103,19 @@ def _convolve_low_rank(conv: Any, x: Tensor, kernels: Kernels, c: Tensor) -> Ten
     if isinstance(conv, TRANSPOSED):  # whose kernels have the input's channels first
         wide = out.permute(1, 0, 3, 2).reshape(groups * count * rank, rows, *ones)
         few = pointwise(x, wide, groups=groups)
-        return convolve(conv, _weigh(few, c, groups, rank), narrow, None, groups)
+        return convolve(conv, _weigh_channels(few, c, groups, rank), narrow, None, groups)
     wide = out.permute(1, 2, 0, 3).reshape(groups * rows, count * rank, *ones)
     few = convolve(conv, x, narrow, None, groups)
-    return pointwise(_weigh(few, c, groups, rank), wide, groups=groups)
+    return pointwise(_weigh_channels(few, c, groups, rank), wide, groups=groups)
 
 
-def _weigh(few: Tensor, c: Tensor, groups: int, rank: int) -> Tensor:
+def _weigh_channels(few: Tensor, c: Tensor, groups: int, rank: int) -> Tensor:
     """Channels (B, G * J * r, ...) times the coefficients (B, J, ...) of their deltas."""
     each = few.reshape(len(few), groups, c.shape[1], rank, *few.shape[2:])
     return (each * c[:, None, :, None]).reshape(few.shape).to(few.dtype)
 
 
-def blend(parts: Sequence[Tensor], c: Tensor, base: Tensor | None = None) -> Tensor:
+def blend_outputs(parts: Sequence[Tensor], c: Tensor, base: Tensor | None = None) -> Tensor:
     """The sum of parts (B, O, ...), weighed by coefficients (B, J, ...), and the base.
 
     Computed in float32 at least, because rounded coefficients would move the slider.

@@ -1,8 +1,8 @@
-"""Tensors that differ between samples or pixels, where a forward asks for the one of a layer.
+"""Proxies for tensors that differ between samples or pixels, where a forward expects a single one.
 
-Its shape, type and device may be asked for; of its values there are many. A channel scale (1, C, 1, 1) of a
+Shape, type and device can be read; there is no single value. A channel scale (1, C, 1, 1) of a
 convolutional network multiplies or shifts a picture's channels: where it meets the picture it is known how
-large the scale must be, so something stands for it until then, and refuses whatever else is done to it.
+large the scale must be, so a proxy takes its place until then, and refuses any other operation.
 """
 
 from collections.abc import Callable, Iterator
@@ -35,8 +35,8 @@ def is_channel_scale(module: Any, tensor: Tensor) -> bool:
     return fits and not isinstance(module, CONVOLUTIONS)
 
 
-class Varied(Tensor):
-    """Stands for a tensor; a channel scale becomes many where it meets a picture (B, C, H, W)."""
+class ProxyTensor(Tensor):
+    """Proxy of a tensor; that of a channel scale is resolved where it meets a picture (B, C, H, W)."""
 
     _become: Callable[[Tensor], Tensor] | None
     _refusal: Callable[[str], Exception]
@@ -47,8 +47,8 @@ class Varied(Tensor):
         form: Tensor,
         refusal: Callable[[str], Exception],
         become: Callable[[Tensor], Tensor] | None = None,
-    ) -> "Varied":
-        """A stand-in.
+    ) -> "ProxyTensor":
+        """The proxy of a tensor.
 
         Args:
             form: shape, type and device of the parameter.
@@ -63,11 +63,11 @@ class Varied(Tensor):
     def __torch_function__(
         cls, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Answer by the form, or put the scale for a picture in this one's place."""
+        """Answer from the form, or substitute the scale for a picture."""
         kwargs = kwargs or {}
         name = getattr(function, "__name__", str(function))
         values = [*args, *kwargs.values()]
-        varied = next(_inside(values))
+        varied = next(_find_proxies(values))
         pictures = [v for v in values if isinstance(v, Tensor) and type(v) is not cls and v.dim() == 4]
         become = varied._become if name in _ELEMENTWISE and pictures else None
 
@@ -78,7 +78,9 @@ class Varied(Tensor):
                 raise value._refusal(name)
             return value._become(pictures[0])
 
-        places = [place for place, value in enumerate(values) if next(_inside([value]), None) is not None]
+        places = [
+            place for place, value in enumerate(values) if next(_find_proxies([value]), None) is not None
+        ]
         by_form = (places == [0] and name in _MADE_LIKE | _FORM) or (places == [1] and name in _CAST_LIKE)
         if become is None and not by_form:
             raise varied._refusal(name)
@@ -89,9 +91,9 @@ class Varied(Tensor):
         return result
 
 
-def _inside(values: Any) -> Iterator[Varied]:
+def _find_proxies(values: Any) -> Iterator[ProxyTensor]:
     for value in values:
-        if type(value) is Varied:
+        if type(value) is ProxyTensor:
             yield value
         elif isinstance(value, (list, tuple)):
-            yield from _inside(value)
+            yield from _find_proxies(value)

@@ -1,8 +1,8 @@
-"""Shells: a network bound to other tensors, without a word written on it.
+"""Rebind a network to other tensors, without writing to it.
 
-A shell is a shallow copy of a module that holds mixed tensors, shells of its children, and containers of its
+A clone is a shallow copy of a module that holds mixed tensors, clones of its children, and containers of its
 own, so that what a forward writes on self, or puts into a cache, stays there. So threads may use one network
-at different omegas; and whatever keeps a reference to a shell, such as activation checkpointing recomputing
+at different omegas; and whatever keeps a reference to a clone, such as activation checkpointing recomputing
 in the backward pass, finds the kernels it began with. ``torch.func.functional_call`` swaps tensors inside the
 shared module and gives neither.
 """
@@ -23,13 +23,13 @@ TORCHS_OWN = frozenset(nn.Module().__dict__)
 _CONTAINERS = (dict, list, set, deque)
 
 Bound = nn.Module | Mapping[str, Any]
-"""A module to use instead, or tensors by name for a shell of the module itself."""
+"""A module to use instead, or tensors by name for a clone of the module itself."""
 
 Binder = Callable[[nn.Module, str], Bound | None]
 """Says how a module (and its path) is bound; None leaves it as it is."""
 
 
-def descend(root: nn.Module, path: str) -> nn.Module | None:
+def find_module(root: nn.Module, path: str) -> nn.Module | None:
     """The module at a path, None where there is none; a tenth of the time of ``get_submodule``."""
     found: nn.Module | None = root
     for name in path.split(".") if path else ():
@@ -38,47 +38,47 @@ def descend(root: nn.Module, path: str) -> nn.Module | None:
 
 
 def is_container(value: Any) -> bool:
-    """Whether a forward may put something into it; objects of other types all shells share."""
+    """Whether a forward may put something into it; objects of other types are shared by all clones."""
     return isinstance(value, _CONTAINERS) or (type(value) is tuple and any(map(is_container, value)))
 
 
-class Shells(NamedTuple):
+class Rebound(NamedTuple):
     """A network bound to tensors.
 
     Attributes:
         network: to be called.
-        of: what stands for each of the source's modules; a shared one for itself.
+        of: the replacement of each of the source's modules; a shared one is its own.
     """
 
     network: nn.Module
     of: dict[nn.Module, nn.Module]
 
 
-def bind(root: nn.Module, binder: Binder, shared: Collection[str] = ()) -> Shells:
+def rebind_network(root: nn.Module, binder: Binder, shared: Collection[str] = ()) -> Rebound:
     """The network with the tensors that ``binder`` gives; a module under several names is bound once.
 
     Args:
         root: the source.
         binder: says how each module is bound.
-        shared: paths of modules that have no shell, because more than their parents leads to them.
+        shared: paths of modules that are not cloned, because they are referenced from elsewhere too.
     """
     bind_at = _Binding(binder, shared)
-    return Shells(bind_at(root, ""), bind_at.done)
+    return Rebound(bind_at(root, ""), bind_at.done)
 
 
-def bind_mixed(
+def rebind_mixed(
     root: nn.Module, mixed: Mapping[str, Mapping[str, Tensor]], shared: Collection[str] = ()
-) -> Shells:
+) -> Rebound:
     """The network with mixed tensors, by module path and name."""
 
     def binder(_: nn.Module, path: str) -> Bound | None:
         return mixed.get(path)
 
-    return bind(root, binder, shared)
+    return rebind_network(root, binder, shared)
 
 
 @cache
-def _of_class(kind: Any) -> tuple[tuple[str, Any], ...]:
+def _class_containers(kind: Any) -> tuple[tuple[str, Any], ...]:
     """Containers that a class has for all its modules; a module's own go before them."""
     found = {
         name: value
@@ -101,29 +101,29 @@ class _Binding:
             if isinstance(bound, nn.Module):
                 self.done[module] = bound
             else:
-                self.done[module] = module if path in self.shared else self._shell(module, path, bound or {})
+                self.done[module] = module if path in self.shared else self._clone(module, path, bound or {})
         return self.done[module]
 
-    def _shell(self, module: nn.Module, path: str, tensors: Mapping[str, Any]) -> nn.Module:
+    def _clone(self, module: nn.Module, path: str, tensors: Mapping[str, Any]) -> nn.Module:
         kind: Any = type(module)
-        shell: nn.Module = object.__new__(kind)
-        attributes = shell.__dict__
-        for name, value in _of_class(kind):
+        clone: nn.Module = object.__new__(kind)
+        attributes = clone.__dict__
+        for name, value in _class_containers(kind):
             attributes[name] = self._own(value)
         attributes.update(module.__dict__)
         for name, value in module.__dict__.items():
             if name not in TORCHS_OWN and is_container(value):
                 attributes[name] = self._own(value)
-        # Plain tensors, not Parameters, stand here on purpose: they carry the gradient to the kernels.
-        attributes["_parameters"] = kernels.replace(module._parameters, tensors)
+        # Plain tensors, not Parameters, on purpose: they carry the gradient to the kernels.
+        attributes["_parameters"] = kernels.replace_kernels(module._parameters, tensors)
         attributes["_modules"] = {
             name: None if child is None else self(child, f"{path}.{name}" if path else name)
             for name, child in module._modules.items()
         }
-        return shell
+        return clone
 
     def _own(self, container: Any) -> Any:
-        """A container of the shells' own, with containers in it that are too, around the same things."""
+        """A copy of a container and of the containers in it, around the same objects."""
         if id(container) in self.containers:
             return self.containers[id(container)]
         if isinstance(container, tuple):

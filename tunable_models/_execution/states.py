@@ -1,8 +1,8 @@
-"""What a forward writes on self: it belongs to the omega of the call.
+"""State that a forward writes on self, kept separately for each omega.
 
 A plain network keeps it from one call to the next. It may be a cache of what was computed from tensors, which
-is right at one omega alone, or a state, such as the last frame of a video. So a call goes on from what the
-calls at the same omega left, and begins as the source at any other; views have states of their own.
+is right at one omega alone, or a state, such as the last frame of a video. So a call resumes the
+state of the calls at its omega, and starts as the source at any other; views have states of their own.
 """
 
 import threading
@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tunable_models._execution.rebind import TORCHS_OWN, Shells, is_container
+from tunable_models._execution.rebind import TORCHS_OWN, Rebound, is_container
 from tunable_models.errors import ConversionError
 
 KEPT = 8
@@ -23,7 +23,7 @@ _Written = dict[nn.Module, dict[str, Any]]
 
 
 class States:
-    """The states of a network by omega; threads may share them, copies and pickles begin without any."""
+    """The states of a network by omega; shared between threads, not part of copies and pickles."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[Any, _Written] = OrderedDict()
@@ -34,26 +34,26 @@ class States:
         return type(self), ()
 
     def clear(self) -> None:
-        """Begin as the source at every omega."""
+        """Drop all states."""
         with self._lock:
             self._kept.clear()
 
-    def run(self, shells: Shells, omega: Tensor, *inputs: Any, **options: Any) -> Any:
-        """Call a bound network, from the state of its omega, and keep what that becomes.
+    def run(self, rebound: Rebound, omega: Tensor, *inputs: Any, **options: Any) -> Any:
+        """Call a rebound network with the state of its omega, and keep the new state.
 
         Raises:
             ConversionError: a forward makes layers or parameters.
         """
-        # Most networks write nothing, and never come to ask for omega's values.
-        before = self._kept.get(_key(omega), {}) if self._kept else {}
+        # Most networks write nothing, and omega's values are never read.
+        before = self._kept.get(_omega_key(omega), {}) if self._kept else {}
         for module, attributes in before.items():
-            if module in shells.of:
-                _restore(shells.of[module], attributes)
-        output = shells.network(*inputs, **options)
-        after = {module: _written(module, shell) for module, shell in shells.of.items()}
+            if module in rebound.of:
+                _restore_attributes(rebound.of[module], attributes)
+        output = rebound.network(*inputs, **options)
+        after = {module: _changed_attributes(module, clone) for module, clone in rebound.of.items()}
         after = {module: attributes for module, attributes in after.items() if attributes}
         if before or after:
-            self._keep(_key(omega), after)
+            self._keep(_omega_key(omega), after)
         return output
 
     def _keep(self, key: Any, written: _Written) -> None:
@@ -64,23 +64,23 @@ class States:
                 self._kept.popitem(last=False)
 
 
-def _key(omega: Tensor) -> Any:
+def _omega_key(omega: Tensor) -> Any:
     return omega.device, omega.shape, tuple(omega.flatten().tolist())
 
 
-def _restore(shell: nn.Module, attributes: dict[str, Any]) -> None:
+def _restore_attributes(clone: nn.Module, attributes: dict[str, Any]) -> None:
     for name, value in attributes.items():
         if value is _ABSENT:
-            shell.__dict__.pop(name, None)
+            clone.__dict__.pop(name, None)
         else:
-            shell.__dict__[name] = value
+            clone.__dict__[name] = value
 
 
-def _written(module: nn.Module, shell: nn.Module) -> dict[str, Any]:
-    """What differs on the shell from the module, by name."""
-    if type(shell) is not type(module) or shell is module:  # one that stands in, or is shared
+def _changed_attributes(module: nn.Module, clone: nn.Module) -> dict[str, Any]:
+    """Attributes of the copy that differ from the module's, by name."""
+    if type(clone) is not type(module) or clone is module:  # a proxy, or shared
         return {}
-    source, own = module.__dict__, shell.__dict__
+    source, own = module.__dict__, clone.__dict__
     for kind in ("_modules", "_parameters"):
         if not own[kind].keys() <= source[kind].keys():
             made = ", ".join(own[kind].keys() - source[kind].keys())
@@ -93,15 +93,15 @@ def _written(module: nn.Module, shell: nn.Module) -> dict[str, Any]:
         for name, value in own.items()
         if value is not source.get(name, _ABSENT)
         and name not in TORCHS_OWN
-        and not _same(value, source.get(name, getattr(type(module), name, _ABSENT)), set())
+        and not _is_same(value, source.get(name, getattr(type(module), name, _ABSENT)), set())
     }
     if not source.keys() <= own.keys():
         found |= dict.fromkeys(source.keys() - own.keys(), _ABSENT)
     return found
 
 
-def _same(value: Any, other: Any, met: set[tuple[int, int]]) -> bool:
-    """Whether they are one thing, or containers of the same things.
+def _is_same(value: Any, other: Any, met: set[tuple[int, int]]) -> bool:
+    """Whether they are the same object, or containers of the same objects.
 
     Args:
         value: anything.
@@ -114,7 +114,7 @@ def _same(value: Any, other: Any, met: set[tuple[int, int]]) -> bool:
         return False
     met.add((id(value), id(other)))
     if isinstance(value, dict):
-        return all(key in other and _same(item, other[key], met) for key, item in value.items())
+        return all(key in other and _is_same(item, other[key], met) for key, item in value.items())
     if isinstance(value, set):
         return bool(value == other)
-    return all(_same(item, its, met) for item, its in zip(value, other, strict=True))
+    return all(_is_same(item, its, met) for item, its in zip(value, other, strict=True))

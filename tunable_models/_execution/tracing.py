@@ -1,4 +1,4 @@
-"""Running under a compiler, which traces one call and lets no other in between.
+"""Run a tunable network under torch.compile or torch.export, which trace a single call.
 
 There ``torch.func.functional_call`` may swap tensors in the shared modules, and nothing may be decided by
 omega's values.
@@ -46,22 +46,22 @@ def run_traced(network: nn.Module, mixed: Callable[[Tensor], Mixed], call: Call,
         for name, tensor in named.items()
     }
     if omega.dim() == 1:
-        return _functional(network, tensors)(*call.inputs, **call.options)
+        return _bind_functional(network, tensors)(*call.inputs, **call.options)
     call.check(len(omega))
-    # Not vmap, which does not know every operator; the count of samples is a constant of the graph.
+    # Not vmap, which lacks some operators; the count of samples is a constant of the graph.
     samples = [torch.tensor([b], device=omega.device) for b in range(len(omega))]
 
     def at(sample: int) -> Any:
-        return _functional(network, {name: tensor[sample] for name, tensor in tensors.items()})
+        return _bind_functional(network, {name: tensor[sample] for name, tensor in tensors.items()})
 
     return run_by_groups(at, call, samples)
 
 
-def _functional(network: nn.Module, tensors: dict[str, Tensor]) -> Callable[..., Any]:
+def _bind_functional(network: nn.Module, tensors: dict[str, Tensor]) -> Callable[..., Any]:
     def call(*inputs: Any, **options: Any) -> Any:
-        before = _tensors_on(network)
+        before = _list_tensors(network)
         output = functional_call(network, tensors, inputs, options, tie_weights=False)
-        after = _tensors_on(network)
+        after = _list_tensors(network)
         if len(before) != len(after) or any(a is not b for a, b in zip(before, after, strict=True)):
             raise ConversionError(_WRITES)
         return output
@@ -69,23 +69,23 @@ def _functional(network: nn.Module, tensors: dict[str, Tensor]) -> Callable[...,
     return call
 
 
-def _tensors_on(network: nn.Module) -> list[Tensor]:
+def _list_tensors(network: nn.Module) -> list[Tensor]:
     """Tensors that are attributes of modules, or in containers that are, but not registered."""
     found: list[Tensor] = []
     for module in network.modules():
         if not type(module).__module__.startswith("torch.nn"):  # they write nothing, and there are many
             for name, value in module.__dict__.items():
                 if name not in TORCHS_OWN:
-                    _collect(value, found)
+                    _collect_tensors(value, found)
     return found
 
 
-def _collect(value: Any, found: list[Tensor]) -> None:
+def _collect_tensors(value: Any, found: list[Tensor]) -> None:
     if isinstance(value, Tensor):
         found.append(value)
     elif isinstance(value, dict):
         for item in value.values():
-            _collect(item, found)
+            _collect_tensors(item, found)
     elif isinstance(value, (list, tuple)):
         for item in value:
-            _collect(item, found)
+            _collect_tensors(item, found)

@@ -17,7 +17,7 @@ class ImageContract:
         channels: of input and output, RGB in [0, 1].
         scale: output side over input side.
         multiple: height and width must be multiples of this many pixels.
-        alignment: the grid, in input pixels, on which the features lie: moving the input by a multiple
+        alignment: the grid, in input pixels, of the features: moving the input by a multiple
             of it moves the output and changes nothing else. Tiles start at multiples of it.
         radius_px: an output pixel depends on input pixels at most this far away (in input pixels,
             along either axis), so tiles that start on the grid and overlap by it are exact; None if
@@ -40,43 +40,43 @@ Step = Callable[[int, int], tuple[int, int]]
 """From the first and last pixel that a layer's output needs to those that its input must have."""
 
 
-def radius(steps: Iterable[Step], period: int) -> int:
+def count_radius(steps: Iterable[Step], period: int) -> int:
     """The farthest input pixel that any output pixel depends on, in pixels.
 
     Args:
         steps: from the output to the input, all at one resolution at both ends.
-        period: of the grid; pixels that lie a multiple of it apart see alike.
+        period: of the grid; pixels a multiple of it apart have the same field of view.
 
     Example:
-        >>> radius([convolution(1), windows(8), convolution(1)], 8)
+        >>> count_radius([convolution_step(1), windows_step(8), convolution(1)], 8)
         9
     """
     steps = list(steps)
-    return max(_farthest(steps, pixel) for pixel in range(period))
+    return max(_farthest_input(steps, pixel) for pixel in range(period))
 
 
-def _farthest(steps: list[Step], pixel: int) -> int:
+def _farthest_input(steps: list[Step], pixel: int) -> int:
     first = last = pixel
     for step in steps:
         first, last = step(first, last)
     return max(pixel - first, last - pixel)
 
 
-def convolution(reach: int) -> Step:
+def convolution_step(reach: int) -> Step:
     """Of stride 1, ``reach`` pixels to each side.
 
     Example:
-        >>> convolution(1)(3, 5)
+        >>> convolution_step(1)(3, 5)
         (2, 6)
     """
     return lambda first, last: (first - reach, last + reach)
 
 
-def windows(size: int, shift: int = 0) -> Step:
+def windows_step(size: int, shift: int = 0) -> Step:
     """Every pixel sees all of its window; windows start at multiples of size, plus shift.
 
     Example:
-        >>> windows(8, shift=4)(3, 5)
+        >>> windows_step(8, shift=4)(3, 5)
         (-4, 11)
     """
     return lambda first, last: (
@@ -85,21 +85,21 @@ def windows(size: int, shift: int = 0) -> Step:
     )
 
 
-def halving(first: int, last: int) -> tuple[int, int]:
+def halving_step(first: int, last: int) -> tuple[int, int]:
     """A layer that makes one pixel from two.
 
     Example:
-        >>> halving(1, 2)
+        >>> halving_step(1, 2)
         (2, 5)
     """
     return 2 * first, 2 * last + 1
 
 
-def doubling(first: int, last: int) -> tuple[int, int]:
+def doubling_step(first: int, last: int) -> tuple[int, int]:
     """A layer that makes two pixels from one.
 
     Example:
-        >>> doubling(1, 4)
+        >>> doubling_step(1, 4)
         (0, 2)
     """
     return first // 2, last // 2

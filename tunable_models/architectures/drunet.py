@@ -23,7 +23,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tunable_models.architectures import options
-from tunable_models.architectures.contract import ImageContract, Step, convolution, doubling, halving, radius
+from tunable_models.architectures.contract import (
+    ImageContract,
+    Step,
+    convolution_step,
+    count_radius,
+    doubling_step,
+    halving_step,
+)
 from tunable_models.architectures.padding import crop, mirror_pad
 
 LEVEL_GAIN = 0.5
@@ -72,14 +79,14 @@ class DRUNetConfig:
     residual: bool = True
 
     def __post_init__(self) -> None:
-        widths = options.integers("drunet", "widths", self.widths, 1, 4096, longest=6, shortest=2)
+        widths = options.check_integers("drunet", "widths", self.widths, 1, 4096, longest=6, shortest=2)
         object.__setattr__(self, "widths", widths)
-        options.integer("drunet", "blocks", self.blocks, 1, 64)
-        options.integer("drunet", "unshuffle", self.unshuffle, 1, 2)
-        options.flag("drunet", "bias", self.bias)
-        options.flag("drunet", "residual", self.residual)
+        options.check_integer("drunet", "blocks", self.blocks, 1, 64)
+        options.check_integer("drunet", "unshuffle", self.unshuffle, 1, 2)
+        options.check_flag("drunet", "bias", self.bias)
+        options.check_flag("drunet", "residual", self.residual)
         if self.noise_map is not None:
-            options.number("drunet", "noise_map", self.noise_map, 0, 255)
+            options.check_number("drunet", "noise_map", self.noise_map, 0, 255)
 
     @property
     def alignment(self) -> int:
@@ -196,27 +203,29 @@ def _initialise_layer(layer: nn.Conv2d | nn.ConvTranspose2d, gain: float) -> nn.
     return layer
 
 
-def contract(config: DRUNetConfig) -> ImageContract:
+def make_contract(config: DRUNetConfig) -> ImageContract:
     """What is seen through the lowest level; the skip connections see less.
 
     Example:
-        >>> contract(DRUNetConfig(widths=[16, 32], blocks=1)).radius_px
+        >>> make_contract(DRUNetConfig(widths=[16, 32], blocks=1)).radius_px
         11
     """
-    return ImageContract(alignment=config.alignment, radius_px=radius(_steps(config), config.alignment))
+    return ImageContract(
+        alignment=config.alignment, radius_px=count_radius(_receptive_steps(config), config.alignment)
+    )
 
 
-def _steps(config: DRUNetConfig) -> Iterator[Step]:
-    blocks = convolution(2 * config.blocks)  # two 3x3 convolutions each
+def _receptive_steps(config: DRUNetConfig) -> Iterator[Step]:
+    blocks = convolution_step(2 * config.blocks)  # two 3x3 convolutions each
     halvings = len(config.widths) - 1
     if config.unshuffle > 1:
-        yield doubling
-    yield convolution(1)
+        yield doubling_step
+    yield convolution_step(1)
     for _ in range(halvings):
-        yield from (blocks, doubling)
+        yield from (blocks, doubling_step)
     yield blocks
     for _ in range(halvings):
-        yield from (halving, blocks)
-    yield convolution(1)
+        yield from (halving_step, blocks)
+    yield convolution_step(1)
     if config.unshuffle > 1:
-        yield halving
+        yield halving_step

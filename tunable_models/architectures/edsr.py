@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from tunable_models.architectures import options
 from tunable_models.architectures.contract import ImageContract
-from tunable_models.architectures.upsampler import upsampler
+from tunable_models.architectures.upsampler import make_upsampler
 from tunable_models.errors import ArchitectureError
 
 RESIDUAL_SCALE = 0.1
@@ -62,14 +62,16 @@ class EDSRConfig:
     dilations: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        options.integer("edsr", "width", self.width, 1, 1024)
-        options.integer("edsr", "blocks", self.blocks, 1, 128)
-        options.integer("edsr", "scale", self.scale, 1, 4)
-        options.number("edsr", "rgb_range", self.rgb_range, 1, 65535)
+        options.check_integer("edsr", "width", self.width, 1, 1024)
+        options.check_integer("edsr", "blocks", self.blocks, 1, 128)
+        options.check_integer("edsr", "scale", self.scale, 1, 4)
+        options.check_number("edsr", "rgb_range", self.rgb_range, 1, 65535)
         if self.res_scale is not None:
-            options.number("edsr", "res_scale", self.res_scale, 0, 1)
+            options.check_number("edsr", "res_scale", self.res_scale, 0, 1)
         if self.dilations is not None:
-            dilations = options.integers("edsr", "dilations", self.dilations, 1, 16, self.blocks, self.blocks)
+            dilations = options.check_integers(
+                "edsr", "dilations", self.dilations, 1, 16, self.blocks, self.blocks
+            )
             object.__setattr__(self, "dilations", dilations)
 
     @property
@@ -117,7 +119,7 @@ class EDSR(nn.Module):
         if not self.corrects:
             blocks.append(nn.Conv2d(width, width, 3, padding=1))
         self.body = nn.Sequential(*blocks)
-        self.tail = nn.Sequential(upsampler(width, config.scale), nn.Conv2d(width, 3, 3, padding=1))
+        self.tail = nn.Sequential(make_upsampler(width, config.scale), nn.Conv2d(width, 3, 3, padding=1))
         if self.corrects:  # start as the identity: training begins at the input's own quality
             for parameter in self.tail.parameters():
                 nn.init.zeros_(parameter)
@@ -205,14 +207,14 @@ class MeanShift(nn.Module):
             )
 
 
-def contract(config: EDSRConfig) -> ImageContract:
+def make_contract(config: EDSRConfig) -> ImageContract:
     """Every 3x3 convolution reaches its dilation further, of its own resolution.
 
     Head, two a block, and the tail; above scale 1 also the closing convolution and the upsampler, and
     what follows it reaches fractions of an input pixel that add up to less than one.
 
     Example:
-        >>> contract(EDSRConfig(blocks=4)).radius_px
+        >>> make_contract(EDSRConfig(blocks=4)).radius_px
         10
     """
     blocks = sum(config.reaches) + config.blocks

@@ -44,16 +44,18 @@ class NAFNetConfig:
     dec_blocks: tuple[int, ...] = (2, 2, 2, 2)
 
     def __post_init__(self) -> None:
-        options.integer("nafnet", "width", self.width, 1, 1024)
-        options.integer("nafnet", "middle_blocks", self.middle_blocks, 1, 64)
+        options.check_integer("nafnet", "width", self.width, 1, 1024)
+        options.check_integer("nafnet", "middle_blocks", self.middle_blocks, 1, 64)
         for name in ("enc_blocks", "dec_blocks"):
-            object.__setattr__(self, name, options.integers("nafnet", name, getattr(self, name), 0, 64, 6))
+            object.__setattr__(
+                self, name, options.check_integers("nafnet", name, getattr(self, name), 0, 64, 6)
+            )
         if len(self.enc_blocks) != len(self.dec_blocks):
             raise ArchitectureError(
                 f"nafnet: expected as many dec_blocks as enc_blocks ({len(self.enc_blocks)}), "
                 f"got {len(self.dec_blocks)}"
             )
-        options.deepest("nafnet", self.width, len(self.enc_blocks))
+        options.check_depth("nafnet", self.width, len(self.enc_blocks))
 
 
 _DEEP = {"enc_blocks": (1, 1, 1, 28), "middle_blocks": 1, "dec_blocks": (1, 1, 1, 1)}
@@ -86,14 +88,14 @@ class NAFNet(nn.Module):
         self.encoders, self.downs = nn.ModuleList(), nn.ModuleList()
         self.decoders, self.ups = nn.ModuleList(), nn.ModuleList()
         for count in config.enc_blocks:
-            self.encoders.append(_blocks(width, count))
+            self.encoders.append(_make_blocks(width, count))
             self.downs.append(nn.Conv2d(width, 2 * width, 2, stride=2))
             width *= 2
-        self.middle_blks = _blocks(width, config.middle_blocks)
+        self.middle_blks = _make_blocks(width, config.middle_blocks)
         for count in config.dec_blocks:
             self.ups.append(nn.Sequential(nn.Conv2d(width, 2 * width, 1, bias=False), nn.PixelShuffle(2)))
             width //= 2
-            self.decoders.append(_blocks(width, count))
+            self.decoders.append(_make_blocks(width, count))
 
     def forward(self, x: Tensor) -> Tensor:
         """Restore x (B, 3, H, W), RGB in [0, 1]; the output is not clamped."""
@@ -135,9 +137,9 @@ class NAFBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Restore features."""
-        gated = _gate(self.conv2(self.conv1(self.norm1(x))))
+        gated = _gate_halves(self.conv2(self.conv1(self.norm1(x))))
         x = x + self.beta * self.conv3(gated * self.sca(gated))
-        change: Tensor = self.conv5(_gate(self.conv4(self.norm2(x))))
+        change: Tensor = self.conv5(_gate_halves(self.conv4(self.norm2(x))))
         return x + self.gamma * change
 
 
@@ -160,20 +162,20 @@ class LayerNorm2d(nn.LayerNorm):
         return normal.movedim(-1, 1)
 
 
-def _blocks(width: int, count: int) -> nn.Sequential:
+def _make_blocks(width: int, count: int) -> nn.Sequential:
     return nn.Sequential(*(NAFBlock(width) for _ in range(count)))
 
 
-def _gate(x: Tensor) -> Tensor:
+def _gate_halves(x: Tensor) -> Tensor:
     first, second = x.chunk(2, dim=1)
     return first * second
 
 
-def contract(config: NAFNetConfig) -> ImageContract:
+def make_contract(config: NAFNetConfig) -> ImageContract:
     """Channel attention sees the whole image; every level halves the resolution.
 
     Example:
-        >>> contract(NAFNetConfig()).alignment
+        >>> make_contract(NAFNetConfig()).alignment
         16
     """
     return ImageContract(alignment=2 ** len(config.enc_blocks), radius_px=None)

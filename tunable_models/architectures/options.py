@@ -1,4 +1,4 @@
-"""Checks of configuration values, which come from files that anybody may have written."""
+"""Validate configuration values, which may come from untrusted files."""
 
 import math
 from collections.abc import Sequence
@@ -7,14 +7,14 @@ from typing import Any
 from tunable_models.errors import ArchitectureError
 
 
-def integer(owner: str, name: str, value: Any, low: int, high: int) -> int:
+def check_integer(owner: str, name: str, value: Any, low: int, high: int) -> int:
     """The value, if it is an integer from ``low`` to ``high``.
 
     Raises:
         ArchitectureError: it is not; ``True`` is no integer.
 
     Example:
-        >>> integer("edsr", "width", 32, 1, 256)
+        >>> check_integer("edsr", "width", 32, 1, 256)
         32
     """
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
@@ -22,7 +22,7 @@ def integer(owner: str, name: str, value: Any, low: int, high: int) -> int:
     return value
 
 
-def integers(
+def check_integers(
     owner: str, name: str, value: Any, low: int, high: int, longest: int, shortest: int = 1
 ) -> tuple[int, ...]:
     """The value as a tuple, if it is a list or tuple of ``shortest`` to ``longest`` such integers.
@@ -31,24 +31,24 @@ def integers(
         ArchitectureError: it is not.
 
     Example:
-        >>> integers("nafnet", "enc_blocks", [2, 2, 4, 8], 0, 64, 6)
+        >>> check_integers("nafnet", "enc_blocks", [2, 2, 4, 8], 0, 64, 6)
         (2, 2, 4, 8)
     """
     if not isinstance(value, (list, tuple)) or not shortest <= len(value) <= longest:
         shown = repr(value) if not isinstance(value, (list, tuple)) else f"{len(value)} of them"
         many = f"{shortest}" if shortest == longest else f"{shortest} to {longest}"
         raise ArchitectureError(f"{owner}: {name} must be a list of {many} integers, got {shown}")
-    return tuple(integer(owner, f"{name}[{i}]", item, low, high) for i, item in enumerate(value))
+    return tuple(check_integer(owner, f"{name}[{i}]", item, low, high) for i, item in enumerate(value))
 
 
-def number(owner: str, name: str, value: Any, low: float, high: float) -> float:
+def check_number(owner: str, name: str, value: Any, low: float, high: float) -> float:
     """The value as a float, if it is a number from ``low`` to ``high``.
 
     Raises:
         ArchitectureError: it is not.
 
     Example:
-        >>> number("edsr", "rgb_range", 255, 1, 65535)
+        >>> check_number("edsr", "rgb_range", 255, 1, 65535)
         255.0
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
@@ -56,14 +56,14 @@ def number(owner: str, name: str, value: Any, low: float, high: float) -> float:
     return float(value)
 
 
-def flag(owner: str, name: str, value: Any) -> bool:
+def check_flag(owner: str, name: str, value: Any) -> bool:
     """The value, if it is true or false.
 
     Raises:
         ArchitectureError: it is not; 0 and 1 are numbers.
 
     Example:
-        >>> flag("drunet", "residual", True)
+        >>> check_flag("drunet", "residual", True)
         True
     """
     if not isinstance(value, bool):
@@ -71,14 +71,14 @@ def flag(owner: str, name: str, value: Any) -> bool:
     return value
 
 
-def choice(owner: str, name: str, value: Any, valid: Sequence[str]) -> str:
+def check_choice(owner: str, name: str, value: Any, valid: Sequence[str]) -> str:
     """The value, if it is one of the valid ones.
 
     Raises:
         ArchitectureError: it is not; the message lists them.
 
     Example:
-        >>> choice("swinir", "upsampler", "pixelshuffle", ["", "pixelshuffle"])
+        >>> check_choice("swinir", "upsampler", "pixelshuffle", ["", "pixelshuffle"])
         'pixelshuffle'
     """
     if value not in valid:
@@ -87,14 +87,14 @@ def choice(owner: str, name: str, value: Any, valid: Sequence[str]) -> str:
     return str(value)
 
 
-def deepest(owner: str, width: int, levels: int, most: int = 4096) -> None:
+def check_depth(owner: str, width: int, levels: int, most: int = 4096) -> None:
     """Refuse a network that doubles its channels past ``most``, level by level.
 
     Raises:
         ArchitectureError: it does.
 
     Example:
-        >>> deepest("nafnet", width=64, levels=4)
+        >>> check_depth("nafnet", width=64, levels=4)
     """
     if width * 2**levels > most:
         raise ArchitectureError(

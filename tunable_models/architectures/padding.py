@@ -1,7 +1,7 @@
-"""Padding inside a network, so that it takes images of any size.
+"""Pad and crop inside a network, so that it takes images of any size.
 
-Only at the lower and right borders: pixel (0, 0) stays where it is, and so does the grid on which the
-features lie. The picture is mirrored as often as it takes, so that one pixel is enough. No branch
+Only at the lower and right borders: pixel (0, 0) stays where it is, and so does the grid of
+the features. The picture is mirrored as often as it takes, so that one pixel is enough. No branch
 depends on a size, so that exported and compiled networks take any size too.
 """
 
@@ -23,12 +23,12 @@ def mirror_pad(x: Tensor, multiple: int, least: int = 1) -> Tensor:
         >>> mirror_pad(torch.tensor([[[[1, 2, 3]]]]), 4)[0, 0, 0]
         tensor([1, 2, 3, 2])
     """
-    rows, columns = (_mirrored(side, multiple, least, x.device) for side in x.shape[-2:])
+    rows, columns = (_mirror_places(side, multiple, least, x.device) for side in x.shape[-2:])
     return x.index_select(-2, rows).index_select(-1, columns)
 
 
-def _mirrored(side: int, multiple: int, least: int, device: torch.device) -> Tensor:
-    """Which pixel of a side of that length stands at each place of the padded one."""
+def _mirror_places(side: int, multiple: int, least: int, device: torch.device) -> Tensor:
+    """Source index of each pixel along a padded side."""
     # Written as a product, which symbolic shapes can be divided by again; side + (-side) % multiple is not.
     blocks: Any = (side + multiple - 1) // multiple
     # While torch.jit traces, a size is a tensor.
@@ -37,7 +37,7 @@ def _mirrored(side: int, multiple: int, least: int, device: torch.device) -> Ten
 
 
 def mirror_index(places: Tensor, side: int) -> Tensor:
-    """Which pixel of a side stands at places (N,) on an axis where it is mirrored over and over.
+    """Source index at places (N,) of an axis along which a side is mirrored repeatedly.
 
     Args:
         places: integers, negative before the first pixel.

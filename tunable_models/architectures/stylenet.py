@@ -47,9 +47,9 @@ class StyleNetConfig:
     depth: int = 1
 
     def __post_init__(self) -> None:
-        options.integer("stylenet", "width", self.width, 1, 512)
-        options.integer("stylenet", "blocks", self.blocks, 1, 64)
-        options.integer("stylenet", "depth", self.depth, 1, 8)
+        options.check_integer("stylenet", "width", self.width, 1, 512)
+        options.check_integer("stylenet", "blocks", self.blocks, 1, 64)
+        options.check_integer("stylenet", "depth", self.depth, 1, 8)
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -72,17 +72,19 @@ class StyleNet(nn.Module):
         self.config = config
         self.alignment = _GRID
         high, middle, low = (config.width * factor for factor in (1, 2, 4))
-        self.conv1, self.in1 = ConvLayer(3, high, 9), _norm(high)
-        self.conv2, self.in2 = ConvLayer(high, middle, 3, stride=2), _norm(middle)
-        self.conv3, self.in3 = ConvLayer(middle, low, 3, stride=2), _norm(low)
+        self.conv1, self.in1 = ConvLayer(3, high, 9), _make_norm(high)
+        self.conv2, self.in2 = ConvLayer(high, middle, 3, stride=2), _make_norm(middle)
+        self.conv3, self.in3 = ConvLayer(middle, low, 3, stride=2), _make_norm(low)
         self._residuals = [f"res{i}" for i in range(1, config.blocks + 1)]
         for name in self._residuals:
             self.add_module(name, ResidualBlock(low))
-        self.deconv1, self.in4 = ConvLayer(low, middle, 3), _norm(middle)
-        self.deconv2, self.in5 = ConvLayer(middle, high, 3), _norm(high)
+        self.deconv1, self.in4 = ConvLayer(low, middle, 3), _make_norm(middle)
+        self.deconv2, self.in5 = ConvLayer(middle, high, 3), _make_norm(high)
         self.deconv3 = ConvLayer(high, 3, 9)
         after = {"conv2": middle, "conv3": low, "deconv1": middle, "deconv2": high}
-        self.extra = nn.ModuleDict({name: _extra(width, config.depth - 1) for name, width in after.items()})
+        self.extra = nn.ModuleDict(
+            {name: _extra_blocks(width, config.depth - 1) for name, width in after.items()}
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Paint x (B, 3, H, W), RGB in [0, 1]; the output is not clamped."""
@@ -93,8 +95,8 @@ class StyleNet(nn.Module):
         y = self.extra["conv3"](functional.relu(self.in3(self.conv3(y))))
         for name in self._residuals:
             y = self.get_submodule(name)(y)
-        y = self.extra["deconv1"](functional.relu(self.in4(self.deconv1(_doubled(y)))))
-        y = self.extra["deconv2"](functional.relu(self.in5(self.deconv2(_doubled(y)))))
+        y = self.extra["deconv1"](functional.relu(self.in4(self.deconv1(_double_size(y)))))
+        y = self.extra["deconv2"](functional.relu(self.in5(self.deconv2(_double_size(y)))))
         painting: Tensor = self.deconv3(y) / _RGB_RANGE
         return crop(painting, height, width)
 
@@ -129,8 +131,8 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.conv1, self.in1 = ConvLayer(width, width, 3), _norm(width)
-        self.conv2, self.in2 = ConvLayer(width, width, 3), _norm(width)
+        self.conv1, self.in1 = ConvLayer(width, width, 3), _make_norm(width)
+        self.conv2, self.in2 = ConvLayer(width, width, 3), _make_norm(width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Paint features."""
@@ -138,26 +140,26 @@ class ResidualBlock(nn.Module):
         return x + change
 
 
-def _norm(width: int) -> nn.InstanceNorm2d:
+def _make_norm(width: int) -> nn.InstanceNorm2d:
     return nn.InstanceNorm2d(width, affine=True)
 
 
-def _extra(width: int, count: int) -> nn.Sequential:
+def _extra_blocks(width: int, count: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     for _ in range(count):
-        layers += [ConvLayer(width, width, 3), _norm(width), nn.ReLU()]
+        layers += [ConvLayer(width, width, 3), _make_norm(width), nn.ReLU()]
     return nn.Sequential(*layers)
 
 
-def _doubled(x: Tensor) -> Tensor:
+def _double_size(x: Tensor) -> Tensor:
     return functional.interpolate(x, scale_factor=2, mode="nearest")
 
 
-def contract(config: StyleNetConfig) -> ImageContract:
-    """Instance normalisation sees the whole image; the features lie on a grid of 4 px.
+def make_contract(config: StyleNetConfig) -> ImageContract:
+    """Instance normalisation sees the whole image; the features are on a grid of 4 px.
 
     Example:
-        >>> contract(StyleNetConfig()).radius_px is None
+        >>> make_contract(StyleNetConfig()).radius_px is None
         True
     """
     return ImageContract(alignment=_GRID, radius_px=None)

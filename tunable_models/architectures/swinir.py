@@ -19,9 +19,15 @@ import torch
 from torch import Tensor, nn
 
 from tunable_models.architectures import options
-from tunable_models.architectures.contract import ImageContract, Step, convolution, radius, windows
+from tunable_models.architectures.contract import (
+    ImageContract,
+    Step,
+    convolution_step,
+    count_radius,
+    windows_step,
+)
 from tunable_models.architectures.padding import crop, mirror_pad
-from tunable_models.architectures.upsampler import upsampler
+from tunable_models.architectures.upsampler import make_upsampler
 from tunable_models.architectures.window_attention import AttentionBlock, window_kinds
 from tunable_models.errors import ArchitectureError
 
@@ -64,20 +70,20 @@ class SwinIRConfig:
     img_range: float = 1.0
 
     def __post_init__(self) -> None:
-        options.integer("swinir", "width", self.width, 1, 1024)
-        options.integer("swinir", "window", self.window, 2, 32)
-        options.integer("swinir", "scale", self.scale, 1, 4)
-        options.number("swinir", "mlp_ratio", self.mlp_ratio, 0.25, 8)
-        options.number("swinir", "img_range", self.img_range, 1, 65535)
+        options.check_integer("swinir", "width", self.width, 1, 1024)
+        options.check_integer("swinir", "window", self.window, 2, 32)
+        options.check_integer("swinir", "scale", self.scale, 1, 4)
+        options.check_number("swinir", "mlp_ratio", self.mlp_ratio, 0.25, 8)
+        options.check_number("swinir", "img_range", self.img_range, 1, 65535)
         for name, high in (("depths", 32), ("heads", 1024)):
-            value = options.integers("swinir", name, getattr(self, name), 1, high, 16)
+            value = options.check_integers("swinir", name, getattr(self, name), 1, high, 16)
             object.__setattr__(self, name, value)
         if self.upsampler is None:
             object.__setattr__(self, "upsampler", "" if self.scale == 1 else "pixelshuffle")
         self._check_together()
 
     def _check_together(self) -> None:
-        options.choice("swinir", "upsampler", self.upsampler, UPSAMPLERS)
+        options.check_choice("swinir", "upsampler", self.upsampler, UPSAMPLERS)
         if (self.scale == 1) != (self.upsampler == ""):
             raise ArchitectureError(
                 f"swinir: expected an upsampler above scale 1 and none ('') at scale 1, got "
@@ -135,15 +141,15 @@ class SwinIR(nn.Module):
         if config.upsampler == "pixelshuffle":
             before = nn.Conv2d(width, _RECONSTRUCTION_WIDTH, 3, padding=1)
             self.conv_before_upsample = nn.Sequential(before, nn.LeakyReLU())
-            self.upsample = upsampler(_RECONSTRUCTION_WIDTH, config.scale)
+            self.upsample = make_upsampler(_RECONSTRUCTION_WIDTH, config.scale)
             self.conv_last = nn.Conv2d(_RECONSTRUCTION_WIDTH, 3, 3, padding=1)
         elif config.upsampler == "pixelshuffledirect":
             conv = nn.Conv2d(width, 3 * config.scale**2, 3, padding=1)
             self.upsample = nn.Sequential(conv, nn.PixelShuffle(config.scale))
         else:
             self.conv_last = nn.Conv2d(width, 3, 3, padding=1)
-        self._reconstruction = _reconstruction(config.upsampler)
-        self.apply(_initialise)
+        self._reconstruction = _last_layers(config.upsampler)
+        self.apply(_init_weights)
 
     def forward(self, x: Tensor) -> Tensor:
         """Restore x (B, 3, H, W), RGB in [0, 1]; the output is not clamped."""
@@ -194,36 +200,36 @@ class ResidualGroup(nn.Module):
         return x + change
 
 
-def _reconstruction(upsampler: str | None) -> list[str]:
+def _last_layers(upsampler: str | None) -> list[str]:
     return {
         "pixelshuffle": ["conv_before_upsample", "upsample", "conv_last"],
         "pixelshuffledirect": ["upsample"],
     }.get(upsampler or "", ["conv_last"])
 
 
-def _initialise(module: nn.Module) -> None:
+def _init_weights(module: nn.Module) -> None:
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)
         nn.init.zeros_(module.bias)
 
 
-def contract(config: SwinIRConfig) -> ImageContract:
+def make_contract(config: SwinIRConfig) -> ImageContract:
     """Windows reach to their ends, and the shifted ones between carry on from there.
 
     Example:
-        >>> contract(SwinIRConfig(width=8, depths=[2], heads=[2])).radius_px
+        >>> make_contract(SwinIRConfig(width=8, depths=[2], heads=[2])).radius_px
         15
     """
-    reached = radius(_steps(config), config.window)
+    reached = count_radius(_receptive_steps(config), config.window)
     return ImageContract(scale=config.scale, alignment=config.window, radius_px=reached)
 
 
-def _steps(config: SwinIRConfig) -> Iterator[Step]:
+def _receptive_steps(config: SwinIRConfig) -> Iterator[Step]:
     # Above scale 1 the reconstruction sees two input pixels, and after the shuffle less than one more.
     after = {"": 1, "pixelshuffle": 3, "pixelshuffledirect": 1}[config.upsampler or ""]
-    yield convolution(after + 1)  # and conv_after_body
+    yield convolution_step(after + 1)  # and conv_after_body
     for depth in reversed(config.depths):
-        yield convolution(1)
+        yield convolution_step(1)
         for i in reversed(range(depth)):
-            yield windows(config.window, config.window // 2 if i % 2 else 0)
-    yield convolution(1)
+            yield windows_step(config.window, config.window // 2 if i % 2 else 0)
+    yield convolution_step(1)

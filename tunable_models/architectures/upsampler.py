@@ -9,7 +9,7 @@ from torch import nn
 _FACTORS = {1: (), 2: (2,), 3: (3,), 4: (2, 2)}
 
 
-def upsampler(width: int, scale: int) -> nn.Sequential:
+def make_upsampler(width: int, scale: int) -> nn.Sequential:
     """Convolutions and pixel shuffles, (B, width, H, W) to (B, width, scale*H, scale*W).
 
     Args:
@@ -17,7 +17,7 @@ def upsampler(width: int, scale: int) -> nn.Sequential:
         scale: 1 (nothing) to 4 (twice a doubling).
 
     Example:
-        >>> upsampler(8, 3)(torch.rand(1, 8, 5, 4)).shape
+        >>> make_upsampler(8, 3)(torch.rand(1, 8, 5, 4)).shape
         torch.Size([1, 8, 15, 12])
     """
     layers: list[nn.Module] = []

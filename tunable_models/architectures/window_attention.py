@@ -43,10 +43,10 @@ class AttentionBlock(nn.Module):
 
     def _attend(self, x: Tensor, kinds: Tensor) -> Tensor:
         if self.attn_mask is None:
-            return _join(self.attn(_split(x, self.window), None), self.window, x.shape)
+            return _join_windows(self.attn(_split_windows(x, self.window), None), self.window, x.shape)
         shifted = torch.roll(x, (-self.shift, -self.shift), (1, 2))
-        attended = self.attn(_split(shifted, self.window), self.attn_mask[kinds][:, None])
-        return torch.roll(_join(attended, self.window, x.shape), (self.shift, self.shift), (1, 2))
+        attended = self.attn(_split_windows(shifted, self.window), self.attn_mask[kinds][:, None])
+        return torch.roll(_join_windows(attended, self.window, x.shape), (self.shift, self.shift), (1, 2))
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         if self.attn_mask is not None:  # whatever size the file was trained at, these are its masks
@@ -69,7 +69,7 @@ class WindowAttention(nn.Module):
         self.heads = heads
         self.relative_position_bias_table = nn.Parameter(torch.empty((2 * window - 1) ** 2, heads))
         nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
-        self.register_buffer("relative_position_index", _offsets(window))
+        self.register_buffer("relative_position_index", _relative_offsets(window))
         self.qkv = nn.Linear(width, 3 * width)
         self.proj = nn.Linear(width, width)
 
@@ -107,7 +107,7 @@ def shift_masks(window: int) -> Tensor:
     place = torch.arange(2 * window)
     # 0 before the last window, 1 in its own half, 2 where it wrapped round
     region = (place >= window).long() + (place >= 2 * window - window // 2).long()
-    regions = _split((3 * region[:, None] + region)[None, :, :, None], window).squeeze(-1).squeeze(0)
+    regions = _split_windows((3 * region[:, None] + region)[None, :, :, None], window).squeeze(-1).squeeze(0)
     apart = regions[:, None, :] != regions[:, :, None]
     return torch.where(apart, -100.0, 0.0)
 
@@ -124,21 +124,21 @@ def window_kinds(x: Tensor, window: int) -> Tensor:
     return (2 * rows[:, None].long() + columns.long()).flatten()
 
 
-def _split(x: Tensor, window: int) -> Tensor:
+def _split_windows(x: Tensor, window: int) -> Tensor:
     """(B, H, W, C) to (B, n, N, C)."""
     batch, height, width, channels = x.shape
     x = x.reshape(batch, height // window, window, width // window, window, channels)
     return x.permute(0, 1, 3, 2, 4, 5).flatten(3, 4).flatten(1, 2)
 
 
-def _join(x: Tensor, window: int, shape: torch.Size) -> Tensor:
+def _join_windows(x: Tensor, window: int, shape: torch.Size) -> Tensor:
     """(B, n, N, C) to (B, H, W, C)."""
     batch, height, width, channels = shape
     x = x.reshape(batch, height // window, width // window, window, window, channels)
     return x.permute(0, 1, 3, 2, 4, 5).reshape(shape)
 
 
-def _offsets(window: int) -> Tensor:
+def _relative_offsets(window: int) -> Tensor:
     """(N, N): for every pair of pixels the row of the bias table for their offset."""
     place = torch.cartesian_prod(torch.arange(window), torch.arange(window))
     offset = place[:, None] - place[None, :] + window - 1

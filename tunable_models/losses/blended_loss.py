@@ -11,8 +11,8 @@ from torch import Tensor
 
 from tunable_models.controls import ControlSpace
 from tunable_models.errors import ConversionError
-from tunable_models.losses.loss import check_names, checked, move, weights_of
-from tunable_models.losses.terms import Term, refuse_still
+from tunable_models.losses.loss import check_names, check_value, move_modules, vertex_weights
+from tunable_models.losses.terms import Term, refuse_unchanged
 from tunable_models.objectives.objective import Objective
 
 
@@ -45,7 +45,7 @@ class BlendedLoss:
             raise ConversionError(
                 f"{type(objective).__name__} looks at no target, so there is nothing to blend; use MultiLoss"
             )
-        refuse_still(space, [(Term(objective=objective, target=name),) for name in targets])
+        refuse_unchanged(space, [(Term(objective=objective, target=name),) for name in targets])
         self.space = space
         self.objective = objective
         self.targets = tuple(targets)
@@ -73,7 +73,7 @@ class BlendedLoss:
         """
         check_names(self.target_names, targets)
         target = blend(self.space, [targets[name] for name in self.targets], omega)
-        return checked(self.objective, self.objective(output, target), len(output))
+        return check_value(self.objective, self.objective(output, target), len(output))
 
     def shares(self, output: Tensor, targets: Mapping[str, Tensor], omega: Tensor) -> dict[str, Tensor]:
         """The whole loss by the name of its objective; arguments as of a call."""
@@ -81,7 +81,7 @@ class BlendedLoss:
 
     def to(self, device: torch.device | str) -> Self:
         """Move the network inside the objective, such as a perceptual trunk; returns itself."""
-        move((self.objective,), device)
+        move_modules((self.objective,), device)
         return self
 
 
@@ -110,7 +110,7 @@ def blend(space: ControlSpace, targets: Sequence[Tensor], omega: Tensor) -> Tens
         raise ConversionError(
             f"expected {len(space.vertices)} targets of one shape (B, C, H, W), one a vertex, got {shapes}"
         )
-    weights = weights_of(space, omega, len(targets[0]))
+    weights = vertex_weights(space, omega, len(targets[0]))
     spread = (-1, *(1 for _ in shapes[0][1:]))
     parts = (weight.view(spread) * target for weight, target in zip(weights.unbind(1), targets, strict=True))
     return torch.stack(list(parts)).sum(0)

@@ -55,7 +55,7 @@ def check_names(expected: Iterable[str], targets: Mapping[str, Tensor]) -> None:
         )
 
 
-def weights_of(space: ControlSpace, omega: Tensor, batch: int) -> Tensor:
+def vertex_weights(space: ControlSpace, omega: Tensor, batch: int) -> Tensor:
     """How much each vertex counts for each sample, (B, V).
 
     Raises:
@@ -68,7 +68,7 @@ def weights_of(space: ControlSpace, omega: Tensor, batch: int) -> Tensor:
     return space.vertex_weights(omega)
 
 
-def checked(objective: Objective, value: Tensor, batch: int) -> Tensor:
+def check_value(objective: Objective, value: Tensor, batch: int) -> Tensor:
     """The value of an objective, (B,).
 
     Raises:
@@ -82,7 +82,7 @@ def checked(objective: Objective, value: Tensor, batch: int) -> Tensor:
     return value
 
 
-def move(objectives: Iterable[object], device: torch.device | str) -> None:
+def move_modules(objectives: Iterable[object], device: torch.device | str) -> None:
     """Move those objectives that are modules."""
     for objective in objectives:
         if isinstance(objective, nn.Module):

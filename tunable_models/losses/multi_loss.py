@@ -13,8 +13,8 @@ from torch import Tensor
 
 from tunable_models.controls import ControlSpace
 from tunable_models.errors import ConversionError
-from tunable_models.losses.loss import check_names, checked, move, weights_of
-from tunable_models.losses.terms import Term, distinct, refuse_dead
+from tunable_models.losses.loss import check_names, check_value, move_modules, vertex_weights
+from tunable_models.losses.terms import Term, merge_equal, refuse_dead
 
 
 class MultiLoss:
@@ -47,8 +47,8 @@ class MultiLoss:
             if not vertex:
                 raise ConversionError(f"expected a term at every vertex, got none at omega = {corner}")
         refuse_dead(space, self.terms)
-        self._parts, self._scales = distinct(self.terms)
-        self._names = _names(self._parts)
+        self._parts, self._scales = merge_equal(self.terms)
+        self._names = _name_parts(self._parts)
 
     @property
     def target_names(self) -> frozenset[str]:
@@ -83,19 +83,19 @@ class MultiLoss:
     def _weighed(self, output: Tensor, targets: Mapping[str, Tensor], omega: Tensor) -> Tensor:
         """The objectives of every sample times their weights, (B, K)."""
         check_names(self.target_names, targets)
-        weights = weights_of(self.space, omega, len(output))
+        weights = vertex_weights(self.space, omega, len(output))
         # Products and sums, not matrix products: autocast would round those.
         factors = (weights.unsqueeze(2) * weights.new_tensor(self._scales)).sum(1)
-        values = torch.stack([_measure(part, output, targets) for part in self._parts], dim=1)
+        values = torch.stack([_measure_part(part, output, targets) for part in self._parts], dim=1)
         return factors * values
 
     def to(self, device: torch.device | str) -> Self:
         """Move the networks inside the objectives, such as perceptual trunks; returns itself."""
-        move((part.objective for part in self._parts), device)
+        move_modules((part.objective for part in self._parts), device)
         return self
 
 
-def _names(parts: Sequence[Term]) -> list[str]:
+def _name_parts(parts: Sequence[Term]) -> list[str]:
     """A name of its own for every objective."""
     names = [type(part.objective).__name__ for part in parts]
     names = [
@@ -108,6 +108,6 @@ def _names(parts: Sequence[Term]) -> list[str]:
     ]
 
 
-def _measure(part: Term, output: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+def _measure_part(part: Term, output: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
     target = targets[part.target] if part.objective.needs_target else output
-    return checked(part.objective, part.objective(output, target), len(output))
+    return check_value(part.objective, part.objective(output, target), len(output))

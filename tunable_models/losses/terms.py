@@ -1,4 +1,4 @@
-"""Terms of a loss, and which of their combinations make a slider that does nothing."""
+"""Terms of a loss, and the check that their combination gives every slider an effect."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ class Term:
     """One objective, what it is measured to, and how much it counts.
 
     Attributes:
-        objective: the distance or wish.
+        objective: what is made small.
         target: name of its target among those given to the loss; an objective without target ignores it.
         scale: lambda, which brings objectives of different size to one scale.
 
@@ -45,7 +45,7 @@ class Term:
 def refuse_dead(space: ControlSpace, vertices: Sequence[Sequence[Term]]) -> None:
     """Refuse terms whose best output jumps between targets, or does not move at all.
 
-    Terms that every vertex has do not depend on omega, so they may stand beside each other.
+    Terms that every vertex has do not depend on omega, so they may be combined.
 
     Args:
         space: of omega.
@@ -54,28 +54,28 @@ def refuse_dead(space: ControlSpace, vertices: Sequence[Sequence[Term]]) -> None
     Raises:
         ConversionError: a dead combination; the message says what would live.
     """
-    refuse_still(space, vertices)
+    refuse_unchanged(space, vertices)
     shared = [term for term in vertices[0] if all(term in terms for terms in vertices)]
     for index, terms in enumerate(vertices):
         elsewhere = [other for j, others in enumerate(vertices) if j != index for other in others]
         for term in terms:
             for other in elsewhere:
-                if _jumps(term, other) and not (term in shared and other in shared):
-                    raise ConversionError(_dead(term, other))
+                if _target_jumps(term, other) and not (term in shared and other in shared):
+                    raise ConversionError(_explain_dead(term, other))
 
 
-def refuse_still(space: ControlSpace, vertices: Sequence[Sequence[Term]]) -> None:
+def refuse_unchanged(space: ControlSpace, vertices: Sequence[Sequence[Term]]) -> None:
     """Refuse an objective control that the best output does not answer to.
 
     A factor common to all terms makes a loss larger, and leaves its best output where it is. Condition
-    controls tell the network what it faces; they need not change the loss.
+    controls describe the input; they need not change the loss.
 
     Raises:
         ConversionError: turning the control would change no more than such a factor.
     """
-    _, scales = distinct(vertices)
+    _, scales = merge_equal(vertices)
     for index, control in enumerate(space.controls):
-        if control.kind == "objective" and _still(space, scales, index):
+        if control.kind == "objective" and _only_scales_loss(space, scales, index):
             raise ConversionError(
                 f"control {control.name!r} makes a dead slider: turning it changes neither objectives nor "
                 "targets nor the ratio of their scales, so the best output stays where it is; give its "
@@ -83,7 +83,7 @@ def refuse_still(space: ControlSpace, vertices: Sequence[Sequence[Term]]) -> Non
             )
 
 
-def distinct(vertices: Sequence[Sequence[Term]]) -> tuple[list[Term], list[list[float]]]:
+def merge_equal(vertices: Sequence[Sequence[Term]]) -> tuple[list[Term], list[list[float]]]:
     """Each objective and target once, so that vertices that share one measure it once; scales (V, parts)."""
     parts: list[Term] = []
     scales: list[list[float]] = []
@@ -99,9 +99,9 @@ def distinct(vertices: Sequence[Sequence[Term]]) -> tuple[list[Term], list[list[
     return parts, [row + [0.0] * (len(parts) - len(row)) for row in scales]
 
 
-def _still(space: ControlSpace, scales: Sequence[Sequence[float]], index: int) -> bool:
+def _only_scales_loss(space: ControlSpace, scales: Sequence[Sequence[float]], index: int) -> bool:
     """Whether turning a control multiplies the whole loss by one factor, if it changes anything."""
-    if all(_proportional(scales[0], row) for row in scales):
+    if all(_is_proportional(scales[0], row) for row in scales):
         return True
     if space.kind == "simplex":
         return False
@@ -115,21 +115,21 @@ def _still(space: ControlSpace, scales: Sequence[Sequence[float]], index: int) -
         ]
         for end in (0, 1)
     ]
-    return _proportional(*ends)
+    return _is_proportional(*ends)
 
 
-def _proportional(some: Sequence[float], others: Sequence[float]) -> bool:
+def _is_proportional(some: Sequence[float], others: Sequence[float]) -> bool:
     one, other = sum(some), sum(others)
     return all(math.isclose(a * other, b * one) for a, b in zip(some, others, strict=True))
 
 
-def _jumps(term: Term, other: Term) -> bool:
+def _target_jumps(term: Term, other: Term) -> bool:
     """Whether the best output under both jumps from the term's target when the other's weight grows."""
     both = term.objective.needs_target and other.objective.needs_target
     return both and other.target != term.target and not term.objective.blends_targets
 
 
-def _dead(term: Term, other: Term) -> str:
+def _explain_dead(term: Term, other: Term) -> str:
     name = type(term.objective).__name__
     return (
         f"{name} to {term.target!r} beside {type(other.objective).__name__} to {other.target!r} at another "

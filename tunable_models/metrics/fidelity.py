@@ -33,7 +33,9 @@ def psnr(
         >>> psnr(torch.full((1, 3, 8, 8), 0.6), torch.full((1, 3, 8, 8), 0.5)).round()
         tensor([20.])
     """
-    output, target = compared(output, target, data_range=data_range, crop_border=crop_border, on_luma=luma)
+    output, target = prepare_pair(
+        output, target, data_range=data_range, crop_border=crop_border, on_luma=luma
+    )
     error = (output - target).square().flatten(1).mean(1)
     return 10 * torch.log10(data_range**2 / error)
 
@@ -45,7 +47,7 @@ SSIM_SIGMA_PX = 1.5
 def ssim(
     output: Tensor, target: Tensor, *, data_range: float = 1.0, crop_border: int = 0, luma: bool = False
 ) -> Tensor:
-    """Structural similarity, (B,), mean over channels and over the windows that lie inside the image.
+    """Structural similarity, (B,), mean over channels and over the windows that are whole.
 
     Gaussian window of 11x11 px, sigma 1.5 px, K1 = 0.01, K2 = 0.03, population variances.
 
@@ -66,27 +68,29 @@ def ssim(
         >>> ssim(image, image), ssim(1 - image, image) < 0
         (tensor([1.]), tensor([True]))
     """
-    output, target = compared(output, target, data_range=data_range, crop_border=crop_border, on_luma=luma)
+    output, target = prepare_pair(
+        output, target, data_range=data_range, crop_border=crop_border, on_luma=luma
+    )
     if min(output.shape[-2:]) < SSIM_WINDOW_PX:
         raise TunableError(
             f"ssim needs sides of {SSIM_WINDOW_PX} px at least, got {tuple(output.shape[-2:])}"
         )
-    mean_o, mean_t = _window(output), _window(target)
-    variance_o = _window(output * output) - mean_o**2
-    variance_t = _window(target * target) - mean_t**2
-    covariance = _window(output * target) - mean_o * mean_t
+    mean_o, mean_t = _window_mean(output), _window_mean(target)
+    variance_o = _window_mean(output * output) - mean_o**2
+    variance_t = _window_mean(target * target) - mean_t**2
+    covariance = _window_mean(output * target) - mean_o * mean_t
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
     luminance = (2 * mean_o * mean_t + c1) / (mean_o**2 + mean_t**2 + c1)
     structure = (2 * covariance + c2) / (variance_o + variance_t + c2)
     return (luminance * structure).flatten(1).mean(1)
 
 
-def _window(x: Tensor) -> Tensor:
+def _window_mean(x: Tensor) -> Tensor:
     """Gaussian mean of every whole window: (B, C, H, W) to (B, C, H-10, W-10)."""
-    return _along(_along(x, 3), 2)
+    return _mean_along(_mean_along(x, 3), 2)
 
 
-def _along(x: Tensor, axis: int) -> Tensor:
+def _mean_along(x: Tensor, axis: int) -> Tensor:
     # Sums of slices and no convolution: GPUs round the inputs of one to ten bits (TF32), autocast to eight,
     # and the variance, a small difference of large numbers, would be lost.
     half, kept = SSIM_WINDOW_PX // 2, x.shape[axis] - SSIM_WINDOW_PX + 1
@@ -126,10 +130,10 @@ def luma(image: Tensor, *, data_range: float = 1.0) -> Tensor:
     return (image * share.view(3, 1, 1)).sum(1, keepdim=True) + 16 / 255 * data_range
 
 
-def compared(
+def prepare_pair(
     output: Tensor, target: Tensor, *, data_range: float, crop_border: int, on_luma: bool
 ) -> tuple[Tensor, Tensor]:
-    """Both pictures (B, C, H, W), cropped, as Y where asked, in float32 at least.
+    """Both pictures (B, C, H, W), cropped, as Y on demand, in float32 at least.
 
     Raises:
         TunableError: the shapes differ or are not (B, C, H, W), there are not three channels to take Y
@@ -141,14 +145,14 @@ def compared(
         )
     if not data_range > 0:
         raise TunableError(f"data_range must be positive, got {data_range!r}")
-    images = [cropped(image, crop_border) for image in (output, target)]
+    images = [crop_border_px(image, crop_border) for image in (output, target)]
     dtype = torch.promote_types(torch.promote_types(output.dtype, target.dtype), torch.float32)
     images = [image.to(dtype) for image in images]
     first, second = [luma(image, data_range=data_range) for image in images] if on_luma else images
     return first, second
 
 
-def cropped(image: Tensor, border: int) -> Tensor:
+def crop_border_px(image: Tensor, border: int) -> Tensor:
     """The picture (B, C, H, W) without so many pixels on each side.
 
     Raises:

@@ -34,28 +34,30 @@ def patch_features(grey: Tensor) -> Tensor:
     Returns:
         (N, 36), float64.
     """
-    scales = ((grey, PATCH_PX), (halved(grey), PATCH_PX // 2))
-    return torch.cat([_features(_patches(normalised(image), side)) for image, side in scales], dim=1)
+    scales = ((grey, PATCH_PX), (halve_image(grey), PATCH_PX // 2))
+    return torch.cat(
+        [_scale_features(_cut_patches(normalize_luminance(image), side)) for image, side in scales], dim=1
+    )
 
 
-def normalised(grey: Tensor) -> Tensor:
+def normalize_luminance(grey: Tensor) -> Tensor:
     """(value - local mean) / (local standard deviation + 1), (B, 1, H, W); zero where the picture is flat."""
-    mean = _blurred(grey)
+    mean = _blur_image(grey)
     difference = grey - mean
     # Rounding gives flat stretches a sign, which the fit would count; the release does, and its numbers for
     # pictures with blown highlights depend on the order of a sum (by up to 0.04 on Kodak's photographs).
     difference = torch.where(difference.abs() < _ROUNDING, 0, difference)
-    deviation = (_blurred(grey * grey) - mean * mean).abs().sqrt()
+    deviation = (_blur_image(grey * grey) - mean * mean).abs().sqrt()
     return difference / (deviation + 1)
 
 
 def gaussian_window() -> Tensor:
     """The window of local mean and deviation, (7, 7) float64, of sum 1."""
-    taps = _taps()
+    taps = _gaussian_taps()
     return taps.outer(taps)
 
 
-def halved(image: Tensor) -> Tensor:
+def halve_image(image: Tensor) -> Tensor:
     """(B, 1, H, W) of even sides at half size, as MATLAB's ``imresize(image, 0.5)``.
 
     Keys' cubic (a = -0.5) stretched to eight pixels, borders mirrored. ``F.interpolate`` with antialias has
@@ -66,34 +68,34 @@ def halved(image: Tensor) -> Tensor:
     far = -0.5 * distance**3 + 2.5 * distance**2 - 4 * distance + 2
     taps = torch.where(distance <= 1, near, far)
     taps = (taps / taps.sum()).view(1, 1, -1, 1)
-    down = F.conv2d(_mirrored(image, 2), taps, stride=(2, 1))
-    return F.conv2d(_mirrored(down, 3), taps.transpose(2, 3), stride=(1, 2))
+    down = F.conv2d(_mirror_ends(image, 2), taps, stride=(2, 1))
+    return F.conv2d(_mirror_ends(down, 3), taps.transpose(2, 3), stride=(1, 2))
 
 
-def _mirrored(image: Tensor, axis: int) -> Tensor:
+def _mirror_ends(image: Tensor, axis: int) -> Tensor:
     """Three more pixels at both ends of an axis, the border pixel itself first."""
     before, after = image.narrow(axis, 0, 3), image.narrow(axis, image.shape[axis] - 3, 3)
     return torch.cat([before.flip(axis), image, after.flip(axis)], dim=axis)
 
 
-def _taps() -> Tensor:
+def _gaussian_taps() -> Tensor:
     offsets = torch.arange(WINDOW_PX, dtype=torch.float64) - WINDOW_PX // 2
     taps = torch.exp(-(offsets**2) / (2 * WINDOW_SIGMA_PX**2))
     return taps / taps.sum()
 
 
-def _blurred(image: Tensor) -> Tensor:
-    taps = _taps().to(image.device).view(1, 1, 1, -1)
+def _blur_image(image: Tensor) -> Tensor:
+    taps = _gaussian_taps().to(image.device).view(1, 1, 1, -1)
     padded = F.pad(image, (WINDOW_PX // 2,) * 4, mode="replicate")
     return F.conv2d(F.conv2d(padded, taps), taps.transpose(2, 3))
 
 
-def _patches(image: Tensor, side: int) -> Tensor:
+def _cut_patches(image: Tensor, side: int) -> Tensor:
     """(1, 1, H, W) as (N, side, side)."""
     return F.unfold(image, side, stride=side)[0].T.reshape(-1, side, side)
 
 
-def _features(patches: Tensor) -> Tensor:
+def _scale_features(patches: Tensor) -> Tensor:
     """(N, 18) of patches (N, side, side)."""
     shape, left, right = fit_aggd(patches.flatten(1))
     features = [shape, (left + right) / 2]

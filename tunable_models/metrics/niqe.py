@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tunable_models.errors import TunableError
-from tunable_models.metrics.fidelity import cropped
+from tunable_models.metrics.fidelity import crop_border_px
 from tunable_models.metrics.natural_scene import FEATURES, PATCH_PX, patch_features
 
 # MATLAB's rgb2gray, the first row of the inverse of its NTSC matrix.
@@ -61,7 +61,7 @@ class NIQE:
         """
         if images.dim() != 4 or images.shape[1] not in (1, 3):
             raise TunableError(f"NIQE needs images (B, 3, H, W) or (B, 1, H, W), got {tuple(images.shape)}")
-        grey = _grey_levels(cropped(images, crop_border))
+        grey = _grey_levels(crop_border_px(images, crop_border))
         rows, columns = (side // PATCH_PX for side in grey.shape[-2:])
         if rows * columns < 2:
             raise TunableError(

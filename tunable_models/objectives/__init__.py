@@ -1,8 +1,8 @@
-"""Objectives: what an output should be like, one number a sample. One objective a file.
+"""Objectives: what an output should be like, one number a sample. The pixel-wise ones share a file.
 
 ``blends_targets`` says whether a weighted sum of an objective over different targets still has its best
 output *between* them; :class:`tunable_models.MultiLoss` refuses the combinations that would make a dead
-slider. ``needs_target`` is false for wishes about the output alone. Objectives that look through a network
+slider. ``needs_target`` is false for objectives of the output alone. Objectives that look through a network
 take it as an argument and are modules.
 """
 

@@ -166,7 +166,7 @@ class CriticStep:
         return ((at_real - 1).square().mean() + at_fake.square().mean()) / 2
 
     def state_dict(self) -> dict[str, Any]:
-        """The critic's weights and the optimizer's state, to go on from."""
+        """The critic's weights and the optimizer's state, to resume from."""
         return {"critic": self.critic.state_dict(), "optimizer": self.optimizer.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ class TrunkObjective(nn.Module):
     """An objective that looks through a frozen network.
 
     A module, so that ``to`` takes the trunk along. The trunk is frozen in place (no gradients, evaluation
-    mode for good): give a copy of a network that goes on training.
+    mode for good): give a copy of a network that is still being trained.
 
     Args:
         trunk: the network.
@@ -40,7 +40,7 @@ class TrunkObjective(nn.Module):
         self.train(False)
 
     def train(self, mode: bool = True) -> "TrunkObjective":
-        """Evaluation mode, whatever is asked: dropout or batch statistics would make the distance drift."""
+        """Stays in evaluation mode: dropout or batch statistics would make the distance drift."""
         super().train(False)
         return self
 

@@ -87,7 +87,7 @@ class GramStyle(TrunkObjective):
         self.layers = LayerWeights(tuple(matrices), weights)
         self._names = {layer: f"gram{index}" for index, layer in enumerate(matrices)}
         for layer, name in self._names.items():
-            self.register_buffer(name, _matrix(layer, matrices[layer]))
+            self.register_buffer(name, _gram_matrix(layer, matrices[layer]))
 
     @property
     def grams(self) -> dict[Layer, Tensor]:
@@ -121,7 +121,7 @@ class GramStyle(TrunkObjective):
         return {layer: gram(maps)[0] for layer, maps in layers.of(self.trunk(image)).items()}
 
 
-def _matrix(layer: Layer, matrix: Tensor) -> Tensor:
+def _gram_matrix(layer: Layer, matrix: Tensor) -> Tensor:
     if matrix.dim() != 2 or matrix.shape[0] != matrix.shape[1]:
         raise TunableError(
             f"expected a Gram matrix (C, C) of the style in layer {layer!r}, got {tuple(matrix.shape)}"

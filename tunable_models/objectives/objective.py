@@ -13,7 +13,7 @@ from tunable_models.errors import TunableError
 
 
 class Objective(Protocol):
-    """A distance between output and target, or a wish about the output alone.
+    """A distance between output and target, or a property of the output alone.
 
     Any object with these three members will do, an ``nn.Module`` too.
 

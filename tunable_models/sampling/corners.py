@@ -7,7 +7,7 @@ from torch import Tensor
 
 from tunable_models.controls import ControlSpace
 from tunable_models.errors import OmegaError
-from tunable_models.sampling.sampler import Sampler, check_number, stream
+from tunable_models.sampling.sampler import Sampler, check_number, keyed_generator
 
 
 class Corners:
@@ -17,7 +17,7 @@ class Corners:
     never draws them, though they are what most users set.
 
     Args:
-        space: where the omegas lie.
+        space: of the omegas.
         weight: probability of a vertex, 0 to 1.
         inner: where the other omegas come from; of the same space.
 
@@ -40,8 +40,8 @@ class Corners:
             raise OmegaError("Corners within Corners is one mixture: give their weights to a single one")
         if inner.space != space:
             raise OmegaError(
-                f"expected Corners' inner to draw from the same space, {_named(space)}, got "
-                f"{_named(inner.space)}; give both one space"
+                f"expected Corners' inner to draw from the same space, {_describe_space(space)}, got "
+                f"{_describe_space(inner.space)}; give both one space"
             )
         self.space = space
         self.weight = check_number("Corners' weight", weight, 0, 1)
@@ -52,12 +52,12 @@ class Corners:
         """(n, P) omegas; see :class:`~tunable_models.sampling.sampler.Sampler`."""
         omega = self.inner(seed, step, indices).clone()
         for row, index in enumerate(indices):
-            generator = stream(seed, step, index, "corner")
+            generator = keyed_generator(seed, step, index, "corner")
             if torch.rand(1, generator=generator, dtype=torch.float64).item() < self.weight:
                 chosen = torch.randint(len(self._vertices), (1,), generator=generator)
                 omega[row] = self._vertices[int(chosen)]
         return omega
 
 
-def _named(space: ControlSpace) -> str:
+def _describe_space(space: ControlSpace) -> str:
     return f"the {space.kind} of {', '.join(space.names)}"

@@ -23,7 +23,7 @@ class Dirichlet(RowSampler):
     more than 1 favours the middle.
 
     Args:
-        space: where the omegas lie.
+        space: of the omegas.
         alpha: concentration, 0.01 to 100.
 
     Raises:
@@ -43,7 +43,7 @@ class Dirichlet(RowSampler):
     def _draw(self, generator: Generator) -> Tensor:
         on_box = self.space.kind == "box"
         concentration = (len(self.space), 2) if on_box else (len(self.space),)
-        draw = dirichlet(torch.full(concentration, self.alpha, dtype=torch.float64), generator)
+        draw = draw_dirichlet(torch.full(concentration, self.alpha, dtype=torch.float64), generator)
         return draw[:, 0] if on_box else draw
 
 
@@ -51,7 +51,7 @@ class Uniform(Dirichlet):
     """Every omega of the space equally likely: a Dirichlet of concentration 1.
 
     Args:
-        space: where the omegas lie.
+        space: of the omegas.
 
     Example:
         >>> from tunable_models import ControlSpace, Uniform
@@ -65,7 +65,7 @@ class Uniform(Dirichlet):
         super().__init__(space, 1.0)
 
 
-def dirichlet(concentration: Tensor, generator: Generator) -> Tensor:
+def draw_dirichlet(concentration: Tensor, generator: Generator) -> Tensor:
     """One draw for each row of concentrations (..., K) in float64."""
     # The operator behind torch.distributions.Dirichlet, which itself takes no generator.
     return torch._sample_dirichlet(concentration, generator=generator)
@@ -79,7 +79,7 @@ class Beta(RowSampler):
     uniform over the simplex of P controls, and two controls with a = b are one slider with Beta(a, a).
 
     Args:
-        space: where the omegas lie.
+        space: of the omegas.
         a: 0.01 to 100; the smaller, the more draws near 0.
         b: 0.01 to 100; the smaller, the more draws near 1.
 
@@ -104,12 +104,12 @@ class Beta(RowSampler):
             return self._beta(count, generator)
         chosen = int(torch.randint(count, (1,), generator=generator))
         share = self._beta(1, generator)
-        rest = (1 - share) * dirichlet(torch.ones(count - 1, dtype=torch.float64), generator)
+        rest = (1 - share) * draw_dirichlet(torch.ones(count - 1, dtype=torch.float64), generator)
         return torch.cat([rest[:chosen], share, rest[chosen:]])
 
     def _beta(self, count: int, generator: Generator) -> Tensor:
         pairs = torch.tensor([[self.a, self.b]], dtype=torch.float64).repeat(count, 1)
-        return dirichlet(pairs, generator)[:, 0]
+        return draw_dirichlet(pairs, generator)[:, 0]
 
 
 _Proposal = Callable[[Generator, int], Tensor]
@@ -126,7 +126,7 @@ class TruncatedNormal(RowSampler):
     isotropic normal in the plane of the simplex, conditioned on no control being negative. Both are exact.
 
     Args:
-        space: where the omegas lie.
+        space: of the omegas.
         mean: the most likely omega: P numbers in [0, 1], of sum 1 on a simplex; on a box also one number
             for all sliders. None is the centre of the space.
         std: before the truncation, 0.001 to 100.
@@ -149,7 +149,7 @@ class TruncatedNormal(RowSampler):
     ) -> None:
         super().__init__(space)
         self.std = check_number("TruncatedNormal's std", std, 0.001, 100)
-        self.mean = _centre(space, mean)
+        self.mean = _check_mean(space, mean)
         if space.kind == "simplex":
             self._propose = self._best_proposal()
 
@@ -180,12 +180,12 @@ class TruncatedNormal(RowSampler):
         return omega[(omega >= 0).all(1)].clamp(0, 1)
 
     def _from_uniform(self, generator: Generator, count: int) -> Tensor:
-        omega = dirichlet(torch.ones(count, len(self.space), dtype=torch.float64), generator)
+        omega = draw_dirichlet(torch.ones(count, len(self.space), dtype=torch.float64), generator)
         density = torch.exp(-(omega - self.mean).square().sum(1) / (2 * self.std**2))
         return omega[torch.rand(count, generator=generator, dtype=torch.float64) < density]
 
 
-def _centre(space: ControlSpace, mean: float | Sequence[float] | None) -> Tensor:
+def _check_mean(space: ControlSpace, mean: float | Sequence[float] | None) -> Tensor:
     """The mean as (P,) float64."""
     if mean is None:
         mean = 0.5 if space.kind == "box" else [1 / len(space)] * len(space)

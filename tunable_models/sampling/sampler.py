@@ -1,7 +1,7 @@
-"""What every family of omegas offers, and the random streams that they draw from.
+"""The interface of omega samplers, and the keyed random streams that they draw from.
 
 Row i of a draw is a function of (seed, step, indices[i]) and of nothing else: a batch gives the same
-omegas whoever computes which part of it, on one process or on sixteen, and after a resume.
+omegas however it is split over processes, and after a resume.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ class Sampler(Protocol):
 
     @property
     def space(self) -> ControlSpace:
-        """Where the omegas lie."""
+        """The space of the omegas."""
         ...
 
     def __call__(self, seed: int, step: int, indices: Sequence[int]) -> Tensor:
@@ -54,7 +54,7 @@ class RowSampler(ABC):
     """A sampler that draws every row from a random stream of its own.
 
     Attributes:
-        space: where the omegas lie.
+        space: of the omegas.
     """
 
     def __init__(self, space: ControlSpace) -> None:
@@ -62,7 +62,7 @@ class RowSampler(ABC):
 
     def __call__(self, seed: int, step: int, indices: Sequence[int]) -> Tensor:
         """(n, P) omegas; see :class:`Sampler`."""
-        rows = [self._draw(stream(seed, step, index)) for index in indices]
+        rows = [self._draw(keyed_generator(seed, step, index)) for index in indices]
         return torch.stack(rows).float() if rows else torch.empty(0, len(self.space))
 
     @abstractmethod
@@ -70,7 +70,7 @@ class RowSampler(ABC):
         """One omega (P,), float64."""
 
 
-def stream(seed: int, step: int, index: int, purpose: str = "omega") -> Generator:
+def keyed_generator(seed: int, step: int, index: int, purpose: str = "omega") -> Generator:
     """A CPU generator that depends on its key alone, on every platform.
 
     Raises:
@@ -83,7 +83,7 @@ def stream(seed: int, step: int, index: int, purpose: str = "omega") -> Generato
 
 
 def check_number(name: str, value: float, low: float, high: float) -> float:
-    """The value, if it lies in [low, high]; NaN never does.
+    """The value, if it is within [low, high]; NaN never is.
 
     Raises:
         OmegaError: it does not.
@@ -93,7 +93,7 @@ def check_number(name: str, value: float, low: float, high: float) -> float:
     return value
 
 
-def visit(step: int, index: int, per_step: int) -> int:
+def visit_number(step: int, index: int, per_step: int) -> int:
     """The number of a step's index in the count over all steps.
 
     Raises:

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from tunable_models.controls import ControlSpace
 from tunable_models.errors import OmegaError
-from tunable_models.sampling.sampler import check_step, visit
-from tunable_models.sampling.sobol import onto_simplex
+from tunable_models.sampling.sampler import check_step, visit_number
+from tunable_models.sampling.sobol import map_to_simplex
 
 MAX_POINTS = 5_000
 """Of the whole grid; ordering takes the square of it."""
@@ -31,7 +31,7 @@ class Schedule:
     endless repetition of one fixed order, the same for all seeds.
 
     Args:
-        space: where the omegas lie.
+        space: of the omegas.
         points: values of a slider, at least 2.
         per_step: how many indices a step has, over all processes.
 
@@ -53,15 +53,15 @@ class Schedule:
         if points < 2 or per_step < 1:
             raise OmegaError(f"Schedule needs points >= 2 and per_step >= 1, got {points!r} and {per_step!r}")
         self.space, self.points, self.per_step = space, points, per_step
-        self.omegas = _spread(space, _grid(space, points)).float()
+        self.omegas = _spread_order(space, _make_grid(space, points)).float()
 
     def __call__(self, seed: int, step: int, indices: Sequence[int]) -> Tensor:
         """(n, P) omegas; see :class:`~tunable_models.sampling.sampler.Sampler`."""
-        visits = [visit(step, index, self.per_step) for index in indices]
+        visits = [visit_number(step, index, self.per_step) for index in indices]
         return self.omegas[torch.tensor(visits, dtype=torch.int64).remainder(len(self.omegas))]
 
 
-def _grid(space: ControlSpace, points: int) -> Tensor:
+def _make_grid(space: ControlSpace, points: int) -> Tensor:
     """(N, P) float64, the first control slowest."""
     on_box, free = space.kind == "box", len(space) - (space.kind == "simplex")
     count = points**free if on_box else math.comb(points - 1 + free, free)
@@ -70,23 +70,23 @@ def _grid(space: ControlSpace, points: int) -> Tensor:
             f"a grid of {points} points a slider has {count} on this {space.kind} of {len(space)} controls, "
             f"more than {MAX_POINTS}; lower points"
         )
-    rows = product(range(points), repeat=free) if on_box else _shares(points - 1, len(space))
+    rows = product(range(points), repeat=free) if on_box else _split_total(points - 1, len(space))
     return torch.tensor(list(rows), dtype=torch.float64) / (points - 1)
 
 
-def _shares(total: int, parts: int) -> Iterator[tuple[int, ...]]:
+def _split_total(total: int, parts: int) -> Iterator[tuple[int, ...]]:
     """All ways to write a number as a sum of so many that are not negative, in the order of a dictionary."""
     for bars in combinations(range(total + parts - 1), parts - 1):
         ends = (-1, *bars, total + parts - 1)
         yield tuple(after - before - 1 for before, after in pairwise(ends))
 
 
-def _spread(space: ControlSpace, grid: Tensor) -> Tensor:
+def _spread_order(space: ControlSpace, grid: Tensor) -> Tensor:
     """The points of the grid in the order of visits: each next one is the closest to the sequence's."""
-    points = _middles(space, grid)
+    points = _cell_middles(space, grid)
     visited = torch.zeros(len(grid), dtype=torch.float64)
     order = []
-    for target in _sequence(space, len(grid)):
+    for target in _golden_sequence(space, len(grid)):
         # Rounded, or the last bit of a machine's arithmetic would choose among equally close points.
         distance = (points - target).square().sum(1).mul(1e9).round()
         chosen = int((distance + visited).argmin())
@@ -95,14 +95,14 @@ def _spread(space: ControlSpace, grid: Tensor) -> Tensor:
     return grid[order]
 
 
-def _middles(space: ControlSpace, grid: Tensor) -> Tensor:
+def _cell_middles(space: ControlSpace, grid: Tensor) -> Tensor:
     """Where the points would be if each were the middle of an equal part of the space, borders included."""
     gap = grid[grid > 0].min()
     middle = 0.5 if space.kind == "box" else 1 / len(space)
     return (grid / gap + middle) / (1 / gap + 1)
 
 
-def _sequence(space: ControlSpace, count: int) -> Tensor:
+def _golden_sequence(space: ControlSpace, count: int) -> Tensor:
     """(count, P) points of the space without clumps: multiples, modulo 1, of powers of a golden ratio."""
     free = len(space) - (space.kind == "simplex")
     ratio = 2.0
@@ -110,14 +110,14 @@ def _sequence(space: ControlSpace, count: int) -> Tensor:
         ratio = (1 + ratio) ** (1 / (free + 1))
     powers = ratio ** -torch.arange(1, free + 1, dtype=torch.float64)
     points = (0.5 + torch.arange(count, dtype=torch.float64).unsqueeze(1) * powers).frac()
-    return points if space.kind == "box" else onto_simplex(points)
+    return points if space.kind == "box" else map_to_simplex(points)
 
 
 class Fixed:
     """The same omega at every step.
 
     Args:
-        space: where it lies.
+        space: of the omega.
         omega: (P,), see :meth:`~tunable_models.controls.ControlSpace.omega`.
 
     Raises:

@@ -15,7 +15,7 @@ from torch.quasirandom import SobolEngine
 
 from tunable_models.controls import ControlSpace
 from tunable_models.errors import OmegaError
-from tunable_models.sampling.sampler import stream, visit
+from tunable_models.sampling.sampler import keyed_generator, visit_number
 
 
 class Sobol:
@@ -25,7 +25,7 @@ class Sobol:
     Each omega alone is uniform; together they leave no gaps.
 
     Args:
-        space: where the omegas lie.
+        space: of the omegas.
         per_step: how many indices a step has, over all processes.
 
     Raises:
@@ -47,13 +47,13 @@ class Sobol:
 
     def __call__(self, seed: int, step: int, indices: Sequence[int]) -> Tensor:
         """(n, P) omegas; see :class:`~tunable_models.sampling.sampler.Sampler`."""
-        numbers = [visit(step, index, self.per_step) for index in indices]
+        numbers = [visit_number(step, index, self.per_step) for index in indices]
         on_box = self.space.kind == "box"
-        points = _points(int(seed), len(self.space) - (not on_box), numbers)
-        return (points if on_box else onto_simplex(points)).float()
+        points = _sobol_points(int(seed), len(self.space) - (not on_box), numbers)
+        return (points if on_box else map_to_simplex(points)).float()
 
 
-def onto_simplex(points: Tensor) -> Tensor:
+def map_to_simplex(points: Tensor) -> Tensor:
     """The unit cube onto the simplex, one to one and keeping volumes: (n, P-1) to (n, P).
 
     Each control takes its share of what the earlier ones left; with k controls after it, the share is
@@ -65,9 +65,9 @@ def onto_simplex(points: Tensor) -> Tensor:
     return torch.cat([left[:, :-1] * (1 - kept), left[:, -1:]], dim=1)
 
 
-def _points(seed: int, dimension: int, numbers: Sequence[int]) -> Tensor:
+def _sobol_points(seed: int, dimension: int, numbers: Sequence[int]) -> Tensor:
     """Points of the sequence by number, (n, dimension) float64 in [0, 1)."""
-    engine = _engine(seed, dimension)
+    engine = _make_engine(seed, dimension)
     # Antonov and Saleev: point n is the sum, bit by bit, of the direction numbers in n's Gray code. The
     # engine itself can only walk there, which takes a minute a billion points.
     number = torch.tensor(numbers, dtype=torch.int64).remainder(2**engine.MAXBIT)
@@ -79,6 +79,6 @@ def _points(seed: int, dimension: int, numbers: Sequence[int]) -> Tensor:
 
 
 @lru_cache(maxsize=64)
-def _engine(seed: int, dimension: int) -> SobolEngine:
-    key = stream(seed, 0, dimension, "sobol").initial_seed()
+def _make_engine(seed: int, dimension: int) -> SobolEngine:
+    key = keyed_generator(seed, 0, dimension, "sobol").initial_seed()
     return SobolEngine(dimension, scramble=True, seed=key)  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Which engine computes a network, and torch as one of them."""
+"""Choose the engine that computes a network; torch is one of them."""
 
 import logging
 import os
@@ -57,7 +57,7 @@ class TorchEngine:
     def __init__(
         self, network: TunableNetwork, device: torch.device, precision: Precision = "float32"
     ) -> None:
-        self._device, self._dtype = device, _dtype(precision, device)
+        self._device, self._dtype = device, _check_precision(precision, device)
         self._network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._view = lru_cache(CACHED_VIEWS)(self._mix)
 
@@ -67,12 +67,12 @@ class TorchEngine:
 
         def run(batch: Tensor) -> Tensor:
             try:
-                with _casting(self._device, self._dtype):
+                with _autocast(self._device, self._dtype):
                     output: Tensor = view(batch.to(memory_format=torch.channels_last))
             except RuntimeError as error:
                 if "memory" not in str(error):  # on the CPU it has no type of its own
                     raise
-                raise EngineError(_out_of_memory(batch, error)) from error
+                raise EngineError(_explain_memory(batch, error)) from error
             return output.float().contiguous()
 
         return run
@@ -111,11 +111,11 @@ def make_engine(
         precision: ``float32``, ``bfloat16`` or ``float16``.
 
     Raises:
-        EngineError: another name; a precision that the engine or the device has not; or ``onnx`` was asked
-            for by name and is not installed, or cannot run this network or device. ``auto`` logs why it is
-            torch instead.
+        EngineError: another name; a precision that the engine or the device has not; or ``onnx`` was
+            requested by name and is not installed, or cannot run this network or device. ``auto`` logs why
+            it is torch instead.
     """
-    chosen = _settled(asked)
+    chosen = _resolve_name(asked)
     if precision not in get_args(Precision):
         raise EngineError(f"expected precision float32, bfloat16 or float16, got {precision!r}")
     if chosen == "torch" or (chosen == "auto" and (device.type != "cpu" or precision != "float32")):
@@ -129,7 +129,7 @@ def make_engine(
         sentence = f"the onnx engine needs {', '.join(missing)}: pip install 'tunable-zoo[fast]'"
         if chosen == "onnx":
             raise EngineError(sentence)
-        _tell_once(f"torch computes, several times slower than it could be: {sentence}")
+        _warn_once(f"torch computes, several times slower than it could be: {sentence}")
         return TorchEngine(network, device)
     try:
         from zoo.engine.on_onnx import OnnxEngine
@@ -142,8 +142,8 @@ def make_engine(
         return TorchEngine(network, device)
 
 
-def _settled(asked: str) -> str:
-    """What was asked for, or what the environment says where nothing was."""
+def _resolve_name(asked: str) -> str:
+    """The requested engine, or for ``auto`` that of the environment."""
     chosen = os.environ.get(ENGINE_VARIABLE, asked) if asked == "auto" else asked
     if chosen not in get_args(EngineName):
         source = f"{ENGINE_VARIABLE}=" if chosen != asked else "engine "
@@ -151,12 +151,12 @@ def _settled(asked: str) -> str:
     return chosen
 
 
-def _dtype(precision: Precision, device: torch.device) -> torch.dtype:
+def _check_precision(precision: Precision, device: torch.device) -> torch.dtype:
     """The type of that name, if torch computes in it on the device: a small convolution says so."""
     dtype: torch.dtype = getattr(torch, precision)
     if dtype != torch.float32:
         try:
-            with torch.no_grad(), _casting(device, dtype):
+            with torch.no_grad(), _autocast(device, dtype):
                 ones = torch.ones(1, 1, 3, 3, device=device)
                 found = torch.conv2d(ones, ones).dtype
         except RuntimeError as error:
@@ -167,17 +167,17 @@ def _dtype(precision: Precision, device: torch.device) -> torch.dtype:
     return dtype
 
 
-def _out_of_memory(batch: Tensor, error: RuntimeError) -> str:
+def _explain_memory(batch: Tensor, error: RuntimeError) -> str:
     size = " x ".join(map(str, batch.shape[:1:-1]))
     reason = str(error).partition("\n")[0]
     return f"torch has no memory for {size} pixels at once: {reason}; take smaller tiles or a smaller picture"
 
 
-def _casting(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[None]:
-    """Autocast, which knows what loses too much; nothing for float32."""
+def _autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[None]:
+    """Autocast, which keeps sensitive operators in float32; nothing for float32."""
     return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
 
 
 @cache
-def _tell_once(sentence: str) -> None:
+def _warn_once(sentence: str) -> None:
     _log.warning("%s", sentence)

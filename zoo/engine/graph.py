@@ -1,7 +1,7 @@
 """The ONNX graph of a network: made once, kept without weights, checked before it is run.
 
 Every parameter and buffer of the folded network is an initializer of the graph under its own name. What is
-kept holds its name, shape and type only, and says that the values lie elsewhere; whoever runs the graph hands
+kept holds its name, shape and type only, and marks the values as external; the session passes
 them in. A graph from a file is not trusted: it may name no values but those, nor any operator that does
 not belong to ONNX itself, so that it can read no file and run no code.
 """
@@ -27,7 +27,7 @@ PREFIX = "network."
 """Before the names of parameters and buffers, in a graph."""
 
 ELSEWHERE = "handed in"
-"""Where a kept graph says its values lie: no file of that name is ever read."""
+"""Location of external values in a kept graph: no file of that name is ever read."""
 
 _exporting = threading.Lock()
 
@@ -45,7 +45,7 @@ class Graph:
     names: tuple[str, ...]
 
 
-def folded_weights(network: TunableNetwork, omega: torch.Tensor) -> dict[str, NDArray[Any]]:
+def fold_weights(network: TunableNetwork, omega: torch.Tensor) -> dict[str, NDArray[Any]]:
     """Every tensor of the folded network under its name in a graph, contiguous.
 
     Args:
@@ -65,7 +65,7 @@ def export_graph(network: TunableNetwork, weights: Weights, channels: int) -> Gr
 
     Args:
         network: on the CPU.
-        weights: what :func:`folded_weights` gives at any setting.
+        weights: what :func:`fold_weights` gives at any setting.
         channels: of its pictures.
 
     Raises:
@@ -78,11 +78,11 @@ def export_graph(network: TunableNetwork, weights: Weights, channels: int) -> Gr
     except Exception as error:  # the exporters raise whatever an operator's translation does
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise EngineError(f"it cannot be exported: {reason}") from error
-    _strip(model, weights)
-    return checked_graph(model.SerializeToString(), weights)
+    _strip_weights(model, weights)
+    return check_graph(model.SerializeToString(), weights)
 
 
-def checked_graph(data: bytes, weights: Weights) -> Graph:
+def check_graph(data: bytes, weights: Weights) -> Graph:
     """A kept graph, if it is one of a network with these weights.
 
     Raises:
@@ -93,14 +93,14 @@ def checked_graph(data: bytes, weights: Weights) -> Graph:
         model.ParseFromString(data)
     except Exception as error:  # protobuf's own; its package has no types to name it by
         raise EngineError(f"it is no ONNX model: {error}") from error
-    # What this version of ONNX does not know could not be checked, and must not reach one that does.
+    # Fields unknown to this version of ONNX could not be checked, and must not reach one that reads them.
     model.DiscardUnknownFields()
     names = _missing_weights(model, weights)
     return Graph(model.SerializeToString(), names)
 
 
-def _strip(model: Any, weights: Weights) -> None:
-    """Leave out values of weights, and what tells of the machine: paths, stack traces."""
+def _strip_weights(model: Any, weights: Weights) -> None:
+    """Remove the values of weights, and paths and stack traces of this machine."""
     model.ClearField("metadata_props")
     model.graph.ClearField("metadata_props")
     model.graph.ClearField("value_info")
@@ -122,7 +122,7 @@ def _missing_weights(model: Any, weights: Weights) -> tuple[str, ...]:
         EngineError: the graph is not sound.
     """
     graph = model.graph
-    domains = {opset.domain for opset in model.opset_import} | {node.domain for node in _nodes(graph)}
+    domains = {opset.domain for opset in model.opset_import} | {node.domain for node in _walk_nodes(graph)}
     if domains - {"", "ai.onnx"} or model.functions or model.training_info:
         raise EngineError("it has operators that are not ONNX's own")
     if model.metadata_props:  # a runtime may take options from there
@@ -156,13 +156,13 @@ def _is_elsewhere(tensor: Any) -> bool:
     return bool(tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data)
 
 
-def _nodes(graph: Any) -> Iterator[Any]:
+def _walk_nodes(graph: Any) -> Iterator[Any]:
     """All nodes, those of graphs in attributes too."""
     for node in graph.node:
         yield node
         for attribute in node.attribute:
             for inner in (attribute.g, *attribute.graphs):
-                yield from _nodes(inner)
+                yield from _walk_nodes(inner)
 
 
 def _inner_tensors(graph: Any) -> Iterator[Any]:

@@ -1,8 +1,8 @@
-"""Graphs between processes: a file for each entry in the user's own cache folder.
+"""Cache of exported graphs: a file for each entry in the user's own cache folder.
 
 A file holds a SHA-256 and a graph without weights. The hash covers the entry's digest, the versions of what
 made the graph and the graph, so that a file that is damaged, cut short or another entry's is as good as none.
-It is no signature: files are read only where nobody but this user, or root, can have written them. The
+It is no signature: files are read only if no other user than this one and root can have written them. The
 folder may be removed at any time; what it held is made again.
 """
 
@@ -36,7 +36,7 @@ _DIGEST_BYTES = 32
 
 @dataclass(frozen=True)
 class KeptGraph:
-    """Where the graph of one entry lies, or would lie.
+    """The cache file of one entry's graph, present or not.
 
     Attributes:
         path: the file.
@@ -52,7 +52,7 @@ class KeptGraph:
         versions = {name: version(name) for name in MAKERS}
         digest = content_version(manifest)
         key = {"schema": _SCHEMA, "entry": digest, "versions": versions, "code": _code_digest()}
-        data = strict_json.canonical(key)
+        data = strict_json.encode_json(key)
         name = f"{digest}-{hashlib.sha256(data).hexdigest()[:16]}.graph"
         return cls(cache_folder() / name, data)
 
@@ -108,7 +108,7 @@ def _hash_files(paths: Iterable[Path]) -> str:
 
 
 def _is_ours(status: os.stat_result, of_kind: Callable[[int], bool]) -> bool:
-    """Whether it is of the kind that is expected, and nobody else can have written it."""
+    """Whether it is of the expected kind, and no other user can have written it."""
     if not of_kind(status.st_mode):
         return False
     if not hasattr(os, "getuid"):  # on Windows the user's folders are closed to others by their lists

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from tunable_models import TunableNetwork
 from tunable_models.export import IMAGE, OUTPUT
-from zoo.engine.graph import Graph, Weights, checked_graph, export_graph, folded_weights
+from zoo.engine.graph import Graph, Weights, check_graph, export_graph, fold_weights
 from zoo.engine.graph_cache import KeptGraph
 from zoo.errors import EngineError
 from zoo.manifest import Manifest
@@ -65,7 +65,7 @@ class OnnxEngine:
         _share_arena()
         self._network = network
         default = network.space.omega()
-        weights = folded_weights(network, default)
+        weights = fold_weights(network, default)
         size = sum(array.nbytes for array in weights.values())
         count = min(CACHED_SESSIONS, max(1, CACHED_BYTES // max(1, size)))
         self._sessions: Recent[tuple[Omega, int], Session] = Recent(count)
@@ -83,7 +83,7 @@ class OnnxEngine:
         return self._sessions.get((omega, threads), lambda: self._make(omega, threads)).run
 
     def _make(self, omega: Omega, threads: int) -> "Session":
-        return Session(self._graph, folded_weights(self._network, torch.tensor(omega)), threads)
+        return Session(self._graph, fold_weights(self._network, torch.tensor(omega)), threads)
 
     def _start(self, manifest: Manifest, weights: Weights) -> tuple[Graph, "Session"]:
         """A graph that runs, and its session at the defaults."""
@@ -91,7 +91,7 @@ class OnnxEngine:
         data = kept.read()
         if data is not None:
             try:
-                graph = checked_graph(data, weights)
+                graph = check_graph(data, weights)
                 return graph, Session(graph, weights, threads)
             except EngineError as error:
                 _log.info("%s is made again: %s", kept.path, error)
@@ -119,7 +119,7 @@ class OnnxEngine:
             other = (default < 0.5).to(default.dtype)
         side = max(24, 2 * int(getattr(self._network.network, "alignment", 1)))
         image = torch.rand(1, 3, side + 1, side + 10, generator=torch.Generator().manual_seed(0))
-        second = Session(graph, folded_weights(self._network, other), torch.get_num_threads())
+        second = Session(graph, fold_weights(self._network, other), torch.get_num_threads())
         for omega, own in ((default, session), (other, second)):
             with torch.no_grad():
                 wanted = self._network.at(omega)(image)
@@ -177,7 +177,7 @@ class Session:
 
 
 class Recent(Generic[K, V]):
-    """The last values that were asked for; each is made once, also for threads that come together.
+    """Cache of the most recent values; each is made once, also for concurrent threads.
 
     A copy, or what comes out of a pickle, has none yet: values may be sessions, which are this process's.
 

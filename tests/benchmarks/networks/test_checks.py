@@ -106,7 +106,7 @@ def _halved(
 
 def test_states_of_another_omega_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     trial = _trial(Cached)
-    monkeypatch.setattr("tunable_models._execution.states._key", lambda omega: omega.shape)
+    monkeypatch.setattr("tunable_models._execution.states._omega_key", lambda omega: omega.shape)
     answers = _answers(trial)
     assert answers["calls"].outcome == WRONG
     assert answers["view"].outcome == RIGHT

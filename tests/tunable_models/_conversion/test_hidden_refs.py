@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import fx, nn
 
-from tunable_models._conversion.hidden_refs import reached
+from tunable_models._conversion.hidden_refs import walk_references
 
 
 class Thing:
@@ -91,7 +91,7 @@ WAYS: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.parametrize("way", WAYS)
 def test_what_a_value_leads_to(way: str) -> None:
     thing = Thing()
-    assert any(item is thing for item in reached(WAYS[way](thing)))
+    assert any(item is thing for item in walk_references(WAYS[way](thing)))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_what_a_value_leads_to(way: str) -> None:
 )
 def test_where_it_ends(closed: Callable[[Any], Any]) -> None:
     thing = Thing()
-    assert not any(item is thing for item in reached(closed(thing)))
+    assert not any(item is thing for item in walk_references(closed(thing)))
 
 
 def test_what_tensors_and_modules_hold_is_theirs() -> None:
@@ -113,7 +113,7 @@ def test_what_tensors_and_modules_hold_is_theirs() -> None:
     module, tensor, graph = nn.Linear(1, 1), torch.zeros(1), fx.symbolic_trace(nn.Linear(1, 1)).graph
     for holder in (module, tensor, graph):
         holder.__dict__["kept"] = thing
-        found = list(reached([holder]))
+        found = list(walk_references([holder]))
         assert any(item is holder for item in found)
         assert not any(item is thing for item in found)
 
@@ -121,22 +121,22 @@ def test_what_tensors_and_modules_hold_is_theirs() -> None:
 def test_circles_end_and_each_is_reached_once() -> None:
     circle: list[Any] = ["a"]
     circle += [circle, {"self": circle}]
-    assert sum(item is circle for item in reached(circle)) == 1
+    assert sum(item is circle for item in walk_references(circle)) == 1
 
 
 def test_the_nearest_way_counts() -> None:
     thing = Thing()
     between = [[thing]]  # four steps one way, where the walk would end before the thing, one the other
-    assert any(item is thing for item in reached([[[[between]]], between]))
+    assert any(item is thing for item in walk_references([[[[between]]], between]))
 
 
 def test_an_empty_closure_leads_nowhere() -> None:
     def function() -> Any:
         return later
 
-    assert list(reached(function)) == [function]
+    assert list(walk_references(function)) == [function]
     later = 1
-    assert list(reached(function)) == [function, 1]
+    assert list(walk_references(function)) == [function, 1]
 
 
 def test_nothing_is_iterated_that_might_read_a_data_set() -> None:
@@ -147,4 +147,4 @@ def test_nothing_is_iterated_that_might_read_a_data_set() -> None:
         def __iter__(self) -> Any:
             raise AssertionError
 
-    assert len(list(reached(Data()))) >= 1
+    assert len(list(walk_references(Data()))) >= 1

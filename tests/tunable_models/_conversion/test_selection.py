@@ -21,7 +21,7 @@ from tunable_models import (
     make_tunable,
     to_onnx,
 )
-from tunable_models._conversion.selection import select
+from tunable_models._conversion.selection import select_tensors
 
 
 class Everything(nn.Module):
@@ -35,7 +35,7 @@ class Everything(nn.Module):
 
 
 def _names(module: nn.Module, **options: Any) -> list[str]:
-    return [slot.full_name for slot in select(module, **options)]
+    return [slot.full_name for slot in select_tensors(module, **options)]
 
 
 def test_everything_but_norms_by_default() -> None:
@@ -69,14 +69,14 @@ def test_include_and_exclude(options: dict[str, Any], pattern: str) -> None:
 @pytest.mark.parametrize("which", ["include", "exclude"])
 def test_a_pattern_without_a_match_is_refused(pattern: Any, which: str) -> None:
     with pytest.raises(ConversionError, match=r"no tensor matches|expected name patterns"):
-        select(Everything(), **{which: [pattern]})
+        select_tensors(Everything(), **{which: [pattern]})
 
 
 def test_half_of_a_tied_pair_is_refused() -> None:
     module = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     module[1].weight = module[0].weight
     with pytest.raises(ConversionError, match=r"1\.weight is tied to 0\.weight"):
-        select(module, exclude=["1.*"])
+        select_tensors(module, exclude=["1.*"])
 
 
 class Listed(nn.Module):
@@ -242,17 +242,17 @@ def test_empty_tensors_stay_plain() -> None:
     assert _names(module) == ["weight", "bias"]
     assert make_tunable(module, 2)(torch.rand(1, 2), omega=torch.rand(2)).shape == (1, 2)
     with pytest.raises(ConversionError, match="no tensor matches 'empty'"):
-        select(module, include=["empty"])
+        select_tensors(module, include=["empty"])
 
 
 @pytest.mark.parametrize("name", list_architectures())
 def test_every_architecture_can_be_converted(name: str) -> None:
     with torch.device("meta"):
-        assert select(build(name))
+        assert select_tensors(build(name))
 
 
 @pytest.mark.parametrize("name", ["resnet18", "convnext_tiny", "swin_t", "vit_b_16"])
 def test_networks_of_others_can_be_converted(name: str) -> None:
     models = pytest.importorskip("torchvision.models")
     with torch.device("meta"):
-        assert select(getattr(models, name)())
+        assert select_tensors(getattr(models, name)())

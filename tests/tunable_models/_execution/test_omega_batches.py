@@ -3,17 +3,17 @@ import torch
 from torch import nn
 
 from tunable_models import ConversionError, OmegaError, make_tunable
-from tunable_models._execution.omega_batches import Call, groups_of, run_by_groups
+from tunable_models._execution.omega_batches import Call, group_samples, run_by_groups
 
 
 def test_equal_rows_are_one_group() -> None:
     omega = torch.tensor([[0.5, 0.1], [0.2, 0.1], [0.5, 0.1]])
-    assert sorted(group.tolist() for group in groups_of(omega)) == [[0, 2], [1]]
+    assert sorted(group.tolist() for group in group_samples(omega)) == [[0, 2], [1]]
 
 
 def test_rows_that_need_their_own_gradient_stay_apart() -> None:
     omega = torch.tensor([[0.5], [0.5]], requires_grad=True)
-    assert [group.tolist() for group in groups_of(omega)] == [[0], [1]]
+    assert [group.tolist() for group in group_samples(omega)] == [[0], [1]]
 
 
 @pytest.mark.parametrize("value", [torch.rand(3, 2), torch.rand(())])

@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from tunable_models._execution.rebind import bind_mixed
+from tunable_models._execution.rebind import rebind_mixed
 
 
 class Twice(nn.Module):
@@ -19,7 +19,7 @@ class Twice(nn.Module):
 def test_every_module_has_a_shell_and_is_left_as_it_is() -> None:
     module = Twice()
     state = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-    bound = bind_mixed(module, {"first": {"weight": torch.eye(2)}}).network
+    bound = rebind_mixed(module, {"first": {"weight": torch.eye(2)}}).network
     assert type(bound) is Twice
     assert bound.first is bound.again
     assert bound.first is not module.first
@@ -34,5 +34,5 @@ def test_hooks_of_the_source_still_run() -> None:
     module = Twice()
     seen: list[nn.Module] = []
     module.first.register_forward_hook(lambda layer, *_: seen.append(layer))
-    bind_mixed(module, {"first": {"weight": torch.eye(2)}}).network(torch.rand(1, 2))
+    rebind_mixed(module, {"first": {"weight": torch.eye(2)}}).network(torch.rand(1, 2))
     assert len(seen) == 2

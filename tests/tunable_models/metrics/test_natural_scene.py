@@ -5,23 +5,23 @@ from PIL import Image
 from scipy import stats
 from torch.nn import functional as F
 
-from tunable_models.metrics.natural_scene import fit_aggd, gaussian_window, halved, normalised
+from tunable_models.metrics.natural_scene import fit_aggd, gaussian_window, halve_image, normalize_luminance
 
 
 def test_halving_is_pillows_bicubic_away_from_the_border() -> None:
     image = torch.rand(1, 1, 40, 56, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     pillow = Image.fromarray(image[0, 0].float().numpy()).resize((28, 20), Image.Resampling.BICUBIC)
-    ours = halved(image)[0, 0, 2:-2, 2:-2]
+    ours = halve_image(image)[0, 0, 2:-2, 2:-2]
     torch.testing.assert_close(ours.float(), torch.from_numpy(np.array(pillow))[2:-2, 2:-2])
     interpolated = F.interpolate(image, scale_factor=0.5, mode="bicubic", antialias=True)
     torch.testing.assert_close(ours, interpolated[0, 0, 2:-2, 2:-2])
 
 
 def test_halving_keeps_a_flat_picture_and_mirrors_the_border() -> None:
-    torch.testing.assert_close(halved(torch.full((1, 1, 8, 8), 3.0)), torch.full((1, 1, 4, 4), 3.0))
+    torch.testing.assert_close(halve_image(torch.full((1, 1, 8, 8), 3.0)), torch.full((1, 1, 4, 4), 3.0))
     image = torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     mirrored = torch.cat([image.flip(3), image, image.flip(3)], dim=3)
-    torch.testing.assert_close(halved(mirrored)[..., 8:16], halved(image))
+    torch.testing.assert_close(halve_image(mirrored)[..., 8:16], halve_image(image))
 
 
 def test_the_window_is_a_gaussian_of_sum_one() -> None:
@@ -32,10 +32,10 @@ def test_the_window_is_a_gaussian_of_sum_one() -> None:
 
 def test_normalised_luminance_of_noise_has_no_mean_and_less_than_unit_spread() -> None:
     noise = torch.randn(1, 1, 128, 128, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 40
-    values = normalised(noise + 128)
+    values = normalize_luminance(noise + 128)
     assert abs(values.mean().item()) < 0.01
     assert 0.8 < values.std().item() < 1.0
-    assert normalised(torch.full((1, 1, 12, 12), 7.0, dtype=torch.float64)).eq(0).all()
+    assert normalize_luminance(torch.full((1, 1, 12, 12), 7.0, dtype=torch.float64)).eq(0).all()
 
 
 @pytest.mark.parametrize("shape", [0.7, 1.0, 2.0, 4.0])

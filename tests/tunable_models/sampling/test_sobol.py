@@ -7,27 +7,29 @@ from scipy.stats import qmc
 from torch.quasirandom import SobolEngine
 
 from tunable_models import ControlSpace, OmegaError, Sobol, Uniform
-from tunable_models.sampling.sampler import stream
-from tunable_models.sampling.sobol import _points, onto_simplex
+from tunable_models.sampling.sampler import keyed_generator
+from tunable_models.sampling.sobol import _sobol_points, map_to_simplex
 
 COUNT = 256
 
 
 def engine(seed: int, dimension: int) -> SobolEngine:
-    return SobolEngine(dimension, scramble=True, seed=stream(seed, 0, dimension, "sobol").initial_seed())
+    return SobolEngine(
+        dimension, scramble=True, seed=keyed_generator(seed, 0, dimension, "sobol").initial_seed()
+    )
 
 
 @pytest.mark.parametrize("dimension", [1, 2, 3])
 def test_points_by_number_are_those_of_the_engine(dimension: int) -> None:
     walk = engine(4, dimension).draw(5000, dtype=torch.float64)
     # The engine computes in single precision.
-    torch.testing.assert_close(_points(4, dimension, range(5000)), walk, rtol=0, atol=1e-7)
+    torch.testing.assert_close(_sobol_points(4, dimension, range(5000)), walk, rtol=0, atol=1e-7)
     far = engine(4, dimension).fast_forward(70_000).draw(3, dtype=torch.float64)
-    torch.testing.assert_close(_points(4, dimension, range(70_000, 70_003)), far, rtol=0, atol=1e-7)
+    torch.testing.assert_close(_sobol_points(4, dimension, range(70_000, 70_003)), far, rtol=0, atol=1e-7)
 
 
 def test_the_sequence_begins_anew_after_its_end() -> None:
-    assert torch.equal(_points(0, 2, [2**30 + 5, 5]), _points(0, 2, [5, 2**30 + 5]))
+    assert torch.equal(_sobol_points(0, 2, [2**30 + 5, 5]), _sobol_points(0, 2, [5, 2**30 + 5]))
 
 
 @pytest.mark.parametrize("controls", ["a", "ab", "abc"])
@@ -63,7 +65,7 @@ def shares(omega: torch.Tensor) -> torch.Tensor:
 
 def test_the_map_onto_the_simplex_is_invertible_and_uniform() -> None:
     points = torch.rand(4000, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    omega = onto_simplex(points)
+    omega = map_to_simplex(points)
     torch.testing.assert_close(torch.from_numpy(shares(omega)), points)
     for control in omega.T:
         assert stats.kstest(control.numpy(), stats.beta(1, 2).cdf).pvalue > 0.01

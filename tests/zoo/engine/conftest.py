@@ -8,10 +8,10 @@ import pytest
 import zoo
 from published import publish_small
 from tunable_models import Control, ControlSpace, TunableNetwork
-from zoo.engine.graph import Graph, Weights, export_graph, folded_weights
+from zoo.engine.graph import Graph, Weights, export_graph, fold_weights
 from zoo.engine.graph_cache import KeptGraph
 from zoo.manifest import WEIGHTS, Manifest
-from zoo.weights import rebuild
+from zoo.weights import rebuild_network
 
 SPACE = ControlSpace.box(
     Control(name="denoise", default=0.5), Control(name="sigma", low=0, high=50, default=25, kind="condition")
@@ -30,12 +30,12 @@ def manifest(published: zoo.Entry) -> Manifest:
 
 @pytest.fixture(scope="package")
 def network(published: zoo.Entry) -> TunableNetwork:
-    return rebuild(published.manifest, published.contents()[WEIGHTS])
+    return rebuild_network(published.manifest, published.contents()[WEIGHTS])
 
 
 @pytest.fixture(scope="package")
 def weights(network: TunableNetwork) -> Weights:
-    return folded_weights(network, network.space.omega())
+    return fold_weights(network, network.space.omega())
 
 
 @pytest.fixture(scope="package")

@@ -13,14 +13,14 @@ from zoo.engine import choice
 from zoo.engine.choice import Precision, TorchEngine, make_engine
 from zoo.errors import EngineError
 from zoo.manifest import Manifest
-from zoo.weights import rebuild
+from zoo.weights import rebuild_network
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(autouse=True)
 def _untold() -> None:
-    choice._tell_once.cache_clear()
+    choice._warn_once.cache_clear()
 
 
 def test_torch_by_name(published: zoo.Entry) -> None:
@@ -28,7 +28,7 @@ def test_torch_by_name(published: zoo.Entry) -> None:
 
 
 def test_auto_is_torch_off_the_cpu(published: zoo.Entry) -> None:
-    network = rebuild(published.manifest, published.contents()["model.safetensors"])
+    network = rebuild_network(published.manifest, published.contents()["model.safetensors"])
     assert make_engine("auto", network, published.manifest, torch.device("meta")).name == "torch"
 
 
@@ -96,7 +96,7 @@ def test_an_export_that_fails_is_an_error_if_onnx_is_asked_for(
 def test_torch_computes_in_channels_last_and_gives_plain_tensors(
     network: TunableNetwork, manifest: Manifest
 ) -> None:
-    own = rebuild(manifest, network_bytes(network))
+    own = rebuild_network(manifest, network_bytes(network))
     engine = TorchEngine(own, CPU)
     kernel = own.network.get_submodule("body.0.body.0")._parameters["weight"]
     assert kernel is not None
@@ -110,9 +110,9 @@ def test_torch_computes_in_channels_last_and_gives_plain_tensors(
 
 
 def network_bytes(network: TunableNetwork) -> bytes:
-    from zoo.weights import encode
+    from zoo.weights import encode_weights
 
-    return encode(network)
+    return encode_weights(network)
 
 
 def test_the_log_says_what_runs(published: zoo.Entry, caplog: pytest.LogCaptureFixture) -> None:

@@ -10,7 +10,7 @@ import torch
 from onnx import TensorProto, helper
 
 from tunable_models import ControlSpace, TunableNetwork, make_tunable
-from zoo.engine.graph import ELSEWHERE, Graph, Weights, checked_graph, export_graph
+from zoo.engine.graph import ELSEWHERE, Graph, Weights, check_graph, export_graph
 from zoo.errors import EngineError
 
 pytestmark = pytest.mark.slow  # they share a graph whose export takes seconds
@@ -30,7 +30,7 @@ def test_nothing_of_the_machine_is_kept(graph: Graph) -> None:
 
 
 def test_a_kept_graph_is_sound(graph: Graph, weights: Weights) -> None:
-    assert checked_graph(graph.model, weights) == graph
+    assert check_graph(graph.model, weights) == graph
 
 
 def test_exporting_leaves_the_random_state(network: TunableNetwork, weights: Weights) -> None:
@@ -140,10 +140,10 @@ def test_what_is_refused(graph: Graph, weights: Weights, change: Callable[[Any],
     model = onnx.load_model_from_string(graph.model)
     change(model)
     with pytest.raises(EngineError):
-        checked_graph(model.SerializeToString(), weights)
+        check_graph(model.SerializeToString(), weights)
 
 
 @pytest.mark.parametrize("data", [b"", b"no model at all", b"\xff" * 100])
 def test_no_graph_at_all(weights: Weights, data: bytes) -> None:
     with pytest.raises(EngineError):
-        checked_graph(data, weights)
+        check_graph(data, weights)
