@@ -36,8 +36,9 @@ def list_parts() -> Iterator[str]:
         for path in sorted(files, key=lambda path: (path.name != "config.py", path)):
             module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
             for name, fields in find_sections(path):
-                options = f"members: [{', '.join(fields)}], show_symbol_type_heading: false"
-                yield f"::: {module}.{name}\n    options: {{{options}}}"
+                members = ", ".join(fields)
+                plain = "show_symbol_type_heading: false, show_symbol_type_toc: false"
+                yield f"::: {module}.{name}\n    options: {{members: [{members}], {plain}}}"
 
 
 def find_sections(path: Path) -> Iterator[tuple[str, list[str]]]:

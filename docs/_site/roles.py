@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from griffe import AliasResolutionError, Extension, GriffeLoader, Module, NameResolutionError, Object
@@ -18,14 +19,14 @@ class SphinxRoles(Extension):
         for item in iterate_objects(pkg):
             if item.docstring:
                 text = EXAMPLE.sub(r"\1Examples:", item.docstring.value)
-                item.docstring.value = ROLE.sub(lambda match, item=item: format_reference(item, match), text)
+                item.docstring.value = ROLE.sub(partial(format_reference, item), text)
 
 
 def iterate_objects(item: Object) -> Iterator[Object]:
     """An object and everything defined inside it."""
     yield item
     for member in item.members.values():
-        if not member.is_alias:
+        if isinstance(member, Object):
             yield from iterate_objects(member)
 
 
