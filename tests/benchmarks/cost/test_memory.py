@@ -40,6 +40,7 @@ def test_a_process_of_its_own_measures_it() -> None:
     assert peak_mib(EDSR, TASK, "one omega", "cpu", threads=1) > 0
 
 
+@pytest.mark.server
 def test_what_keeps_that_process_from_it_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     failing = tmp_path / "python"  # in place of one that takes seconds to find the same
     failing.write_text("#!/bin/sh\necho no memory >&2\nexit 1\n")
