@@ -60,16 +60,16 @@ def count_concurrent_trials(
     Raises:
         ConfigError: not even one fits, or not as many as requested.
     """
-    room = Capacity.of(nodes, compute)
+    capacity = Capacity.of(nodes, compute)
     workers = compute.most_workers if compute.runner == "ray" else 1
-    fit = room.fit // workers
+    fit = capacity.fit // workers
     wanted = requested or 1
     if fit < wanted:
         each = f"{compute.threads} CPUs" + " and 1 GPU" * compute.use_gpu
         has = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
         raise ConfigError(
             f"search: concurrent trials ({wanted}) x workers ({workers}) x {each} need capacity for "
-            f"{wanted * workers} workers; the cluster has capacity for {room.fit} (by node: {has}), that is "
+            f"{wanted * workers} workers; the cluster has capacity for {capacity.fit} (by node: {has}), that is "
             f"{fit} trials; lower search.concurrent, search.workers or train.compute.threads"
         )
     return requested or fit

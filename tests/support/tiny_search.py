@@ -1,13 +1,17 @@
 """A search that takes seconds, and what it leaves."""
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import mlflow
+import numpy as np
 import pandas as pd
 import yaml
 
 from pipelines.core.config import load_section
 from pipelines.core.layout import Layout
+from pipelines.data.photos import write_photos
 from pipelines.search.config import SearchConfig
 from pipelines.search.search import Search
 from pipelines.search.trial import TrialSpec, find_trials
@@ -33,6 +37,17 @@ SEARCH: dict[str, Any] = {
 }
 
 DISTRIBUTIONS = [{"family": "uniform"}, {"family": "dirichlet", "alpha": 0.5}]
+
+
+def make_layout(folder: Path, migrated: Path) -> Layout:
+    """What ``prepare`` leaves of a few generated photographs, beside MLflow's database."""
+    layout = Layout(folder)
+    shutil.copy(migrated, layout.root / "mlflow.db")
+    random = np.random.default_rng(0)
+    for split in ("train", "validation"):
+        photos = [(f"{i}.png", random.integers(0, 256, (20, 24, 3), dtype=np.uint8)) for i in range(2)]
+        write_photos(layout.prepare / split, photos)
+    return layout
 
 
 def write_search(layout: Layout, train: dict[str, Any] | None = None, **search: Any) -> None:

@@ -83,7 +83,7 @@ def sort_trials(records: Sequence[TrialRecord]) -> list[TrialRecord]:
 
 
 def list_axes(records: Sequence[TrialRecord]) -> tuple[str, ...]:
-    """Names of all axes; one that some trials lack follows its neighbour in the trials that have it."""
+    """Names of all axes; one that some trials lack follows its neighbor in the trials that have it."""
     return _merge_keys([record.point for record in sort_trials(records)])
 
 

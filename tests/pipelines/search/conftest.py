@@ -1,11 +1,9 @@
-import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from pipelines.core.layout import Layout
-from pipelines.data.photos import write_photos
+from tiny_search import make_layout
 
 
 @pytest.fixture(autouse=True)
@@ -17,11 +15,4 @@ def private(patient_tracking: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def layout(tmp_path: Path, migrated: Path) -> Layout:
-    """What ``prepare`` leaves of a few generated photographs, beside MLflow's database."""
-    layout = Layout(tmp_path)
-    shutil.copy(migrated, layout.root / "mlflow.db")
-    random = np.random.default_rng(0)
-    for split, count in (("train", 2), ("validation", 2)):
-        photos = [(f"{i}.png", random.integers(0, 256, (20, 24, 3), dtype=np.uint8)) for i in range(count)]
-        write_photos(layout.prepare / split, photos)
-    return layout
+    return make_layout(tmp_path, migrated)

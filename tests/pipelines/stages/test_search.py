@@ -18,7 +18,7 @@ from pipelines.data.photos import PhotoSet, write_photos
 from pipelines.search.identity import claim_folder, identify_search
 from pipelines.training.config import TrainConfig
 from stages import ended, start
-from tiny_search import run_search, runs, search_of, searched, trials, write_search
+from tiny_search import make_layout, run_search, runs, search_of, searched, trials, write_search
 from waiting import wait_until
 
 STEPS = 40
@@ -37,6 +37,18 @@ def layout(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> Layout:
     photos = [(f"{i}.png", random.integers(0, 256, (20, 24, 3), dtype=np.uint8)) for i in range(2)]
     write_photos(layout.prepare / "validation", photos)
     return layout
+
+
+@pytest.fixture(autouse=True)
+def private(patient_tracking: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the cluster nor the MLflow of whoever runs the tests."""
+    for name in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def layout(tmp_path: Path, migrated: Path) -> Layout:
+    return make_layout(tmp_path, migrated)
 
 
 def wait_for_scores(layout: Layout, search: subprocess.Popen[str], count: int, trial: int = 1) -> None:

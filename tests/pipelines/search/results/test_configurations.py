@@ -59,7 +59,7 @@ def test_one_seed_has_no_deviation() -> None:
     assert only.complete
 
 
-def test_an_axis_of_some_trials_stands_behind_its_neighbour() -> None:
+def test_an_axis_of_some_trials_follows_its_neighbor() -> None:
     records = [
         trial(0, {"distribution": "uniform", "lr": 0.1}),
         trial(1, {"distribution": "dirichlet", "dirichlet.alpha": 0.5, "lr": 0.1}, {"b": 1.0, "a": 1.0}),
@@ -105,7 +105,7 @@ def test_a_lucky_seed_is_not_ranked_before_every_seed_has_completed() -> None:
     assert [c.number for c in rank_configurations(group_trials(records), [VOLUME])] == [1]
 
 
-def test_the_front_holds_what_nobody_dominates() -> None:
+def test_the_front_holds_undominated_configurations() -> None:
     groups = group_trials(scored((0.7, 0.3), (0.6, 0.4), (0.6, 0.2), (0.5, 0.1), (0.6, 0.2), (0.7, 0.35)))
     assert [c.number for c in find_front(groups, [VOLUME, GAP])] == [0, 2, 3]
     assert pick_best(groups, [VOLUME, GAP]).number == 0
@@ -118,7 +118,7 @@ def test_the_best_of_equals_in_the_first_objective_is_on_the_front() -> None:
     assert [c.number for c in find_front(groups, [VOLUME, GAP])] == [1]
 
 
-def test_without_a_completed_trial_the_first_reason_is_told() -> None:
+def test_without_a_completed_trial_the_first_reason_is_named() -> None:
     records = [
         trial(3, {"lr": 0.3}, None, state="failed", reason="later"),
         trial(1, {"lr": 0.2}, None, state="failed", reason="the loss is nan at step 20"),
@@ -130,7 +130,7 @@ def test_without_a_completed_trial_the_first_reason_is_told() -> None:
         pick_best(group_trials(records[2:]), [VOLUME])
 
 
-def test_without_a_complete_configuration_the_seeds_are_told() -> None:
+def test_without_a_complete_configuration_the_seeds_are_counted() -> None:
     records = [trial(0, {"lr": 0.1}, seed=0), trial(1, {"lr": 0.2}, seed=1)]
     with pytest.raises(TrainingError, match=r"2 trials completed, .* all 2 seeds"):
         pick_best(group_trials(records), [VOLUME])

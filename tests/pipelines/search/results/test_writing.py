@@ -70,7 +70,7 @@ def test_times_change_the_table_of_trials_alone(
     assert {name for name in first if first[name] != second[name]} == {"trials.parquet", "trials.csv"}
 
 
-def test_without_a_winner_the_trials_are_told_and_nothing_of_an_older_search_stays(
+def test_without_a_winner_the_trials_are_written_and_nothing_of_an_older_search_stays(
     written: tuple[Path, Configuration], params: Path, tmp_path: Path
 ) -> None:
     folder = shutil.copytree(written[0], tmp_path / "out")
