@@ -69,7 +69,7 @@ def count_concurrent_trials(
         has = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
         raise ConfigError(
             f"search: concurrent trials ({wanted}) x workers ({workers}) x {each} need capacity for "
-            f"{wanted * workers} workers; the cluster has capacity for {capacity.fit} (by node: {has}), that is "
-            f"{fit} trials; lower search.concurrent, search.workers or train.compute.threads"
+            f"{wanted * workers} workers; the cluster has capacity for {capacity.fit} (by node: {has}), "
+            f"that is {fit} trials; lower search.concurrent, search.workers or train.compute.threads"
         )
     return requested or fit

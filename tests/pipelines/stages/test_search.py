@@ -6,7 +6,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 import pytest
 
@@ -14,7 +13,7 @@ from pipelines.core.config import load_section
 from pipelines.core.errors import ConfigError, DataError
 from pipelines.core.layout import Layout
 from pipelines.core.records import read_json
-from pipelines.data.photos import PhotoSet, write_photos
+from pipelines.data.photos import PhotoSet
 from pipelines.search.identity import claim_folder, identify_search
 from pipelines.training.config import TrainConfig
 from stages import ended, start
@@ -26,17 +25,6 @@ SCORES = 4
 """Of a trial: one every 10 steps."""
 
 pytestmark = pytest.mark.usefixtures("database", "patient_tracking")
-
-
-@pytest.fixture
-def layout(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> Layout:
-    """With held-out photographs, and neither the user's cluster nor their MLflow."""
-    for name in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(name, raising=False)
-    random = np.random.default_rng(1)
-    photos = [(f"{i}.png", random.integers(0, 256, (20, 24, 3), dtype=np.uint8)) for i in range(2)]
-    write_photos(layout.prepare / "validation", photos)
-    return layout
 
 
 @pytest.fixture(autouse=True)
