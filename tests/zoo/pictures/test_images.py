@@ -72,7 +72,7 @@ def test_every_source_gives_the_same_picture(tmp_path: Path) -> None:
 @pytest.mark.parametrize("source", [None, gradient(), np.asarray(gradient()), ["photo.png"]])
 def test_what_is_no_file_is_refused(source: Any) -> None:
     for read in (read_image, read_picture, read_pages):
-        with pytest.raises(ImageError, match=f"or a binary file, got {type(source).__name__}; Picture.of"):
+        with pytest.raises(ImageError, match=type(source).__name__):
             read(source)
 
 
@@ -83,7 +83,7 @@ def test_formats(kind: str) -> None:
 
 def test_other_formats_are_refused() -> None:
     for data in (encode(gradient(), "PDF"), encode(gradient(), "ICO"), b"%!PS-Adobe-3.0 EPSF-3.0\n"):
-        with pytest.raises(ImageError, match="expected one of AVIF, BMP"):
+        with pytest.raises(ImageError, match="AVIF, BMP"):
             read_image(data)
 
 
@@ -97,9 +97,9 @@ def test_other_formats_are_refused() -> None:
     ],
 )
 def test_formats_that_are_known_are_refused_by_name(name: str, tool: str, data: bytes) -> None:
-    told = f"expected one of AVIF, .* got {name}; convert it to PNG, TIFF or JPEG first, by {tool}"
+    told = f"{name}.*{tool}"
     for read in (read_image, read_picture, read_pages, read_header):
-        with pytest.raises(ImageError, match=f"cannot read the image: {told}"):
+        with pytest.raises(ImageError, match=told):
             read(data)
 
 
@@ -156,9 +156,9 @@ def test_the_profile_is_kept() -> None:
 
 def test_a_large_picture_is_refused_from_its_header() -> None:
     side = int(DEFAULT_MAX_PIXELS**0.5) + 1
-    with pytest.raises(ImageTooLargeError, match="at most 64,000,000 pixels, got"):
+    with pytest.raises(ImageTooLargeError, match="64,000,000"):
         read_image(png_header(side, side))
-    with pytest.raises(ImageTooLargeError, match="at most 20 pixels, got 6 x 4 = 24"):
+    with pytest.raises(ImageTooLargeError, match=r"20 .*6 x 4 = 24"):
         read_image(encode(gradient()), max_pixels=20)
 
 

@@ -113,10 +113,10 @@ def test_frames_of_several_kinds_become_one() -> None:
 @pytest.mark.parametrize(
     ("sides", "durations", "said"),
     [
-        ((), (), "expected one picture at least, got none"),
-        ((8, 8), (50,), "expected 2 durations, one for each frame, got 1"),
-        ((8,), (50, 50), "expected 1 durations, one for each frame, got 2"),
-        ((8, 6), (50, 50), "expected frames of one size, got 6 x 6, 8 x 8"),
+        ((), (), "got none"),
+        ((8, 8), (50,), "2 durations.*got 1"),
+        ((8,), (50, 50), "1 durations.*got 2"),
+        ((8, 6), (50, 50), "6 x 6, 8 x 8"),
     ],
 )
 def test_frames_that_no_file_holds(sides: tuple[int, ...], durations: tuple[int, ...], said: str) -> None:
@@ -205,7 +205,7 @@ def test_one_page_alone(caplog: pytest.LogCaptureFixture) -> None:
     read_image(animation("GIF"))
     assert "the first of 3 frames" in caplog.messages[-1]
     for read in (read_picture, read_header):
-        with pytest.raises(ImageError, match="expected a page from 1 to 2, got 3"):
+        with pytest.raises(ImageError, match="1 to 2, got 3"):
             read(data, page=2)
 
 
@@ -216,9 +216,9 @@ def test_one_frame_alone() -> None:
 @pytest.mark.parametrize(
     ("name", "header", "said"),
     [
-        ("JPEG", Header(Kind(3, 8), (5, 4), 3), "3 pages, and JPEG holds one; choose .tif$"),
-        ("PNG", Header(Kind(3, 8), (5, 4), 2), "2 pages, and PNG holds one; choose .tif$"),
-        ("JPEG", Header(Kind(3, 8), (5, 4), 3, True), "3 frames, .*; choose .png or .tif or .webp"),
+        ("JPEG", Header(Kind(3, 8), (5, 4), 3), r"3 pages.*JPEG.*\.tif$"),
+        ("PNG", Header(Kind(3, 8), (5, 4), 2), r"2 pages.*PNG.*\.tif$"),
+        ("JPEG", Header(Kind(3, 8), (5, 4), 3, True), r"3 frames.*\.png or \.tif or \.webp"),
     ],
 )
 def test_what_holds_one_refuses_several(name: str, header: Header, said: str) -> None:
@@ -252,7 +252,7 @@ def test_the_limit_is_of_all_together() -> None:
         scan(*[np.zeros((4, 5), np.uint16)] * 3),
     ):
         assert len(read_pages(data, max_pixels=60).pictures) == 3
-        with pytest.raises(ImageTooLargeError, match="at most 59 pixels, got 3 pictures, together 60;"):
+        with pytest.raises(ImageTooLargeError, match=r"59 .*60"):
             read_pages(data, max_pixels=59)
         assert read_header(data).pixels == 60
 
@@ -264,7 +264,7 @@ def test_pages_of_several_sizes_are_added_up() -> None:
         assert read_header(data).pixels == 504
         assert read_header(data, page=1).pixels == 4
         assert len(read_pages(data, max_pixels=504).pictures) == 3
-        with pytest.raises(ImageTooLargeError, match="at most 100 pixels, got 3 pictures, together 504;"):
+        with pytest.raises(ImageTooLargeError, match=r"100 .*504"):
             read_pages(data, max_pixels=100)
 
 
@@ -314,7 +314,7 @@ def test_deep_pictures_do_not_move(data: bytes, count: int) -> None:
 @pytest.mark.parametrize("text_bytes", [0, 2048])
 def test_an_animated_png_of_16_bits_is_refused(text_bytes: int) -> None:
     chunks = [(b"tEXt", b"Comment\0" + b"a" * text_bytes), (b"acTL", struct.pack(">II", 2, 0))]
-    with pytest.raises(ImageError, match="an animated PNG of 16 bits, which is not supported"):
+    with pytest.raises(ImageError, match="animated PNG of 16 bits"):
         read_header(png(np.zeros((4, 5), np.uint16), chunks))
 
 
@@ -325,7 +325,7 @@ def test_an_animated_avif_of_more_than_8_bits_is_refused(flags: int, bits: int) 
     assert b"av1C\x81\x00\x0c" in data
     deep = data.replace(b"av1C\x81\x00\x0c", b"av1C\x81\x00" + bytes([flags]))
     for read in (read_header, read_picture, read_pages):
-        with pytest.raises(ImageError, match=f"an animated AVIF of {bits} bits, which is not supported"):
+        with pytest.raises(ImageError, match=f"animated AVIF of {bits} bits"):
             read(deep)
 
 
