@@ -1,4 +1,4 @@
-"""Errors of the pipeline, by what a caller can do about them.
+"""Errors of the pipeline, by what a caller can do about them, and their messages.
 
 PipelineError
 ├── ConfigError (ValueError)         params.yaml or a parameter is invalid
@@ -12,9 +12,12 @@ Every constructor takes one message, so that the errors can be pickled.
 """
 
 import errno
+import shutil
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import Path
 
 DEBUG = "TUNABLE_DEBUG"
 """Environment variable: 1 shows the traceback of expected errors too."""
@@ -77,6 +80,42 @@ def describe_error(error: BaseException) -> str | None:
     return f"{error.filename}: {error.strerror}" if error.filename else None
 
 
+def require_free_space(folder: Path, nbytes: int, what: str) -> None:
+    """Check that ``nbytes`` are free on the disk of an existing folder; ``what`` names the data.
+
+    Raises:
+        DataError: less is free.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < nbytes:
+        raise DataError(
+            f"expected {nbytes / 1e6:.0f} MB free for {what} in {folder}, got {free / 1e6:.0f} MB; free some"
+        )
+
+
+@contextmanager
+def explain_full_disk(
+    folder: Path, remedy: str, *, room: str = "room to write", kind: type[PipelineError] = DataError
+) -> Iterator[None]:
+    """Turn a full disk or quota, in a block that writes into ``folder``, into an error with a remedy.
+
+    Args:
+        folder: that the block writes into or creates.
+        remedy: end of the message.
+        room: what was expected to fit, in the message.
+        kind: class of the error.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        free = (
+            _describe_free(folder) if error.errno == errno.ENOSPC else ""
+        )  # a quota says nothing about the disk
+        raise kind(f"expected {room} in {folder}, got: {error.strerror}{free}; {remedy}") from error
+
+
 def suggest_name(name: object, known: Collection[str], otherwise: str = "expected one of") -> str:
     """End of a message about an unknown name: the closest known one, or the first dozen.
 
@@ -88,3 +127,10 @@ def suggest_name(name: object, known: Collection[str], otherwise: str = "expecte
     first = list(known)[:12]
     more = f" and {len(known) - 12} more" if len(known) > 12 else ""
     return f"; {otherwise} {', '.join(first) or 'none'}{more}"
+
+
+def _describe_free(folder: Path) -> str:
+    try:
+        return f" ({shutil.disk_usage(folder).free / 1e6:.2f} MB free now)"
+    except OSError:  # the folder itself could not be created
+        return ""

@@ -15,8 +15,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
-from pipelines.core.disk import explain_full_disk, require_free_space
-from pipelines.core.errors import DataError
+from pipelines.core.errors import DataError, explain_full_disk, require_free_space
 from zoo.durable import replace_folder
 
 PHOTO_SUFFIXES = frozenset({".avif", ".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})

@@ -13,8 +13,7 @@ from uuid import uuid4
 from filelock import FileLock
 from platformdirs import user_cache_path
 
-from pipelines.core.disk import explain_full_disk
-from pipelines.core.errors import DataError
+from pipelines.core.errors import DataError, explain_full_disk
 from pipelines.core.records import sha256_file
 from pipelines.data.index import Bytes, Shard, map_file
 from pipelines.data.remote import Remote

@@ -16,8 +16,7 @@ from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import MaxRetryError
 from urllib3.util import Retry
 
-from pipelines.core.disk import explain_full_disk, require_free_space
-from pipelines.core.errors import DataError
+from pipelines.core.errors import DataError, explain_full_disk, require_free_space
 from pipelines.core.progress import Display
 from pipelines.core.records import read_json, sha256_file, write_json_atomic
 from zoo.durable import sync_folder

@@ -13,8 +13,7 @@ from typing import Any, TypeVar
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from pipelines.core.disk import explain_full_disk
-from pipelines.core.errors import DataError
+from pipelines.core.errors import DataError, explain_full_disk
 
 PAUSES_S = (0.5, 2.0, 5.0)
 """Pauses before the retries of a failed call."""

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.core.disk import explain_full_disk
-from pipelines.core.errors import DataError
+from pipelines.core.errors import DataError, explain_full_disk
 from pipelines.data.index import Bytes, Index, Photo, Shard
 from pipelines.data.remote import Remote
 

@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipelines.core.disk import explain_full_disk
-from pipelines.core.errors import TrainingError
+from pipelines.core.errors import TrainingError, explain_full_disk
 from pipelines.core.layout import Layout
 from pipelines.core.records import flatten_keys, read_json, write_json_atomic
 from pipelines.data.photos import PhotoSet

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from pipelines.core.disk import explain_full_disk
-from pipelines.core.errors import TrainingError
+from pipelines.core.errors import TrainingError, explain_full_disk
 from pipelines.core.records import read_json, write_json_atomic
 
 FILE = "startup.json"

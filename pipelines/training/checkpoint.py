@@ -14,8 +14,7 @@ from typing import Any
 
 import torch
 
-from pipelines.core.disk import explain_full_disk
-from pipelines.core.errors import CheckpointError, TrainingError
+from pipelines.core.errors import CheckpointError, TrainingError, explain_full_disk
 from pipelines.core.records import read_json, sha256_file, write_atomic, write_json_atomic
 from zoo.durable import TEMPORARY, create_folder
 

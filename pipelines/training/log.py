@@ -13,8 +13,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
-from pipelines.core.disk import explain_full_disk
-from pipelines.core.errors import TrainingError
+from pipelines.core.errors import TrainingError, explain_full_disk
 
 LOG = "log.jsonl"
 

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from pipelines.core.contact_sheet import Tile, contact_sheet
-from pipelines.core.disk import explain_full_disk
-from pipelines.core.errors import TrainingError
+from pipelines.core.errors import TrainingError, explain_full_disk
 from pipelines.core.records import write_atomic
 from pipelines.data.photos import PhotoSet
 from pipelines.tasks import Example, Task

@@ -124,7 +124,7 @@ def test_a_disk_that_is_too_small_is_told_before(
     pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = type("Usage", (), {"free": 10})
-    monkeypatch.setattr("pipelines.core.disk.shutil.disk_usage", lambda folder: usage)
+    monkeypatch.setattr("pipelines.core.errors.shutil.disk_usage", lambda folder: usage)
     with pytest.raises(DataError, match="MB"):
         unpack_photos(pack(tmp_path / "archive", FILES), "set/train", tmp_path / "out")
 

@@ -218,7 +218,7 @@ def test_a_disk_that_is_too_small_is_told_before(
     server: FileServer, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = type("Usage", (), {"free": 1_000_000})
-    monkeypatch.setattr("pipelines.core.disk.shutil.disk_usage", lambda folder: usage)
+    monkeypatch.setattr("pipelines.core.errors.shutil.disk_usage", lambda folder: usage)
     with pytest.raises(DataError, match="3 MB"):
         fetch(f"{server.url}/set.zip", target)
     assert not target.with_name("set.zip.part").exists()

@@ -5,8 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipelines.core.disk import explain_full_disk, require_free_space
-from pipelines.core.errors import DataError, TrainingError
+from pipelines.core.errors import DataError, TrainingError, explain_full_disk, require_free_space
 
 
 def test_what_fits_passes(tmp_path: Path) -> None:
@@ -31,7 +30,7 @@ def test_how_much_was_wanted_and_is_free_is_told_where_it_is_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = SimpleNamespace(total=10**9, used=10**9, free=3 * 10**5)
-    monkeypatch.setattr("pipelines.core.disk.shutil.disk_usage", lambda folder: usage)
+    monkeypatch.setattr("pipelines.core.errors.shutil.disk_usage", lambda folder: usage)
     for number, got in (
         (errno.ENOSPC, "No space left on device (0.30 MB free now)"),
         (errno.EDQUOT, "quota"),
