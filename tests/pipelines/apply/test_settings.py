@@ -71,7 +71,7 @@ def test_values_of_a_picture_override_common_ones(write: Write) -> None:
         ("s.json", '{"denoise": "0.5"}', "s.json: denoise: .*'0.5'"),
         ("s.json", '{"a.jpg": {"denoise": true}}', "s.json: a.jpg: denoise: .*True"),
         ("s.json", '{"a.jpeg": {"denoise": 1}}', "s.json: 'a.jpeg' .*'a.jpg'"),
-        ("s.json", '{"z": {"denoise": 1}}', "'z' .*'a.jpg'"),
+        ("s.json", '{"z": {"denoise": 1}}', "'z' .*a.jpg"),
         ("s.json", '{"level": 1}', "level .*--set .*s.json"),
         ("s.yaml", "denoise: 0.5\ndenoise: 1\n", "denoise"),
         ("s.yaml", "a: [", "s.yaml"),

@@ -29,7 +29,7 @@ def work_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("run search", "a search is tunable search"),
         ("run train --root elsewhere", "elsewhere"),
         ("recipe noise-levl", "did you mean 'noise-level'"),
-        ("recipe", "expected noise-level, "),
+        ("recipe", "noise-level, "),
         ("recipe noise-level --budget weeks", "minutes, cpu-hours"),
         ("recipe noise-level --out params.yaml", "params.yaml, got: File exists"),
         ("search --publish", "train.steps"),

@@ -32,7 +32,7 @@ def test_nothing_is_done(prepared_layout: Layout, stage: str) -> None:
     out = result.stdout
     assert result.exit_code == (1 if stage in ("evaluate", "publish") else 0)  # nothing is trained yet
     assert ("begins      at the start" in out) == (stage in ("train", "all"))
-    assert ("at a time " in out) == (stage == "search")
+    assert ("concurrent  " in out) == (stage == "search")
     assert "params" in out
     assert files(prepared_layout.root) == before
 
