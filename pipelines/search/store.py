@@ -26,11 +26,11 @@ class TrialStore:
     Args:
         search: the search; trials in its folder are known.
         objective: the first one.
-        mirror: of the search.
+        sync: uploads the run folders to MLflow.
     """
 
-    def __init__(self, search: Search, objective: Objective, mirror: RunSync) -> None:
-        self._search, self._objective, self._mirror = search, objective, mirror
+    def __init__(self, search: Search, objective: Objective, sync: RunSync) -> None:
+        self._search, self._objective, self._sync = search, objective, sync
         self._photos = PhotoSet.open(search.layout.prepare / "train")
         self._specs = {spec.folder: spec for spec in find_trials(search.folder)}
         self._tracked: set[Path] = set()
@@ -74,7 +74,7 @@ class TrialStore:
             return
         self._tracked.add(folder)
         if self._is_over(folder):
-            self._mirror.follow(folder)
+            self._sync.follow(folder)
             return
         spec = self._specs[folder]
         tags = {
@@ -83,7 +83,7 @@ class TrialStore:
             "fingerprint": spec.job.fingerprint,
         }
         params = {**spec.config.model_dump(mode="json"), "point": dict(spec.point)}
-        self._mirror.add(folder, f"trial-{spec.number}", params, tags)
+        self._sync.add(folder, f"trial-{spec.number}", params, tags)
 
     def on_end(self, folder: Path, reason: str, *, pruned: bool) -> None:
         """Record the end of a trial.
@@ -111,7 +111,7 @@ class TrialStore:
         for folder, spec in self._specs.items():
             self._set_status(folder, spec.record())
             if folder not in self._tracked:
-                self._mirror.follow(folder)
+                self._sync.follow(folder)
 
     def _set_status(self, folder: Path, record: TrialRecord) -> None:
         status = STATUS.get(record.state, "KILLED")

@@ -60,14 +60,14 @@ def run(config: SearchConfig, layout: Layout, *, adopt: bool = False) -> None:
     photos, held_out = _open_photos(layout, "train"), _open_photos(layout, "validation")
     search.scorer.prepare()  # a mistake is reported before anything is trained
     claim_folder(search.folder, identify_search(search, photos, held_out))
-    with _track_search(search) as mirror:
-        store = TrialStore(search, objectives[0], mirror)
+    with _track_search(search) as sync:
+        store = TrialStore(search, objectives[0], sync)
         signum = _run_trials(search, store, points, objectives)
         if signum is not None:
             tell(f"search: stopped; {_write_partial_results(search, store, objectives)}")
             raise Interrupted(signum)
         best = _write_results(search, store, objectives)
-        mirror.finish("FINISHED", sorted(layout.search.iterdir()))
+        sync.finish("FINISHED", sorted(layout.search.iterdir()))
     tell(_summarize_results(best, objectives, layout))
     if adopt:
         _adopt_best(search)
@@ -80,12 +80,12 @@ def _track_search(search: Search) -> Iterator[RunSync]:
     tags = {"stage": "search", "task": search.base.task.name}
     parent = search.base.tracking.parent
     name = search.folder.name
-    mirror = RunSync(search.folder, search.layout.root, name, params=params, tags=tags, parent=parent)
+    sync = RunSync(search.folder, search.layout.root, name, params=params, tags=tags, parent=parent)
     try:
-        with mirror:
-            yield mirror
+        with sync:
+            yield sync
     except BaseException as error:
-        mirror.finish("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED", deadline_s=5.0)
+        sync.finish("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED", deadline_s=5.0)
         raise
 
 

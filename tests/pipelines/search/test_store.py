@@ -29,28 +29,28 @@ def search(layout: Layout) -> Search:
     return search_of(layout)
 
 
-def opened(search: Search, mirror: RunSync) -> TrialStore:
-    return TrialStore(search, search.objectives()[0], mirror)
+def opened(search: Search, sync: RunSync) -> TrialStore:
+    return TrialStore(search, search.objectives()[0], sync)
 
 
-def mirror_of(search: Search) -> RunSync:
+def sync_of(search: Search) -> RunSync:
     return RunSync(search.folder, search.layout.root, search.folder.name, every_s=0.05)
 
 
 @contextmanager
 def ending(search: Search) -> Iterator[TrialStore]:
     """A time of the search that ends as it should."""
-    mirror = mirror_of(search)
-    with mirror:
-        store = opened(search, mirror)
+    sync = sync_of(search)
+    with sync:
+        store = opened(search, sync)
         yield store
         store.close()
-    mirror.finish("FINISHED", deadline_s=UNREACHED_S)
+    sync.finish("FINISHED", deadline_s=UNREACHED_S)
 
 
 def killed(search: Search) -> TrialStore:
     """That of a search that is killed before anything reaches the server."""
-    return opened(search, mirror_of(search))
+    return opened(search, sync_of(search))
 
 
 def score(spec: TrialSpec, *steps: int) -> None:

@@ -24,8 +24,8 @@ class Killed(BaseException):
 
 
 def add_trial(search: Search) -> TrialSpec:
-    mirror = RunSync(search.folder, search.layout.root, search.folder.name)
-    return TrialStore(search, search.objectives()[0], mirror).add({"lr": 0.001}, 0)
+    sync = RunSync(search.folder, search.layout.root, search.folder.name)
+    return TrialStore(search, search.objectives()[0], sync).add({"lr": 0.001}, 0)
 
 
 def run_to_end(search: Search, spec: TrialSpec) -> list[dict[str, Any]]:
