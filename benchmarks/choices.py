@@ -26,12 +26,13 @@ from benchmarks.kept import keep
 from pipelines.core.config import load_section, parse_section
 from pipelines.core.layout import Layout
 from pipelines.data.photos import PhotoSet
+from pipelines.measure.photographs import CenterCrops
+from pipelines.measure.runner import evaluation_mode
 from pipelines.tasks import Task, make_task
 from pipelines.training.batches import Share
 from pipelines.training.checkpoint import CheckpointStore
 from pipelines.training.config import TrainConfig
 from pipelines.training.loop import Hooks, LoopInputs, run_training_loop
-from pipelines.training.validation import centre_crop, evaluating
 from tunable_models import TunableNetwork, psnr
 
 SCHEMA = 1
@@ -145,12 +146,12 @@ def measure(network: TunableNetwork, task: Task, photos: PhotoSet) -> list[float
     """Mean PSNR in dB over centre crops, at each of ``SIGMAS``, with the slider at the truth."""
     [control] = network.space.controls
     found = []
-    with evaluating(network), torch.inference_mode():
+    with evaluation_mode(network), torch.inference_mode():
         for sigma in SIGMAS:
             view = network.at({control.name: sigma})
             scores = []
             for number in range(len(photos)):
-                clean = centre_crop(photos, number, CROP_PX, 1)
+                clean = CenterCrops(photos, CROP_PX, 1)[number]
                 noisy = task.degrade(clean, {"noise_sigma": sigma}, (0, "choices", number)).inputs
                 scores.append(psnr(view(noisy).clamp(0, 1), clean).item())
             found.append(round(statistics.mean(scores), 4))

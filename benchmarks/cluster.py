@@ -27,6 +27,8 @@ from benchmarks.cost.machine import machine, versions
 from benchmarks.kept import keep
 from pipelines.core.config import parse_section
 from pipelines.data.photos import PhotoSet, write_photos
+from pipelines.measure.photographs import CenterCrops
+from pipelines.measure.settings import vertices_and_default
 from pipelines.running.job import TrainJob
 from pipelines.running.local import run_local
 from pipelines.running.ray.driver import run_on_ray
@@ -35,7 +37,6 @@ from pipelines.training.checkpoint import CheckpointStore
 from pipelines.training.config import TrainConfig
 from pipelines.training.log import Progress, RunLog
 from pipelines.training.loop import Hooks
-from pipelines.training.validation import centre_crop, ends_and_default
 
 ROOT = Path(__file__).parents[1]
 CPU = torch.device("cpu")
@@ -218,11 +219,11 @@ def _apart(folder: Path, steps: int) -> float:
     networks = [config.network.make(task.space, config.seed) for _ in range(2)]
     for network, name in zip(networks, ("elastic", "alone"), strict=True):
         network.load_state_dict(_weights(folder / name, steps))
-    clean = centre_crop(PhotoSet.open(folder / "photos"), 0, crop_px=96, unit=1)
+    clean = CenterCrops(PhotoSet.open(folder / "photos"), crop_px=96, unit=1)[0]
     inputs = task.degrade(clean, task.levels, (0,)).inputs
     with torch.inference_mode():
         one, other = (
-            torch.cat([network.at(omega)(inputs) for omega in ends_and_default(task.space)])
+            torch.cat([network.at(omega)(inputs) for omega in vertices_and_default(task.space)])
             for network in networks
         )
     return float((one - other).abs().max())

@@ -1,10 +1,12 @@
 """Options of the ``evaluate`` stage: section ``evaluate`` of ``params.yaml``."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from pipelines.core.config import Section
+from pipelines.core.errors import ConfigError, suggest_name
 from tunable_models.metrics import SSIM_WINDOW_PX
 
 Level = Annotated[float, Field(ge=0)]
@@ -19,17 +21,17 @@ class PictureConfig(Section):
     """Side of the crop that is shown at true size: the one with most detail."""
     values: int = Field(default=5, ge=2)
     """How many positions of each slider of a box, ends included; three sliders or more that share a sum
-    are shown at the ends, the middles between two, and the centre."""
+    are shown at the ends, the middles between two, and the center."""
 
 
 class EvaluateConfig(Section):
     """What the network is measured on, and where on its sliders."""
 
     levels: dict[str, Level] = Field(default_factory=dict)
-    """Strengths of the degradation by the task's own names, such as ``noise_sigma: 25``; what is not named
-    stands where the task says. An unknown name is refused with the nearest known one."""
+    """Strengths of the degradation by the task's own names, such as ``noise_sigma: 25``; the task's usual
+    ones where they are not named. An unknown name is refused with the nearest known one."""
     crop_px: Annotated[int, Field(ge=SSIM_WINDOW_PX)] | None = None
-    """Side of the centre crop that is measured; null takes whole photographs, which are run through
+    """Side of the center crop that is measured; null takes whole photographs, which are run through
     the network in one piece. Sides are cut to multiples of the task's scale."""
     steps: int = Field(default=11, ge=2)
     """Positions of each slider, ends included, where its monotonicity is counted."""
@@ -54,3 +56,15 @@ class EvaluateConfig(Section):
     seed: int = Field(default=0, ge=0)
     """Key of the test noise."""
     picture: PictureConfig = PictureConfig()
+
+    def resolve_levels(self, usual: Mapping[str, float], task: str) -> dict[str, float]:
+        """The usual strengths of a task, those of the options in their place.
+
+        Raises:
+            ConfigError: a level that the task does not have.
+        """
+        for name in self.levels:
+            if name not in usual:
+                hint = suggest_name(name, usual, f"{task} has")
+                raise ConfigError(f"params.yaml: unknown key 'evaluate.levels.{name}'{hint}")
+        return {**usual, **self.levels}

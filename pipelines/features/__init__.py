@@ -1,1 +1,1 @@
-"""Published networks that others are measured or trained through: VGG, LPIPS, NIQE."""
+"""Published networks that others are measured, trained or started with: VGG, LPIPS, NIQE, spandrel's."""

@@ -3,7 +3,7 @@
 Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", CVPR 2018,
 https://arxiv.org/abs/1801.03924. The package brings the calibrated linear heads; the trunk's ImageNet
 weights are torchvision's. Nothing is downloaded here: without a weight file the trunk is random from a
-fixed seed, and ``label`` says so.
+fixed seed, which ``label`` states.
 """
 
 import warnings
@@ -41,7 +41,7 @@ class LPIPS(nn.Module):
         weights: file of torchvision's weights for it; by default the one in torch hub's cache, if any.
 
     Attributes:
-        label: the trunk and where its weights are from, for whoever reads the numbers.
+        label: the trunk and where its weights are from, for reports.
 
     Raises:
         DataError: the weight file is missing or is not torchvision's.
@@ -53,12 +53,12 @@ class LPIPS(nn.Module):
     def __init__(self, net: Trunk = "alex", weights: Path | None = None) -> None:
         super().__init__()
         self._min_side = MIN_SIDE_PX[net]
-        self._metric: Any = _random_metric(net)
+        self._metric: Any = _build_random(net)
         published = read_published(WEIGHTS[net].url, weights)
         if published is None:
             self.label = f"{net} (seeded random trunk: not comparable with published LPIPS)"
         else:
-            _fill(self._metric.net, published)
+            _load_trunk(self._metric.net, published)
             self.label = f"{net} (published weights)"
         self.requires_grad_(False)
         self.eval()
@@ -92,7 +92,7 @@ class LPIPS(nn.Module):
         return self(output, target)  # type: ignore[no-any-return]
 
 
-def _random_metric(net: Trunk) -> Any:
+def _build_random(net: Trunk) -> Any:
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         torch.manual_seed(stream_seed("lpips trunk", net))
         # lpips 0.1.4 still says pretrained= to torchvision.
@@ -100,7 +100,7 @@ def _random_metric(net: Trunk) -> Any:
         return lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
 
 
-def _fill(trunk: nn.Module, published: dict[str, Tensor]) -> None:
-    """Fill lpips' slices: their keys are ``slice<k>.<x>`` where torchvision's are ``features.<x>``."""
+def _load_trunk(trunk: nn.Module, published: dict[str, Tensor]) -> None:
+    """Load weights into lpips' slices: ``slice<k>.<x>`` is torchvision's ``features.<x>``."""
     keys = {key: f"features.{key.split('.', 1)[1]}" for key in trunk.state_dict()}
     trunk.load_state_dict({key: published[name] for key, name in keys.items()})

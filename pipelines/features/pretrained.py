@@ -33,12 +33,12 @@ def read_published(url: str, file: Path | None = None) -> dict[str, Tensor] | No
     found = file or cached_file(url)
     if file is None and not found.is_file():
         return None
-    _check(url, found)
+    _check_digest(url, found)
     tensors: dict[str, Tensor] = torch.load(found, map_location="cpu", weights_only=True)
     return tensors
 
 
-def _check(url: str, file: Path) -> None:
+def _check_digest(url: str, file: Path) -> None:
     prefix = url.rsplit("-", 1)[1].removesuffix(".pth")
     got = sha256_file(file) if file.is_file() else "no such file"
     if not got.startswith(prefix):

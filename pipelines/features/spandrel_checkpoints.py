@@ -1,6 +1,6 @@
 """Other projects' checkpoints, through spandrel: the one module that imports it.
 
-spandrel recognises an architecture by the names and shapes of a checkpoint's tensors. What it loads is a
+spandrel recognizes an architecture by the names and shapes of a checkpoint's tensors. What it loads is a
 plain network, ready for ``make_tunable(..., train="deltas")``. The other way round, the file of one of our
 networks folded at one setting is a checkpoint that spandrel, and what is built on it, can load.
 
@@ -20,7 +20,7 @@ from torch import nn
 from pipelines.core.errors import DataError, PipelineError
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
-"""Files that spandrel reads; pickles with a restricted reader."""
+"""Files that spandrel reads; pickles with a restricted unpickler."""
 
 READS = ("nafnet", "swinir")
 """Architectures of ours whose folded files it reads, with equal output where neither has to pad."""
@@ -30,7 +30,7 @@ _JPEG_WINDOW, _JPEG_RANGE = 7, 255.0
 
 @dataclass(frozen=True)
 class Foreign:
-    """A network that spandrel recognised.
+    """A network that spandrel recognized.
 
     Attributes:
         network: plain, in evaluation mode, on the CPU.
@@ -54,26 +54,23 @@ class Foreign:
 def load_foreign(path: Path) -> Foreign:
     """The network in another project's checkpoint.
 
-    Args:
-        path: of a file with one of the ``SUFFIXES``.
-
     Raises:
         PipelineError: the extra ``spandrel`` is not installed.
         DataError: no such file, not a checkpoint, or of an architecture that spandrel does not know.
     """
-    loader, unsupported, image_kind = _spandrel()
+    loader, unsupported, image_kind = _import_spandrel()
     if path.suffix.lower() not in SUFFIXES:
         raise DataError(
             f"{path}: expected a file of {', '.join(SUFFIXES)}, got {path.suffix or 'no suffix'!r}"
         )
     if not path.is_file():
-        raise DataError(f"{path}: there is no such file")
+        raise DataError(f"{path}: no such file")
     try:
         found = loader.load_from_file(path)
     except unsupported as error:
         raise DataError(f"{path}: spandrel knows no architecture with these tensors") from error
     except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
-        raise DataError(f"{path}: no checkpoint that can be read: {error}") from error
+        raise DataError(f"{path}: not a readable checkpoint: {error}") from error
     if not isinstance(found, image_kind):
         raise DataError(f"{path}: expected a network from image to image, got {found.architecture.name}")
     return Foreign(
@@ -90,10 +87,6 @@ def load_foreign(path: Path) -> Foreign:
 def encode_for_spandrel(plain: nn.Module, architecture: str) -> bytes:
     """A folded network as the bytes of a ``.safetensors`` file that spandrel loads.
 
-    Args:
-        plain: the network at one setting.
-        architecture: our name of it.
-
     Raises:
         DataError: spandrel does not know the architecture, or would guess its range wrongly.
     """
@@ -106,7 +99,7 @@ def encode_for_spandrel(plain: nn.Module, architecture: str) -> bytes:
 
 
 def _refuse_wrong_guess(architecture: str, plain: Any) -> None:
-    """It takes a SwinIR with a window of 7 for one of those for JPEG, which work in another range."""
+    """Refuse what it misreads: it takes a SwinIR with a window of 7 for one for JPEG, of another range."""
     if architecture != "swinir":
         return
     window, own = int(plain.alignment), float(plain.img_range)
@@ -118,7 +111,7 @@ def _refuse_wrong_guess(architecture: str, plain: Any) -> None:
         )
 
 
-def _spandrel() -> tuple[Any, type[Exception], type[Any]]:
+def _import_spandrel() -> tuple[Any, type[Exception], type[Any]]:
     try:
         import spandrel
     except ImportError as error:

@@ -2,7 +2,7 @@
 
 Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015,
 https://arxiv.org/abs/1409.1556. The ImageNet weights are torchvision's. Nothing is downloaded here: without
-a weight file the trunk is random from a fixed seed, and ``label`` says so.
+a weight file the trunk is random from a fixed seed, which ``label`` states.
 """
 
 from collections.abc import Iterator, Sequence
@@ -44,7 +44,7 @@ class VGGFeatures(nn.Module):
         weights: file of torchvision's weights; by default the one in torch hub's cache, if any.
 
     Attributes:
-        label: the trunk and where its weights are from, for whoever reads the numbers.
+        label: the trunk and where its weights are from, for reports.
 
     Raises:
         DataError: a layer that the network does not have, or a weight file that is missing or is not
@@ -58,12 +58,12 @@ class VGGFeatures(nn.Module):
         self, net: VGG = "vgg16", layers: Sequence[str] = STYLE_LAYERS, weights: Path | None = None
     ) -> None:
         super().__init__()
-        self.features, names = _build(net, layers)
+        self.features, names = _build_modules(net, layers)
         self._names = {index: name for index, name in names.items() if name in layers}
         self._min_side = 2 ** (int(names[len(self.features) - 1].removeprefix("relu").split("_")[0]) - 1)
         published = read_published(WEIGHTS[net], weights)
         if published is None:
-            _randomise(self.features, net)
+            _randomize(self.features, net)
             self.label = f"{net} (seeded random trunk: not comparable with published feature losses)"
         else:
             kept = {key: published[f"features.{key}"] for key in self.features.state_dict()}
@@ -98,12 +98,12 @@ class VGGFeatures(nn.Module):
 
 def layer_names(net: VGG) -> tuple[str, ...]:
     """The layers of a network that can be looked at, shallow ones first."""
-    return tuple(name for name, _ in _modules(net) if name)
+    return tuple(name for name, _ in _name_modules(net) if name)
 
 
-def _build(net: VGG, layers: Sequence[str]) -> tuple[nn.Sequential, dict[int, str]]:
+def _build_modules(net: VGG, layers: Sequence[str]) -> tuple[nn.Sequential, dict[int, str]]:
     """The modules up to the deepest layer, numbered as torchvision does, and the names of their ReLUs."""
-    modules = list(_modules(net))
+    modules = list(_name_modules(net))
     known = {name: index for index, (name, _) in enumerate(modules) if name}
     unknown = [layer for layer in layers if layer not in known]
     if unknown or not layers or isinstance(layers, str):
@@ -114,7 +114,7 @@ def _build(net: VGG, layers: Sequence[str]) -> tuple[nn.Sequential, dict[int, st
     return kept, {index: name for name, index in known.items() if index <= deepest}
 
 
-def _modules(net: VGG) -> Iterator[tuple[str, nn.Module]]:
+def _name_modules(net: VGG) -> Iterator[tuple[str, nn.Module]]:
     before = 3
     for block, (convolutions, width) in enumerate(zip(CONVOLUTIONS[net], WIDTHS, strict=True), 1):
         for number in range(1, convolutions + 1):
@@ -124,8 +124,8 @@ def _modules(net: VGG) -> Iterator[tuple[str, nn.Module]]:
         yield "", nn.MaxPool2d(2)
 
 
-def _randomise(features: nn.Sequential, net: VGG) -> None:
-    """He's initialisation, from a seed.
+def _randomize(features: nn.Sequential, net: VGG) -> None:
+    """He's initialization, from a seed.
 
     It keeps the mean square of activations from layer to layer (He et al., ICCV 2015,
     https://arxiv.org/abs/1502.01852). torch's default divides it by six at every layer, so that the deep

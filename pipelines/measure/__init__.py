@@ -1,1 +1,1 @@
-"""Measuring a tunable network over its sliders."""
+"""Measuring a tunable network over its sliders, for validation in training, evaluation and search."""

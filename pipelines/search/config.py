@@ -5,8 +5,8 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from pipelines.core.config import Section
+from pipelines.measure.objectives import MeasureConfig
 from pipelines.search.axes import Floats
-from pipelines.search.scoring.measure_config import MeasureConfig
 from pipelines.search.space import Distribution, SpaceConfig
 
 
@@ -45,7 +45,7 @@ class SearchConfig(Section):
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     """Seeds of training: every point is trained once with each, and ranked by the mean."""
     objectives: tuple[str, ...] = Field(default=("hypervolume",), min_length=1)
-    """Measures to optimize, most important first; see ``pipelines/search/scoring/measures.py``."""
+    """Measures to optimize, most important first; see ``pipelines/measure/objectives.py``."""
     steps: int = Field(default=600, ge=1)
     """Optimizer steps of a trial, in place of ``train.steps``."""
     report_every: int = Field(default=200, ge=1)

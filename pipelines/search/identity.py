@@ -13,7 +13,7 @@ from pipelines.running.fingerprint import (
     describe_versions,
     installed_versions,
 )
-from pipelines.search.scoring.code import scoring_digest
+from pipelines.search.scorer import scoring_digest
 from pipelines.search.search import Search
 
 NOTE = "search.json"

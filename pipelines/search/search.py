@@ -10,6 +10,7 @@ from typing import Any
 
 from pipelines.core.layout import Layout
 from pipelines.core.trained import load_folder
+from pipelines.measure.objectives import MEASURES, check_objectives
 from pipelines.search.axes import Axis, Point
 from pipelines.search.candidates import (
     count_points,
@@ -19,8 +20,7 @@ from pipelines.search.candidates import (
     skip_untrainable,
 )
 from pipelines.search.config import SearchConfig
-from pipelines.search.scoring.measures import MEASURES, check_objectives
-from pipelines.search.scoring.scorer import Scorer
+from pipelines.search.scorer import Scorer
 from pipelines.search.trial import Objective
 from pipelines.tasks import make_task
 from pipelines.training.config import ComputeConfig, TrainConfig
@@ -75,7 +75,7 @@ class Search:
         """
         task = make_task(self.base.task, self.layout.root)
         check_objectives(self.config.objectives, task, self.config.measure)
-        return [Objective(name=name, mode=MEASURES[name].mode) for name in self.config.objectives]
+        return [Objective(name=name, mode=MEASURES[name]) for name in self.config.objectives]
 
     @property
     def scorer(self) -> Scorer:

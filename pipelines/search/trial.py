@@ -17,9 +17,9 @@ from typing import Any, Literal, Self
 from filelock import FileLock
 
 from pipelines.core.records import read_json, write_json_atomic
+from pipelines.measure.judge import Score
 from pipelines.running.job import TrainJob
 from pipelines.search.axes import Point
-from pipelines.search.scoring.score import Score
 from pipelines.training.config import TrainConfig
 from pipelines.training.log import RunLog, append_line, read_lines
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from pipelines.core.errors import DivergedError, TrainingError
 from pipelines.running.local import launch_job
-from pipelines.search.scoring.scorer import Scorer
+from pipelines.search.scorer import Scorer
 from pipelines.search.trial import TrialSpec
 from pipelines.training.loop import Hooks, Stopped
 from tunable_models import TunableNetwork

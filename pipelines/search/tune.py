@@ -21,7 +21,7 @@ from ray.tune.search import Searcher
 from pipelines.core.errors import TrainingError
 from pipelines.core.ray_cluster import watched
 from pipelines.search.config import SearchConfig
-from pipelines.search.scoring.scorer import Scorer
+from pipelines.search.scorer import Scorer
 from pipelines.search.search import Search
 from pipelines.search.store import TrialStore
 from pipelines.search.trial import Objective

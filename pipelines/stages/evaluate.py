@@ -20,52 +20,53 @@ from pipelines.core.records import write_atomic, write_json_atomic
 from pipelines.core.trained import AGAIN, load_trained
 from pipelines.data.photos import PhotoSet
 from pipelines.evaluate.config import EvaluateConfig
-from pipelines.evaluate.degraded import degrade
-from pipelines.evaluate.levels import levels_of
-from pipelines.evaluate.measure import measure
-from pipelines.evaluate.picture import picture
+from pipelines.evaluate.picture import draw_sliders
 from pipelines.evaluate.plots import write_plots
-from pipelines.evaluate.subject import Subject
-from pipelines.evaluate.summary import summarise
+from pipelines.evaluate.summary import summarize
 from pipelines.features.lpips import LPIPS
 from pipelines.features.niqe import load_niqe
+from pipelines.measure.photographs import Batches, CenterCrops, Photographs
+from pipelines.measure.sliders import measure_sliders
+from pipelines.measure.trained import TrainedRunner, check_device
 from pipelines.tasks import Task, TaskConfig, make_task
+from tunable_models.metrics import SSIM_WINDOW_PX
 
 
 def run(config: EvaluateConfig, layout: Layout) -> None:
     """Measure, then write every result.
 
     Raises:
-        ConfigError: a level that the task does not have.
+        ConfigError: a level that the task does not have, or a device that this machine does not have.
         DataError: an earlier stage has not run or its artefacts are damaged, a test photograph is too
             small, the options ask for a photograph, weights or a model that are not there, or the task's
             own pictures or weights are not those of training.
     """
     torch.set_num_threads(config.threads)
     network, record = load_trained(layout)
-    task = _task(record, layout)
+    task = _load_task(record, layout)
     if task.space != network.space:  # the numbers would be those of other sliders
         raise DataError(
             f"expected the sliders {task.space.names}, the network has {network.space.names}; {AGAIN}"
         )
-    levels_of(task, config.levels)  # a slip of the pen is told before anything is loaded or run
-    materials = _materials(task, record)
-    photos = _photos(config, layout)
+    levels = config.resolve_levels(task.levels, task.name)  # before anything is loaded
+    materials = _check_materials(task, record)
+    photographs = _open_photographs(config, layout, task, levels)
     lpips = LPIPS(config.lpips_net, layout.root / config.lpips_weights if config.lpips_weights else None)
     niqe = load_niqe(layout.root / config.niqe_model) if config.niqe_model else None
-    subject = Subject(network, network.spec.contract, config.device)
-    measured = measure(subject, task, photos, config, lpips, niqe)
-    summary = summarise(task, measured, config, lpips.label) | {"materials": materials}
+    network.to(check_device(config.device, "evaluate.device"))
+    runner = TrainedRunner(network, network.spec.contract)
+    measured = measure_sliders(runner, photographs, lpips, niqe, grid=config.grid, steps=config.steps)
+    summary = summarize(task, measured, config, lpips.label) | {"materials": materials}
     sheet = io.BytesIO()
-    example = degrade(photos, config.picture.photo, task, config)
-    picture(subject, example, config.picture, task.scale).save(sheet, "PNG")
+    [photograph] = Batches(photographs, [config.picture.photo]).at_usual_levels()
+    draw_sliders(runner, task, photograph, config.picture).save(sheet, "PNG")
     write_plots(layout.evaluate / "plots", task.space, measured, config)
     write_atomic(layout.evaluate / "sliders.png", sheet.getvalue())
     write_json_atomic(layout.metrics, summary)  # last: its presence says the rest is there
-    print(_receipt(summary, layout), flush=True)
+    print(_describe_results(summary, layout), flush=True)
 
 
-def _task(record: dict[str, Any], layout: Layout) -> Task:
+def _load_task(record: dict[str, Any], layout: Layout) -> Task:
     try:
         # Through JSON, where a strict model takes a list for a tuple.
         adapter: TypeAdapter[TaskConfig] = TypeAdapter(TaskConfig)
@@ -76,29 +77,33 @@ def _task(record: dict[str, Any], layout: Layout) -> Task:
     return make_task(config, layout.root)
 
 
-def _materials(task: Task, record: dict[str, Any]) -> dict[str, str]:
+def _check_materials(task: Task, record: dict[str, Any]) -> dict[str, str]:
     """What the task takes from outside its options, which must be what it was trained with."""
     now, then = dict(task.materials), record.get("materials", {})
     changed = [name for name in now if now[name] != then.get(name)]
-    if changed:  # the sliders would be judged by another trunk, or other styles, than in training
+    if changed:  # the sliders would be measured by another trunk, or other styles, than in training
         name = changed[0]
         raise DataError(f"expected {name!r} of training to be {then.get(name)}, got {now[name]}; {AGAIN}")
     return now
 
 
-def _photos(config: EvaluateConfig, layout: Layout) -> PhotoSet:
+def _open_photographs(
+    config: EvaluateConfig, layout: Layout, task: Task, levels: dict[str, float]
+) -> Photographs:
     photos = PhotoSet.open(layout.prepare / "test")
     if config.picture.photo >= len(photos):
         raise DataError(
             f"evaluate.picture.photo: expected one of the {len(photos)} test photographs, counted from 0, "
             f"got {config.picture.photo}"
         )
-    return photos
+    least = max(SSIM_WINDOW_PX, task.scale)
+    clean = CenterCrops(photos, config.crop_px, task.scale, min_side_px=least)
+    return Photographs(task, clean, (config.seed, "evaluate"), levels=levels)
 
 
-def _receipt(summary: dict[str, Any], layout: Layout) -> str:
+def _describe_results(summary: dict[str, Any], layout: Layout) -> str:
     monotonicity, dead = summary["monotonicity"], summary["sliders"]["dead"]
-    gain = f"as the sliders stand by default {summary['gain_db']['over_input']:+.2f} dB over the input; "
+    gain = f"{summary['gain_db']['over_input']:+.2f} dB over the input with all sliders at their defaults; "
     alive = f"no rise along {', '.join(dead)}: a dead slider" if dead else "every slider is alive"
     return (
         f"evaluate: {gain if summary['default'].get('psnr_own') is not None else ''}"

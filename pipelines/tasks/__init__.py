@@ -1,4 +1,4 @@
-"""Tasks: a degradation, its targets, its controls and its loss, one file each.
+"""Tasks: a degradation, its targets, its controls and its loss.
 
 The closed list of what ``train.task.name`` may say.
 """
@@ -9,13 +9,18 @@ from typing import Annotated
 from pydantic import Field
 
 from pipelines.tasks.denoise_deblur import DenoiseDeblur, DenoiseDeblurConfig
-from pipelines.tasks.denoise_strength import DenoiseStrength, DenoiseStrengthConfig
-from pipelines.tasks.noise_level import NoiseLevel, NoiseLevelConfig
+from pipelines.tasks.gaussian_noise import (
+    DenoiseStrength,
+    DenoiseStrengthConfig,
+    NoiseLevel,
+    NoiseLevelConfig,
+    ThreeObjectives,
+    ThreeObjectivesConfig,
+)
 from pipelines.tasks.real_world import RealWorld, RealWorldConfig
 from pipelines.tasks.style_transfer import StyleTransfer, StyleTransferConfig
 from pipelines.tasks.super_resolution import SuperResolution, SuperResolutionConfig
 from pipelines.tasks.task import Example, Key, Task
-from pipelines.tasks.three_objectives import ThreeObjectives, ThreeObjectivesConfig
 
 __all__ = [
     "TASKS",
@@ -61,7 +66,7 @@ TaskConfig = Annotated[
     | ThreeObjectivesConfig,
     Field(discriminator="name"),
 ]
-"""The options of any task, told apart by their name."""
+"""The options of any task, by their name."""
 
 
 def make_task(config: TaskConfig, root: Path = Path()) -> Task:

@@ -1,18 +1,24 @@
-"""Degradations that define tasks: exact, seeded by the caller, on the device of their input.
+"""Degradations that define tasks, on the device of their input, and the random draws of their strengths.
 
 Shapes: images (B, C, H, W), RGB in [0, 1]; levels (B,).
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pipelines.core.random_streams import generator
+from pipelines.tasks.task import Key
 from tunable_models.architectures.padding import mirror_index
 
+Range = tuple[float, float]
+"""Of a strength: the lowest and the highest."""
+
 TRUNCATE = 4.0
-"""A Gaussian kernel ends this many sigmas from its centre."""
+"""A Gaussian kernel ends this many sigmas from its center."""
 
 
 def gaussian_blur(images: Tensor, sigma_px: Tensor) -> Tensor:
@@ -23,18 +29,12 @@ def gaussian_blur(images: Tensor, sigma_px: Tensor) -> Tensor:
         sigma_px: (B,), 0 leaves the sample as it is.
     """
     radius = max(1, math.ceil(TRUNCATE * float(sigma_px.max())))
-    taps = _taps(sigma_px, radius)
-    return _along(_along(images, taps, radius, -1), taps, radius, -2)
+    taps = _gaussian_taps(sigma_px, radius)
+    return _convolve_axis(_convolve_axis(images, taps, radius, -1), taps, radius, -2)
 
 
 def add_noise(images: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
-    """Add white Gaussian noise of sigma[b] / 255; not clipped, the protocol of SwinIR and Restormer.
-
-    Args:
-        images: (B, C, H, W).
-        sigma: (B,), in units of 1/255.
-        noise: (B, C, H, W), standard normal.
-    """
+    """Add standard normal noise times sigma[b] / 255; not clipped, the protocol of SwinIR and Restormer."""
     return images + noise * (sigma / 255).view(-1, 1, 1, 1)
 
 
@@ -49,13 +49,41 @@ def bicubic_downsample(images: Tensor, factor: int) -> Tensor:
     return F.interpolate(images, size=(height, width), mode="bicubic", antialias=True, align_corners=False)
 
 
-def _taps(sigma: Tensor, radius: int) -> Tensor:
+def check_range(name: str, values: Range, limit: float) -> None:
+    """Refuse a range that is not ordered or leaves 0..limit.
+
+    Raises:
+        ValueError: which pydantic reports as an invalid option.
+    """
+    low, high = values
+    if not 0 <= low <= high <= limit:
+        raise ValueError(f"{name} must be [low, high] within 0..{limit:g}, got [{low:g}, {high:g}]")
+
+
+def mean_strength(values: Range) -> float:
+    """The strength a range is evaluated at."""
+    return (values[0] + values[1]) / 2
+
+
+def draw_strengths(ranges: Sequence[Range], keys: Sequence[Key], shape: torch.Size) -> tuple[Tensor, Tensor]:
+    """Strengths (B, R), uniform in the R ranges, and normal noise (B, *shape), one stream a key."""
+    bounds = torch.tensor(ranges).view(-1, 2)
+    strengths, noise = [], []
+    for key in keys:
+        stream = generator(*key, "degradation")
+        uniform = torch.rand(len(bounds), generator=stream)
+        strengths.append(bounds[:, 0] + uniform * (bounds[:, 1] - bounds[:, 0]))
+        noise.append(torch.randn(shape, generator=stream))
+    return torch.stack(strengths), torch.stack(noise)
+
+
+def _gaussian_taps(sigma: Tensor, radius: int) -> Tensor:
     offsets = torch.arange(-radius, radius + 1, device=sigma.device, dtype=torch.float32)
     taps = torch.exp(-(offsets**2) / (2 * sigma.float().clamp(min=1e-3).unsqueeze(1) ** 2))
     return taps / taps.sum(dim=1, keepdim=True)
 
 
-def _along(images: Tensor, taps: Tensor, radius: int, axis: int) -> Tensor:
+def _convolve_axis(images: Tensor, taps: Tensor, radius: int, axis: int) -> Tensor:
     """Convolve sample b with taps[b] along one axis."""
     batch, channels = images.shape[:2]
     size = images.shape[axis]

@@ -15,11 +15,16 @@ from torch import Tensor
 
 from pipelines.core.config import Section
 from pipelines.core.random_streams import generator
-from pipelines.tasks.blended import BlendedTask
-from pipelines.tasks.degradations import add_noise, gaussian_blur
+from pipelines.tasks.degradations import (
+    Range,
+    add_noise,
+    check_range,
+    draw_strengths,
+    gaussian_blur,
+    mean_strength,
+)
 from pipelines.tasks.distances import Distance
-from pipelines.tasks.ranges import check_range, draw_strengths, middle
-from pipelines.tasks.task import Example, Key
+from pipelines.tasks.task import BlendedTask, Example, Key
 from tunable_models import Control, ControlSpace
 
 SPACE = ControlSpace.box(
@@ -40,9 +45,9 @@ class DenoiseDeblurConfig(Section):
     """What the network is trained to undo."""
 
     name: Literal["denoise-deblur"] = "denoise-deblur"
-    noise_sigma: tuple[float, float] = (25.0, 25.0)
+    noise_sigma: Range = (25.0, 25.0)
     """Range of the noise, sigma in units of 1/255; each training sample draws its own."""
-    blur_sigma: tuple[float, float] = (1.5, 1.5)
+    blur_sigma: Range = (1.5, 1.5)
     """Range of the Gaussian blur, sigma in pixels."""
     distance: Distance = "rmse"
     """Distance to the blended target. L1 and Charbonnier train to medians, whose PSNR can fall a little
@@ -69,15 +74,15 @@ class DenoiseDeblur(BlendedTask):
     def levels(self) -> Mapping[str, float]:
         """The middle of both ranges."""
         return {
-            "noise_sigma": middle(self.config.noise_sigma),
-            "blur_sigma": middle(self.config.blur_sigma),
+            "noise_sigma": mean_strength(self.config.noise_sigma),
+            "blur_sigma": mean_strength(self.config.blur_sigma),
         }
 
     def sample(self, clean: Tensor, omega: Tensor, keys: Sequence[Key]) -> Example:
         """Noise and blur of every sample from their ranges."""
         ranges = (self.config.noise_sigma, self.config.blur_sigma)
         strengths, noise = (t.to(clean.device) for t in draw_strengths(ranges, keys, clean.shape[1:]))
-        return _example(clean, strengths[:, 0], strengths[:, 1], noise)
+        return _make_example(clean, strengths[:, 0], strengths[:, 1], noise)
 
     def degrade(self, clean: Tensor, levels: Mapping[str, float], key: Key) -> Example:
         """All samples at ``noise_sigma`` and ``blur_sigma``."""
@@ -86,10 +91,10 @@ class DenoiseDeblur(BlendedTask):
             torch.full((len(clean),), levels[name], device=clean.device)
             for name in ("noise_sigma", "blur_sigma")
         )
-        return _example(clean, noise_sigma, blur_sigma, noise)
+        return _make_example(clean, noise_sigma, blur_sigma, noise)
 
 
-def _example(clean: Tensor, noise_sigma: Tensor, blur_sigma: Tensor, noise: Tensor) -> Example:
+def _make_example(clean: Tensor, noise_sigma: Tensor, blur_sigma: Tensor, noise: Tensor) -> Example:
     blurred = gaussian_blur(clean, blur_sigma)
     inputs = add_noise(blurred, noise_sigma, noise)
     noisy = add_noise(clean, noise_sigma, noise)

@@ -19,10 +19,9 @@ from torch import Tensor
 from pipelines.core.config import Section
 from pipelines.core.random_streams import generator, stream_seed
 from pipelines.data.transforms import add_sensor_noise, compress_jpeg
-from pipelines.tasks.blended import BlendedTask
+from pipelines.tasks.degradations import Range, check_range, mean_strength
 from pipelines.tasks.distances import Distance
-from pipelines.tasks.ranges import check_range, middle
-from pipelines.tasks.task import Example, Key
+from pipelines.tasks.task import BlendedTask, Example, Key
 from tunable_models import Control, ControlSpace
 
 SPACE = ControlSpace.box(
@@ -49,7 +48,7 @@ class RealWorldConfig(Section):
     """What the camera did."""
 
     name: Literal["real-world"] = "real-world"
-    noise_sigma: tuple[float, float] = (5.0, 25.0)
+    noise_sigma: Range = (5.0, 25.0)
     """Range of the sensor's noise, sigma at mid grey in units of 1/255; each training sample draws its
     own."""
     jpeg_quality: tuple[int, int] = Field(default=(15, 60))
@@ -85,19 +84,22 @@ class RealWorld(BlendedTask):
     def levels(self) -> Mapping[str, float]:
         """The middle of both ranges."""
         low, high = self.config.jpeg_quality
-        return {"noise_sigma": middle(self.config.noise_sigma), "jpeg_quality": round((low + high) / 2)}
+        return {
+            "noise_sigma": mean_strength(self.config.noise_sigma),
+            "jpeg_quality": round((low + high) / 2),
+        }
 
     def sample(self, clean: Tensor, omega: Tensor, keys: Sequence[Key]) -> Example:
         """Noise and quality of every sample from their ranges."""
         draws = [self._draw(key) for key in keys]
         seeds = [stream_seed(*key, "sensor") for key in keys]
-        return _example(clean, draws, seeds)
+        return _make_example(clean, draws, seeds)
 
     def degrade(self, clean: Tensor, levels: Mapping[str, float], key: Key) -> Example:
         """All samples at ``noise_sigma`` and ``jpeg_quality``, which is rounded."""
         draw = (float(levels["noise_sigma"]), round(levels["jpeg_quality"]))
         seeds = [stream_seed(*key, "sensor", index) for index in range(len(clean))]
-        return _example(clean, [draw] * len(clean), seeds)
+        return _make_example(clean, [draw] * len(clean), seeds)
 
     def _draw(self, key: Key) -> Draw:
         stream = generator(*key, "degradation")
@@ -108,16 +110,18 @@ class RealWorld(BlendedTask):
         return 0.0 if without_noise else sigma, None if without_jpeg else quality
 
 
-def _example(clean: Tensor, draws: Sequence[Draw], seeds: Sequence[int]) -> Example:
+def _make_example(clean: Tensor, draws: Sequence[Draw], seeds: Sequence[int]) -> Example:
     # Through 8-bit pixels on the CPU, which is what a camera's file holds.
     pixels = clean.detach().cpu().clamp(0, 1).mul(255).round().byte().permute(0, 2, 3, 1).numpy()
-    rows = [_camera(np.ascontiguousarray(x), *d, s) for x, d, s in zip(pixels, draws, seeds, strict=True)]
+    rows = [
+        _simulate_camera(np.ascontiguousarray(x), *d, s) for x, d, s in zip(pixels, draws, seeds, strict=True)
+    ]
     stacked = torch.from_numpy(np.stack(rows)).to(clean.device).permute(1, 0, 4, 2, 3).float() / 255
     pictures = dict(zip(TARGETS, (*stacked.contiguous(), clean), strict=True))
     return Example(pictures["input"], pictures)
 
 
-def _camera(picture: np.ndarray, sigma: float, quality: int | None, seed: int) -> np.ndarray:
+def _simulate_camera(picture: np.ndarray, sigma: float, quality: int | None, seed: int) -> np.ndarray:
     """The input, the noisy and the compressed picture, (3, H, W, 3)."""
     noisy = add_sensor_noise(picture, sigma, seed)
     if quality is None:

@@ -19,7 +19,7 @@ from torch import Tensor
 from pipelines.core.config import Section
 from pipelines.core.records import sha256_file
 from pipelines.data.style_images import find_style_image, read_style_image
-from pipelines.tasks.decibels import smallness
+from pipelines.tasks.distances import negative_db
 from pipelines.tasks.task import Example, Key, Task
 from pipelines.tasks.trunks import Trunk, TrunkConfig
 from tunable_models import (
@@ -78,7 +78,7 @@ class StyleTransferConfig(Section):
         if len({PurePath(picture) for picture in self.styles.values()}) < len(self.styles):
             raise ValueError(f"styles: expected a picture of its own for every style, got {self.styles}")
         try:
-            _space(self.styles)
+            _style_space(self.styles)
         except OmegaError as error:
             raise ValueError(f"styles: {error}") from error
         return self
@@ -92,7 +92,7 @@ class StyleTransfer(Task):
 
     def __init__(self, config: StyleTransferConfig, root: Path = Path()) -> None:
         self.config = config
-        self.space = _space(config.styles)
+        self.space = _style_space(config.styles)
         self._root = root
 
     @property
@@ -124,21 +124,21 @@ class StyleTransfer(Task):
         """The styles, the content and the smoothness."""
         return self._loss.shares(output, example.targets, omega)
 
-    def aim(self, example: Example, omega: Tensor) -> None:
+    def target(self, example: Example, omega: Tensor) -> None:
         """None: no picture is the painted one."""
 
     def progress(self, output: Tensor, example: Example, omega: Tensor, control: int) -> Tensor:
         """Nearness to the control's style, (B,) in dB."""
-        return smallness(self._style_scale * self._styles[control](output.clamp(0, 1)))
+        return negative_db(self._style_scale * self._styles[control](output.clamp(0, 1)))
 
     def measures(self, output: Tensor, example: Example) -> Mapping[str, Tensor]:
         """``content_db``: nearness to the photograph's content."""
         distance = self._content(output.clamp(0, 1), example.targets["clean"])
-        return {"content_db": smallness(self._content_scale * distance)}
+        return {"content_db": negative_db(self._content_scale * distance)}
 
     @cached_property
     def _trunk(self) -> Trunk:
-        return self.config.trunk.make(self._root)
+        return self.config.trunk.build_trunk(self._root)
 
     @cached_property
     def _paintings(self) -> list[Tensor]:
@@ -180,7 +180,7 @@ class StyleTransfer(Task):
         return MultiLoss(self.space, [(style, *always) for style in styles])
 
 
-def _space(styles: Mapping[str, str]) -> ControlSpace:
+def _style_space(styles: Mapping[str, str]) -> ControlSpace:
     return ControlSpace.simplex(
         *(
             Control(

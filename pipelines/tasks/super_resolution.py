@@ -19,11 +19,10 @@ from torch import Tensor, nn
 from pipelines.core.config import Section
 from pipelines.core.errors import DataError
 from pipelines.core.random_streams import stream_seed
-from pipelines.tasks.decibels import LIMIT_DB, nearness, smallness
 from pipelines.tasks.degradations import bicubic_downsample
-from pipelines.tasks.distances import DISTANCES, Distance
+from pipelines.tasks.distances import DISTANCES, LIMIT_DB, Distance, negative_db, psnr_clamped
 from pipelines.tasks.task import Example, Key, Task
-from pipelines.tasks.trunks import Trunk, TrunkConfig, like_l1
+from pipelines.tasks.trunks import Trunk, TrunkConfig, match_l1_scale
 from tunable_models import (
     L1,
     Adversarial,
@@ -75,7 +74,7 @@ class SuperResolutionConfig(Section):
     features_scale: float = Field(default=1.0, gt=0)
     """How much features count in perception; at 1 they pull about as strongly as L1 would."""
     pixel_scale: float = Field(default=0.1, gt=0)
-    """How much L1 counts in perception, which keeps colours right."""
+    """How much L1 counts in perception, which keeps colors right."""
     adversarial_scale: float = Field(default=0.0, ge=0)
     """How much the critic counts in perception; 0 trains without one."""
     critic: CriticConfig = CriticConfig()
@@ -146,7 +145,7 @@ class SuperResolution(Task):
         """The distance, and what perception is made of."""
         return self._loss.shares(output, example.targets, omega)
 
-    def aim(self, example: Example, omega: Tensor) -> Tensor:
+    def target(self, example: Example, omega: Tensor) -> Tensor:
         """The large picture, which both objectives ask for."""
         return example.targets["clean"]
 
@@ -154,8 +153,8 @@ class SuperResolution(Task):
         """PSNR for accuracy; for perception the distance between features, in dB."""
         clean = example.targets["clean"]
         if control == ACCURACY:
-            return nearness(output, clean)
-        return smallness(self._features(output.clamp(0, 1), clean.clamp(0, 1)))
+            return psnr_clamped(output, clean)
+        return negative_db(self._features(output.clamp(0, 1), clean.clamp(0, 1)))
 
     def measures(self, output: Tensor, example: Example) -> Mapping[str, Tensor]:
         """``psnr_y`` and ``ssim_y``: on luma, without as many pixels at the border as the scale.
@@ -177,7 +176,7 @@ class SuperResolution(Task):
 
     @cached_property
     def _trunk(self) -> Trunk:
-        return self.config.trunk.make(self._root)
+        return self.config.trunk.build_trunk(self._root)
 
     @cached_property
     def _features(self) -> Features:
@@ -188,7 +187,7 @@ class SuperResolution(Task):
         config = self.config
         perception = [
             Term(objective=L1(), scale=config.pixel_scale),
-            Term(objective=self._features, scale=config.features_scale * like_l1(self._features)),
+            Term(objective=self._features, scale=config.features_scale * match_l1_scale(self._features)),
         ]
         if self.critic is not None:
             perception.append(Term(objective=Adversarial(self.critic), scale=config.adversarial_scale))

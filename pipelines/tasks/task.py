@@ -1,4 +1,4 @@
-"""What every task offers: examples, a loss that omega weighs, and numbers that say if its sliders live.
+"""The interface of a task: examples, a loss weighted by omega, and the metric that each slider raises.
 
 Shapes: B samples, P controls, s the task's scale. Clean photographs (B, 3, sH, sW) are RGB in [0, 1];
 inputs are (B, 3, H, W).
@@ -12,7 +12,8 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from tunable_models import ControlSpace
+from pipelines.tasks.distances import DISTANCES, Distance, psnr_clamped
+from tunable_models import BlendedLoss, ControlSpace, blend
 
 Key = tuple[int | str, ...]
 """Names a random stream, see :mod:`pipelines.core.random_streams`."""
@@ -42,7 +43,7 @@ class Task(ABC):
     @property
     @abstractmethod
     def levels(self) -> Mapping[str, float]:
-        """Strengths of the degradation at which the task is evaluated unless told otherwise."""
+        """Usual strengths of the degradation, at which the task is evaluated."""
 
     @abstractmethod
     def sample(self, clean: Tensor, omega: Tensor, keys: Sequence[Key]) -> Example:
@@ -57,7 +58,7 @@ class Task(ABC):
 
     @abstractmethod
     def shares(self, output: Tensor, example: Example, omega: Tensor) -> Mapping[str, Tensor]:
-        """What each objective adds to the loss of every sample, (B,) by name, weighed by omega (B, P).
+        """What each objective adds to the loss of every sample, (B,) by name, weighted by omega (B, P).
 
         output is (B, 3, sH, sW); the names are the same for every output.
         """
@@ -67,7 +68,7 @@ class Task(ABC):
         return torch.stack(list(self.shares(output, example, omega).values())).sum(0)
 
     @abstractmethod
-    def aim(self, example: Example, omega: Tensor) -> Tensor | None:
+    def target(self, example: Example, omega: Tensor) -> Tensor | None:
         """The picture (B, 3, sH, sW) that the setting omega (B, P) asks for; None if it is not one."""
 
     @abstractmethod
@@ -76,27 +77,60 @@ class Task(ABC):
 
     @property
     def critic(self) -> nn.Module | None:
-        """A network that the loss plays against, trained beside: it scores ``clean`` 1 and outputs 0."""
+        """The adversarial network, trained alongside: it scores ``clean`` 1 and outputs 0."""
         return None
 
     @property
     def min_patch_px(self) -> int:
-        """Side of the smallest training patch that the loss can judge."""
+        """Side of the smallest training patch that the loss accepts."""
         return 1
 
     @property
     def materials(self) -> Mapping[str, str]:
-        """What the task takes from outside its options, such as a trunk's weights, and which it is."""
+        """What the task takes from outside its options, such as a trunk's weights, by its label or digest."""
         return {}
 
     def to(self, device: torch.device) -> Self:
-        """Move what the loss needs, such as a trunk; examples are made wherever their photographs are."""
+        """Move what the loss needs, such as a trunk; examples are made on the device of their photographs."""
         return self
 
     def measures(self, output: Tensor, example: Example) -> Mapping[str, Tensor]:
-        """Numbers of the task's own, (B,) by name, beside the usual ones."""
+        """Additional metrics of the task, (B,) by name."""
         return {}
 
     def matched(self, omega: Tensor) -> Mapping[str, float] | None:
         """The strengths that condition controls at omega (P,) stand for; None without such controls."""
         return None
+
+
+class BlendedTask(Task):
+    """A task whose controls move between targets: a box, each corner of which has a target of its own.
+
+    The loss is one distance to the target that omega blends. Turning a control up moves the output towards
+    the target of the setting with that control at its end, which is also how each control is measured.
+    After https://arxiv.org/abs/2304.00898.
+
+    Args:
+        space: a box.
+        targets: names of the corners' targets, in the order of ``space.vertices``.
+        distance: to the blended target.
+    """
+
+    def __init__(self, space: ControlSpace, targets: Sequence[str], distance: Distance) -> None:
+        self.space = space
+        self.targets = tuple(targets)
+        self._loss = BlendedLoss(space, DISTANCES[distance], self.targets)
+
+    def shares(self, output: Tensor, example: Example, omega: Tensor) -> Mapping[str, Tensor]:
+        """The distance of every sample to its blended target."""
+        return self._loss.shares(output, example.targets, omega)
+
+    def target(self, example: Example, omega: Tensor) -> Tensor:
+        """The blended target (B, 3, H, W)."""
+        return blend(self.space, [example.targets[name] for name in self.targets], omega)
+
+    def progress(self, output: Tensor, example: Example, omega: Tensor, control: int) -> Tensor:
+        """PSNR, (B,), to the target of the same setting with the control at its upper end."""
+        upper = omega.clone()
+        upper[:, control] = 1
+        return psnr_clamped(output, self.target(example, upper))

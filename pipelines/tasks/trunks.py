@@ -1,4 +1,4 @@
-"""The network that perceptual objectives look through: VGG, and scales that do not depend on its weights.
+"""VGG as the trunk of perceptual objectives, and scales that do not depend on its weights.
 
 With or without published weights, and from layer to layer, features differ in size by orders of magnitude.
 Scales are therefore measured, on pictures that are always the same.
@@ -34,7 +34,7 @@ class TrunkConfig(Section):
     hub's cache; nothing is downloaded, and without weights the trunk is random from a fixed seed."""
 
     @model_validator(mode="after")
-    def _known(self) -> Self:
+    def _check_layers(self) -> Self:
         unknown = [layer for layer in self.layers if layer not in layer_names(self.net)]
         if unknown:
             raise ValueError(
@@ -42,8 +42,8 @@ class TrunkConfig(Section):
             )
         return self
 
-    def make(self, root: Path) -> "Trunk":
-        """The trunk.
+    def build_trunk(self, root: Path) -> "Trunk":
+        """Build the trunk.
 
         Raises:
             DataError: the weight file is missing or not torchvision's.
@@ -54,9 +54,6 @@ class TrunkConfig(Section):
 
 class Trunk(nn.Module):
     """VGG's feature maps, computed once for objectives that look at one output after another.
-
-    Args:
-        vgg: what computes them.
 
     Attributes:
         label: the network and where its weights are from.
@@ -74,11 +71,11 @@ class Trunk(nn.Module):
         if not torch.is_grad_enabled():  # an output that is trained is what several objectives look at
             maps: dict[str, Tensor] = self.vgg(images)
             return maps
-        if not self._knows(images):
+        if not self._is_last(images):
             self._maps, self._last = self.vgg(images), (ref(images), images._version)
         return self._maps
 
-    def _knows(self, images: Tensor) -> bool:
+    def _is_last(self, images: Tensor) -> bool:
         if self._last is None:
             return False
         tensor, version = self._last
@@ -86,17 +83,17 @@ class Trunk(nn.Module):
 
 
 @torch.no_grad()
-def like_l1(objective: Objective) -> float:
+def match_l1_scale(objective: Objective) -> float:
     """The scale that makes an objective as large as L1 for details that went missing.
 
     Measured between a picture of seeded noise at all sizes and the same without its finest details.
     """
-    sharp = _reference()
+    sharp = _octave_noise()
     soft = F.interpolate(bicubic_downsample(sharp, 4), scale_factor=4, mode="bicubic", align_corners=False)
     return (L1()(soft, sharp) / objective(soft, sharp)).item()
 
 
-def _reference() -> Tensor:
+def _octave_noise() -> Tensor:
     """A picture (1, 3, 64, 64) with as much contrast at every size: octaves of noise."""
     stream = generator("reference picture")
     octaves = [torch.randn(1, 3, side, side, generator=stream) for side in (4, 8, 16, 32, REFERENCE_PX)]

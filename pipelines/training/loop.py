@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 
 from pipelines.data.photos import PhotoSet
+from pipelines.measure.runner import evaluation_mode
 from pipelines.tasks import Task, make_task
 from pipelines.training.batches import Batches, Share
 from pipelines.training.checkpoint import CheckpointStore
@@ -21,7 +22,7 @@ from pipelines.training.config import TrainConfig
 from pipelines.training.learner import Learner
 from pipelines.training.log import Progress
 from pipelines.training.metrics import MetricsAccumulator
-from pipelines.training.validation import Validation, evaluating
+from pipelines.training.validation import Validation
 from tunable_models import TunableNetwork
 
 
@@ -158,7 +159,7 @@ class _Loop:
         if not self._inputs.is_main:
             return
         self._inputs.store.save(self._learner.done, self._learner.state() | more)
-        with evaluating(self._learner.result):
+        with evaluation_mode(self._learner.result):
             self._hooks.at_checkpoint(self._learner.done, self._learner.result)
 
     def _resume(self) -> None:

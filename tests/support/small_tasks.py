@@ -42,7 +42,7 @@ class Fading(SmallTask):
     def shares(self, output: Tensor, example: Example, omega: Tensor) -> Mapping[str, Tensor]:
         return {"MSE": (output - example.targets["clean"]).square().flatten(1).mean(1)}
 
-    def aim(self, example: Example, omega: Tensor) -> Tensor | None:
+    def target(self, example: Example, omega: Tensor) -> Tensor | None:
         return example.targets["clean"]
 
     def progress(self, output: Tensor, example: Example, omega: Tensor, control: int) -> Tensor:
@@ -70,14 +70,14 @@ class Enlarging(SmallTask):
         return Example(small, {"clean": clean, "dark": 0.5 * clean})
 
     def shares(self, output: Tensor, example: Example, omega: Tensor) -> Mapping[str, Tensor]:
-        return {"MSE": (output - self.aim(example, omega)).square().flatten(1).mean(1)}
+        return {"MSE": (output - self.target(example, omega)).square().flatten(1).mean(1)}
 
-    def aim(self, example: Example, omega: Tensor) -> Tensor:
+    def target(self, example: Example, omega: Tensor) -> Tensor:
         return blend(self.space, [example.targets["clean"], example.targets["dark"]], omega)
 
     def progress(self, output: Tensor, example: Example, omega: Tensor, control: int) -> Tensor:
         upper = functional.one_hot(torch.tensor([control]), len(self.space)).float()
-        return psnr(output, self.aim(example, upper)).clamp(max=100)
+        return psnr(output, self.target(example, upper)).clamp(max=100)
 
     def measures(self, output: Tensor, example: Example) -> Mapping[str, Tensor]:
         shrunk = functional.avg_pool2d(output, self.scale)
@@ -101,7 +101,7 @@ class Tinting(SmallTask):
     def shares(self, output: Tensor, example: Example, omega: Tensor) -> Mapping[str, Tensor]:
         return {"brightness": output.flatten(1).mean(1)}
 
-    def aim(self, example: Example, omega: Tensor) -> Tensor | None:
+    def target(self, example: Example, omega: Tensor) -> Tensor | None:
         return None
 
     def progress(self, output: Tensor, example: Example, omega: Tensor, control: int) -> Tensor:

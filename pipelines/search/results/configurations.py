@@ -12,8 +12,8 @@ from statistics import fmean, stdev
 import numpy as np
 
 from pipelines.core.errors import TrainingError
+from pipelines.measure.hypervolume import non_dominated
 from pipelines.search.axes import Point
-from pipelines.search.scoring.hypervolume import non_dominated
 from pipelines.search.trial import Objective, TrialRecord
 
 

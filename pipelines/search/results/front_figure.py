@@ -16,8 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from pipelines.measure.hypervolume import non_dominated
 from pipelines.search.results.configurations import Configuration, find_front, rank_configurations
-from pipelines.search.scoring.hypervolume import non_dominated
 from pipelines.search.trial import Objective
 
 PANEL_IN = (5.0, 4.0)

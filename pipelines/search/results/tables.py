@@ -97,7 +97,7 @@ def settings_frame(records: Sequence[TrialRecord], vertices: Sequence[str] = ())
 
     Columns: ``trial``, ``configuration``, ``seed``, ``omega_1`` to ``omega_P``, and for each vertex of the
     control space ``loss <its settings>``, the loss of its objective divided by the reference; see
-    :mod:`pipelines.search.scoring.judge`. Tasks with condition controls have no rows.
+    :mod:`pipelines.measure.judge`. Tasks with condition controls have no rows.
 
     Args:
         records: of the last score of each trial.

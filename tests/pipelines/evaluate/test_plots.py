@@ -4,18 +4,18 @@ from pathlib import Path
 
 import pytest
 import yaml
+from evaluation import photographs_of
 from torch import Tensor
 
 import pipelines
 from pipelines.data.photos import PhotoSet
 from pipelines.evaluate.config import EvaluateConfig
-from pipelines.evaluate.measure import measure
-from pipelines.evaluate.own_curves import own_curves
 from pipelines.evaluate.plots import write_plots
-from pipelines.evaluate.scores import mean
-from pipelines.evaluate.subject import Subject
 from pipelines.features.lpips import LPIPS
-from pipelines.measure.settings import Setting, sweeps
+from pipelines.measure.scores import mean_number, own_curves
+from pipelines.measure.settings import Setting, slider_sweeps
+from pipelines.measure.sliders import measure_sliders
+from pipelines.measure.trained import TrainedRunner
 from pipelines.tasks import DenoiseDeblur, Task
 from small_tasks import Enlarging, Fading, Tinting
 from tunable_models import ImageContract, TunableNetwork
@@ -49,21 +49,26 @@ def test_tables_hold_what_was_measured(
     lpips: LPIPS,
     tmp_path: Path,
 ) -> None:
-    measured = measure(Subject(network, ImageContract()), task, photos, config, lpips)
+    runner = TrainedRunner(network, ImageContract())
+    measured = measure_sliders(
+        runner, photographs_of(task, photos), lpips, grid=config.grid, steps=config.steps
+    )
     write_plots(tmp_path / "plots", task.space, measured, config)
     sliders, grid = (read(tmp_path / "plots" / f"{name}.csv") for name in ("sliders", "grid"))
     assert len(sliders) == 4 * config.steps
     assert len(grid) == config.grid**2
     for row in grid:
         setting = (float(row["denoise"]), float(row["deblur"]))
-        assert float(row["ssim_own"]) == pytest.approx(mean(measured.scores[setting], "ssim_own"), abs=1e-4)
+        assert float(row["ssim_own"]) == pytest.approx(
+            mean_number(measured.outputs[setting], "ssim_own"), abs=1e-4
+        )
     low = [row for row in sliders if row["curve"] == "deblur_others_low"]
     assert [(row["slider"], row["held"], row["position"]) for row in low] == [
         ("deblur", "low", "0.0"),
         ("deblur", "low", "0.5"),
         ("deblur", "low", "1.0"),
     ]
-    first, second = own_curves(measured.scores, sweeps(task.space, config.steps)[0])
+    first, second = own_curves(measured.outputs, slider_sweeps(task.space, config.steps)[0])
     assert float(sliders[1]["progress_db"]) == pytest.approx((first[1] + second[1]) / 2, abs=1e-4)
     assert (tmp_path / "plots" / "curves.png").read_bytes().startswith(b"\x89PNG")
 
@@ -76,13 +81,14 @@ def test_columns_that_dvc_reads_are_the_same_for_every_task(
     def repeating(inputs: Tensor, setting: Setting) -> Tensor:
         return inputs.repeat_interleave(task.scale, 2).repeat_interleave(task.scale, 3)
 
-    measured = measure(repeating, task, photos, config, lpips)  # type: ignore[arg-type]
+    photographs = photographs_of(task, photos)
+    measured = measure_sliders(repeating, photographs, lpips, grid=config.grid, steps=config.steps)
     write_plots(tmp_path, task.space, measured, config)
     rows = read(tmp_path / "sliders.csv")
     assert read_by_dvc() <= set(rows[0])
     assert len(read_by_dvc()) == 5
     assert {row["curve"] for row in rows} == set(task.space.names)
-    matched = read(tmp_path / "matched.csv") if measured.matched else []
+    matched = read(tmp_path / "matched.csv") if measured.conditions else []
     assert len(matched) == (9 if isinstance(task, Fading) else 0)
     if isinstance(task, Fading):
         assert [row["value"] for row in rows] == ["0.0", "25.0", "50.0"]

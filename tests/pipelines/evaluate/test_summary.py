@@ -5,15 +5,16 @@ from typing import Any
 
 import pytest
 import torch
+from evaluation import photographs_of
 from torch import Tensor
 
 from pipelines.data.photos import PhotoSet
 from pipelines.evaluate.config import EvaluateConfig
-from pipelines.evaluate.degraded import degrade
-from pipelines.evaluate.measure import measure
-from pipelines.evaluate.summary import summarise
+from pipelines.evaluate.summary import summarize
 from pipelines.features.lpips import LPIPS
+from pipelines.measure.photographs import Photographs
 from pipelines.measure.settings import Setting
+from pipelines.measure.sliders import measure_sliders
 from pipelines.tasks import DenoiseDeblur, Example, Task
 from small_tasks import Enlarging, Fading, Tinting
 
@@ -23,9 +24,9 @@ Restore = Callable[[Example, Tensor], Tensor]
 class Restorer:
     """Stands for a network: gives ``restore(example, omega)`` of the photograph it is shown."""
 
-    def __init__(self, task: Task, photos: PhotoSet, config: EvaluateConfig, restore: Restore) -> None:
-        self.space, self._restore = task.space, restore
-        self._examples = [degrade(photos, index, task, config) for index in range(len(photos))]
+    def __init__(self, photographs: Photographs, restore: Restore) -> None:
+        self._restore = restore
+        self._examples = [photographs.degrade(number) for number in range(len(photographs))]
 
     def __call__(self, inputs: Tensor, setting: Setting) -> Tensor:
         example = next(e for e in self._examples if e.inputs.shape == inputs.shape)
@@ -37,14 +38,16 @@ def summary(
     photos: PhotoSet, task: DenoiseDeblur, config: EvaluateConfig, lpips: LPIPS
 ) -> Callable[..., Any]:
     def summary(restore: Restore, of: Task = task) -> dict[str, Any]:
-        subject: Any = Restorer(of, photos, config, restore)
-        return summarise(of, measure(subject, of, photos, config, lpips), config, "a trunk")
+        photographs = photographs_of(of, photos)
+        runner = Restorer(photographs, restore)
+        measured = measure_sliders(runner, photographs, lpips, grid=config.grid, steps=config.steps)
+        return summarize(of, measured, config, "a trunk")
 
     return summary
 
 
 def test_a_perfect_restorer(summary: Any, task: DenoiseDeblur) -> None:
-    facts = summary(task.aim)
+    facts = summary(task.target)
     assert (facts["task"], facts["photographs"], facts["lpips_trunk"]) == ("denoise-deblur", 2, "a trunk")
     assert facts["levels"] == {"noise_sigma": 25, "blur_sigma": 1.5}
     corners = facts["vertices"]
@@ -70,7 +73,7 @@ def test_a_perfect_restorer(summary: Any, task: DenoiseDeblur) -> None:
 
 
 def test_sliders_that_run_backwards(summary: Any, task: DenoiseDeblur) -> None:
-    facts = summary(lambda example, omega: task.aim(example, 1 - omega))
+    facts = summary(lambda example, omega: task.target(example, 1 - omega))
     assert facts["best"]["at"] == {"denoise": 0, "deblur": 0}
     assert not facts["best"]["is_all_on"]
     assert not any(corner["nearest_to_own"] for corner in facts["vertices"].values())
@@ -82,7 +85,7 @@ def test_sliders_that_run_backwards(summary: Any, task: DenoiseDeblur) -> None:
     assert not facts["sliders"]["alive"]
 
 
-def test_dead_sliders_never_fall_and_are_told(summary: Any) -> None:
+def test_dead_sliders_never_fall_and_are_reported(summary: Any) -> None:
     facts = summary(lambda example, omega: example.targets["clean"])
     assert facts["best"]["is_all_on"]  # nowhere is better
     assert set(facts["gain_db"].values()) - {facts["gain_db"]["over_input"]} == {0}
@@ -98,13 +101,13 @@ def test_dead_sliders_never_fall_and_are_told(summary: Any) -> None:
 
 
 def test_one_dead_slider_among_two(summary: Any, task: DenoiseDeblur) -> None:
-    facts = summary(lambda example, omega: task.aim(example, omega * torch.tensor([1.0, 0.0])))
+    facts = summary(lambda example, omega: task.target(example, omega * torch.tensor([1.0, 0.0])))
     assert facts["sliders"]["dead"] == ["deblur_others_high", "deblur_others_low"]
 
 
 def test_two_that_share_a_sum_at_scale_4(summary: Any) -> None:
     task = Enlarging()
-    facts = summary(task.aim, task)
+    facts = summary(task.target, task)
     assert list(facts["vertices"]) == ["plain", "dark"]
     assert all(vertex["nearest_to_own"] for vertex in facts["vertices"].values())
     assert (
@@ -119,7 +122,7 @@ def test_two_that_share_a_sum_at_scale_4(summary: Any) -> None:
     assert 10 < facts["psnr_input"] < 100
 
 
-def test_three_without_one_aim(summary: Any) -> None:
+def test_three_without_one_target(summary: Any) -> None:
     facts = summary(lambda example, omega: example.inputs * omega[0][:, None, None], Tinting())
     assert list(facts["vertices"]) == ["red", "green", "blue"]
     assert list(facts["vertices"]["red"]) == ["psnr_clean", "ssim_clean", "lpips"]

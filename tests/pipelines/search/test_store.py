@@ -8,7 +8,7 @@ import mlflow
 import pytest
 
 from pipelines.core.layout import Layout
-from pipelines.search.scoring.score import Score
+from pipelines.measure.judge import Score
 from pipelines.search.search import Search
 from pipelines.search.store import TrialStore
 from pipelines.search.trial import TrialSpec

@@ -3,6 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from evaluation import empty_hub, one_thread, small_config, write_scenes
 
 from pipelines.core.errors import ConfigError, DataError
 from pipelines.core.layout import Layout
@@ -12,7 +13,21 @@ from pipelines.evaluate.config import EvaluateConfig, PictureConfig
 from pipelines.stages.evaluate import run
 from pipelines.tasks import DenoiseDeblur
 
+__all__ = ["empty_hub", "one_thread"]  # fixtures of every test here
+
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def config() -> EvaluateConfig:
+    return small_config()
+
+
+@pytest.fixture
+def layout(trained: Layout) -> Layout:
+    """What ``prepare`` and ``train`` leave."""
+    write_scenes(trained.prepare / "test")
+    return trained
 
 
 def results(layout: Layout) -> dict[Path, bytes]:
@@ -41,7 +56,7 @@ def test_two_runs_give_the_same_bytes(
     assert all(str(path) in out for path in (layout.metrics, layout.evaluate / "sliders.png"))
 
 
-def test_an_unknown_level_is_told_before_anything_runs(layout: Layout, config: EvaluateConfig) -> None:
+def test_an_unknown_level_is_reported_before_anything_runs(layout: Layout, config: EvaluateConfig) -> None:
     with pytest.raises(ConfigError, match=r"evaluate\.levels\.noise'; did you mean 'noise_sigma'"):
         run(config.model_copy(update={"levels": {"noise": 10.0}}), layout)
     assert not layout.evaluate.exists()

@@ -117,7 +117,7 @@ def test_progress_rises_on_the_way_to_what_the_control_asks_for(task: Task) -> N
     for control in range(len(task.space)):
         upper = torch.zeros(3, len(task.space))
         upper[:, control] = 1
-        aim = task.aim(example, upper)
+        aim = task.target(example, upper)
         if aim is None:
             continue
         way = [torch.lerp(start, aim, part) for part in (0.0, 0.25, 0.5, 0.75, 1.0)]

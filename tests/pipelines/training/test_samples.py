@@ -9,11 +9,11 @@ from full_disk import full
 from pipelines.core.config import parse_section
 from pipelines.core.errors import TrainingError
 from pipelines.data.photos import write_photos
+from pipelines.measure.settings import vertices_and_default
 from pipelines.tasks import make_task
 from pipelines.training.config import TrainConfig
 from pipelines.training.loop import LoopInputs
 from pipelines.training.samples import Samples
-from pipelines.training.validation import ends_and_default
 from tiny_tasks import NAMES, tiny_config, tiny_task
 
 NETWORKS = {
@@ -34,7 +34,7 @@ def test_every_task_has_a_picture_of_its_settings(name: str, tmp_path: Path) -> 
     network = config.network.make(task.space, 0).eval()
     samples(20, network)
     with Image.open(tmp_path / "samples" / "step-00000020.png") as picture:
-        columns = len(ends_and_default(network.space))
+        columns = len(vertices_and_default(network.space))
         assert picture.width >= columns * 44
         assert picture.height >= 2 * 30
 

@@ -7,8 +7,9 @@ import torch.multiprocessing
 from torch import distributed as dist
 
 from pipelines.data.photos import PhotoSet, write_photos
+from pipelines.measure.photographs import CenterCrops
 from pipelines.training.batches import Share
-from pipelines.training.validation import Validation, centre_crop, ends_and_default, setting_name
+from pipelines.training.validation import Validation
 from small_tasks import Fading, Tinting
 from tiny_tasks import tiny_task
 from tunable_models import ControlSpace, TunableNetwork, build, make_tunable
@@ -57,7 +58,7 @@ def test_numbers_are_those_of_the_setting(photos: PhotoSet) -> None:
     look = Validation(photos, task, crop_px=16, unit=1, seed=0, share=Share(0, 1), device=DEVICE)
     at = look(network_of(task.space))["at"]
     assert set(at) == {"light 0", "light 50", "light 25"}
-    clean = torch.cat([centre_crop(photos, i, 16, 1) for i in range(3)])  # a fresh network changes little
+    clean = torch.cat([CenterCrops(photos, 16, 1)[i] for i in range(3)])  # a fresh network changes little
     for light, dark in (("light 0", 0.0), ("light 25", 0.25), ("light 50", 0.5)):
         missing = (dark * clean).square().flatten(1).mean().item()
         assert at[light]["loss"] == pytest.approx(missing, rel=0.5, abs=0.002)
@@ -74,7 +75,7 @@ def test_pictures_are_compared_as_they_are_shown(tmp_path: Path) -> None:
     assert look(network)["at"]["denoise 0 deblur 0"]["psnr"] == 100.0
 
 
-def test_a_task_without_a_picture_to_aim_at_has_no_psnr(photos: PhotoSet) -> None:
+def test_a_task_without_a_target_picture_has_no_psnr(photos: PhotoSet) -> None:
     task = Tinting()
     look = Validation(photos, task, crop_px=16, unit=1, seed=0, share=Share(0, 1), device=DEVICE)
     found = look(network_of(task.space))
@@ -87,17 +88,3 @@ def test_a_network_stays_in_training(photos: PhotoSet) -> None:
     network = network_of(task.space).train()
     Validation(photos, task, crop_px=16, unit=1, seed=0, share=Share(0, 1), device=DEVICE)(network)
     assert network.training
-
-
-def test_settings_are_the_ends_of_the_sliders_and_their_defaults() -> None:
-    box = ControlSpace.box("denoise", "deblur")
-    assert ends_and_default(box).tolist() == [[0, 0], [1, 0], [0, 1], [1, 1]]
-    simplex = ControlSpace.simplex("a", "b")
-    assert ends_and_default(simplex).tolist() == [[1, 0], [0, 1], [0.5, 0.5]]
-    assert setting_name(simplex, torch.tensor([0.25, 0.75])) == "a 0.25 b 0.75"
-
-
-def test_crops_are_in_the_middle_and_fit(photos: PhotoSet) -> None:
-    assert centre_crop(photos, 2, 16, 5).shape == (1, 3, 15, 15)
-    whole = centre_crop(photos, 2, 64, 1)
-    assert torch.equal(whole[0].mul(255).round().byte(), torch.from_numpy(photos[2].copy()).permute(2, 0, 1))

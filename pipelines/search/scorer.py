@@ -8,18 +8,26 @@ from typing import Any, Self
 
 import torch
 
-from pipelines.core.errors import ConfigError
+from pipelines.core.errors import ConfigError, DataError
 from pipelines.core.layout import Layout
+from pipelines.data.photos import PhotoSet
+from pipelines.measure.judge import Judge, Score
+from pipelines.measure.objectives import MeasureConfig
+from pipelines.measure.photographs import Batches, CenterCrops, Photographs
 from pipelines.measure.settings import vertex_name
-from pipelines.search.scoring.code import scoring_digest
-from pipelines.search.scoring.crops import Crops, clean_crops
-from pipelines.search.scoring.judge import Judge
-from pipelines.search.scoring.measure_config import MeasureConfig
-from pipelines.search.scoring.score import Score
-from pipelines.search.scoring.specialists import measured
+from pipelines.measure.specialists import measure_specialists
+from pipelines.running.fingerprint import code_digest
 from pipelines.tasks import SuperResolutionConfig, TaskConfig, make_task
 from pipelines.training.config import TrainConfig
 from tunable_models import TunableNetwork
+
+SCORING_CODE = ("pipelines/measure", "pipelines/search/scorer.py", "pipelines/core/trained.py")
+"""Files and folders whose code can change a score, beside the training code."""
+
+
+def scoring_digest() -> str:
+    """SHA-256 of this installation's scoring code; scores of two versions do not compare."""
+    return code_digest(items=SCORING_CODE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,16 +78,16 @@ class Scorer:
         return tuple(vertex_name(space, vertex) for vertex in space.vertices)
 
     def __call__(self, network: TunableNetwork) -> Score:
-        """The network as it is now; it stays in training if it was.
+        """Score the network as it is now; it stays in training mode if it was.
 
         Raises:
             ConfigError, DataError: as for :meth:`prepare`.
-            DivergedError: a measure is no finite number.
+            DivergedError: a measure is not finite.
         """
         return self._judge(network)
 
     def prepare(self) -> None:
-        """Load everything, to be told of a mistake before any network is trained.
+        """Load everything, so that a mistake is reported before any network is trained.
 
         On the CPU: the machine that asks need not have the GPU that networks are scored on.
 
@@ -99,17 +107,34 @@ class Scorer:
                 "search runs"
             )
         device = torch.device(self.device)
-        task = make_task(judged(self.task), self.root).to(device)
-        crops = Crops(task, clean_crops(self.photos, self.config, self.unit, device), self.seed)
-        specialists = measured(self.config.specialists, task, crops, self.root, device)
-        return Judge(task, crops, self.config, specialists)
+        task = make_task(without_critic(self.task), self.root).to(device)
+        photographs = Photographs(task, self._open_crops(), (self.seed, "search"), device=device)
+        batches = Batches(photographs, range(len(photographs)), self.config.batch)
+        specialists = measure_specialists(self.config.specialists, task, batches, self.root, device)
+        return Judge(task, batches, self.config, specialists)
+
+    def _open_crops(self) -> CenterCrops:
+        config = self.config
+        if config.crop_px % self.unit:
+            raise ConfigError(
+                f"params.yaml: search.measure.crop_px {config.crop_px} must be a multiple of {self.unit}, "
+                "for the network's inputs"
+            )
+        photos = PhotoSet.open(self.photos)
+        wanted = config.photos or max(len(photos), 1)
+        if wanted > len(photos):
+            raise DataError(
+                f"expected {wanted} validation photographs at least, got {len(photos)}; raise "
+                "prepare.validation_photos" + (" or lower search.measure.photos" if len(photos) else "")
+            )
+        return CenterCrops(photos, config.crop_px, self.unit, count=wanted, min_side_px=config.crop_px)
 
     def __getstate__(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-def judged(config: TaskConfig) -> TaskConfig:
-    """The task that networks are judged by: without a critic, which is trained beside each of them."""
+def without_critic(config: TaskConfig) -> TaskConfig:
+    """The task that networks are scored by: each network has a critic of its own, so no critic counts."""
     if isinstance(config, SuperResolutionConfig):
         return config.model_copy(update={"adversarial_scale": 0.0})
     return config

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.core.errors import DataError
-from pipelines.search.scoring.hypervolume import hypervolume, non_dominated
+from pipelines.measure.hypervolume import hypervolume, non_dominated
 
 EIGHTH = st.integers(0, 10).map(lambda steps: steps / 8)  # so that ties, duplicates and points beyond 1 occur
 

@@ -1,10 +1,10 @@
-"""What losses are divided by, so that those of different objectives compare: never a matter of a network.
+"""What losses are divided by, so that those of different objectives compare; independent of any network.
 
-Settings and networks must be judged by one measure, so the reference depends on the task, its photographs
+Settings and networks must share one scale, so the reference depends on the task, its photographs
 and the grid alone. Of vertex k, with L_k its loss as a mean over the photographs and n the positions of a
 slider on the grid,
 
-    r_k = (1 + 2 / (n - 1)) max over pictures q of L_k(q),    q in {input, clean, aims of all vertices}:
+    r_k = (1 + 2 / (n - 1)) max over pictures q of L_k(q),    q in {input, clean, targets of all vertices}:
 
 what the worst picture that a sensible setting gives would lose there, and more. A hypervolume counts what
 lies below its reference in every coordinate, so at 1.0 the ends of the sliders, which are the worst pictures
@@ -15,7 +15,7 @@ al., "How to Specify a Reference Point in Hypervolume Calculation for Fair Perfo
 Evolutionary Computation 26(3), 2018, https://doi.org/10.1162/evco_a_00226); twice as far beyond they do so
 between four corners too, within 5 %.
 
-Where controls name what the network faces, each end has an input of its own, x_k, and
+With condition controls each end has an input of its own, x_k, and
 
     r_k = 1/K sum over ends j of L_j(x_j),
 
@@ -25,25 +25,19 @@ the same for all ends: at the end without degradation the input is perfect and i
 import torch
 
 from pipelines.core.errors import ConfigError, DataError
-from pipelines.measure.shown import enlarged
-from pipelines.search.scoring.crops import Batch, Crops
-from pipelines.search.scoring.measure_config import MeasureConfig
-from pipelines.search.scoring.measures import is_conditional
-from pipelines.search.scoring.reading import mean_loss, vertex_losses
+from pipelines.measure.objectives import MeasureConfig, is_conditional
+from pipelines.measure.photographs import Batch, Batches, upscale_inputs
+from pipelines.measure.runner import mean_loss, own_target, vertex_losses
 from pipelines.tasks import Task
 
 
-def reference(task: Task, crops: Crops, config: MeasureConfig) -> tuple[float, ...]:
+@torch.inference_mode()
+def reference_losses(task: Task, photographs: Batches, config: MeasureConfig) -> tuple[float, ...]:
     """r_1..r_K, above 0, in the order of ``task.space.vertices``.
 
-    Args:
-        task: whose loss it is.
-        crops: the photographs.
-        config: the grid; and a reference of its own, which is taken as it is.
-
     Raises:
-        ConfigError: not one number for each vertex is given.
-        DataError: a loss is 0 or not a number whatever the picture.
+        ConfigError: the given reference has not one number for each vertex.
+        DataError: a loss is 0 or not finite whatever the picture.
     """
     count, given = len(task.space.vertices), config.reference
     if given is not None:
@@ -53,7 +47,10 @@ def reference(task: Task, crops: Crops, config: MeasureConfig) -> tuple[float, .
                 f"{', '.join(task.space.names)}, got {list(given)}"
             )
         return given
-    found = _of_ends(task, crops) if is_conditional(task) else _of_pictures(task, crops.usual(), config.grid)
+    if is_conditional(task):
+        found = _mean_end_loss(task, photographs)
+    else:
+        found = _worst_picture_losses(task, photographs.at_usual_levels(), config.grid)
     for vertex, value in zip(task.space.vertices, found, strict=True):
         if not 0 < value < float("inf"):
             raise DataError(
@@ -63,25 +60,22 @@ def reference(task: Task, crops: Crops, config: MeasureConfig) -> tuple[float, .
     return found
 
 
-def _of_pictures(task: Task, batches: list[Batch], positions: int) -> tuple[float, ...]:
-    inputs = [enlarged(batch.raw.inputs, batch.raw.targets["clean"]) for batch in batches]
-    candidates = [inputs, [batch.raw.targets["clean"] for batch in batches]]
+def _worst_picture_losses(task: Task, batches: list[Batch], positions: int) -> tuple[float, ...]:
+    candidates = [_upscaled_inputs(batches), [batch.raw.targets["clean"] for batch in batches]]
     for vertex in task.space.vertices:
-        aims = [_aim(task, batch, vertex) for batch in batches]
-        candidates.append([aim for aim in aims if aim is not None])
+        targets = [own_target(task, batch.raw, torch.tensor(vertex)) for batch in batches]
+        candidates.append([target for target in targets if target is not None])
     losses = [vertex_losses(task, pictures, batches) for pictures in candidates if pictures]
     return tuple((1 + 2 / (positions - 1)) * max(column) for column in zip(*losses, strict=True))
 
 
-def _of_ends(task: Task, crops: Crops) -> tuple[float, ...]:
+def _mean_end_loss(task: Task, photographs: Batches) -> tuple[float, ...]:
     losses = []
     for vertex in task.space.vertices:
-        batches = crops.faced(torch.tensor(vertex))
-        inputs = [enlarged(batch.raw.inputs, batch.raw.targets["clean"]) for batch in batches]
-        losses.append(mean_loss(task, inputs, batches, vertex))
+        batches = photographs.at_setting(torch.tensor(vertex))
+        losses.append(mean_loss(task, _upscaled_inputs(batches), batches, vertex))
     return (sum(losses) / len(losses),) * len(losses)
 
 
-def _aim(task: Task, batch: Batch, vertex: tuple[float, ...]) -> torch.Tensor | None:
-    clean = batch.raw.targets["clean"]
-    return task.aim(batch.raw, torch.tensor(vertex, device=clean.device).expand(len(clean), -1))
+def _upscaled_inputs(batches: list[Batch]) -> list[torch.Tensor]:
+    return [upscale_inputs(batch.raw.inputs, batch.raw.targets["clean"]) for batch in batches]

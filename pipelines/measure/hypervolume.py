@@ -36,12 +36,12 @@ def hypervolume(points: Floats, reference: Floats) -> float:
     Raises:
         DataError: other shapes, or a number that is not finite.
     """
-    front, corner = _checked(points), np.asarray(reference, dtype=np.float64)
+    front, corner = _check_points(points), np.asarray(reference, dtype=np.float64)
     if corner.shape != front.shape[1:]:
         raise DataError(
             f"expected a reference for each of the {front.shape[1]} objectives, got shape {corner.shape}"
         )
-    _finite("the reference", corner)
+    _check_finite("the reference", corner)
     within = front[(front < corner).all(axis=1)]
     return float(moocore.hypervolume(within, ref=corner)) if len(within) else 0.0
 
@@ -55,21 +55,21 @@ def non_dominated(points: Floats) -> npt.NDArray[np.bool_]:
     Raises:
         DataError: other shapes, or a number that is not finite.
     """
-    front = _checked(points)
+    front = _check_points(points)
     if not len(front):
         return np.zeros(0, dtype=np.bool_)
     return np.asarray(moocore.is_nondominated(front, keep_weakly=True), dtype=np.bool_)
 
 
-def _checked(points: Floats) -> npt.NDArray[np.float64]:
+def _check_points(points: Floats) -> npt.NDArray[np.float64]:
     front = np.asarray(points, dtype=np.float64)
     if front.ndim != 2 or front.shape[1] < 1:
         raise DataError(f"expected points (N, K) of at least one objective, got shape {front.shape}")
-    _finite("points", front)
+    _check_finite("points", front)
     return front
 
 
-def _finite(what: str, values: npt.NDArray[np.float64]) -> None:
+def _check_finite(what: str, values: npt.NDArray[np.float64]) -> None:
     odd = values[~np.isfinite(values)]
     if odd.size:
         raise DataError(f"expected finite numbers in {what}, got {odd.size} such as {odd[0]}")

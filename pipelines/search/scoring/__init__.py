@@ -1,1 +1,0 @@
-"""What makes a slider good: measures on held-out photographs."""
