@@ -48,7 +48,7 @@ def count_radius(steps: Iterable[Step], period: int) -> int:
         period: of the grid; pixels a multiple of it apart have the same field of view.
 
     Example:
-        >>> count_radius([convolution_step(1), windows_step(8), convolution(1)], 8)
+        >>> count_radius([convolution_step(1), windows_step(8), convolution_step(1)], 8)
         9
     """
     steps = list(steps)
