@@ -1,7 +1,7 @@
 """Launching a job: on Ray, or without it in this process or in those that torchrun starts.
 
-``torchrun --nproc-per-node 4 -m pipelines train`` runs the whole stage in every process. Process 0 is the
-main one: it alone takes the lock, tracks and writes; the others compute their shares.
+``torchrun --nproc-per-node 4 --no-python tunable run train`` runs the whole stage in every process. Process
+0 is the main one: it alone takes the lock, tracks and writes; the others compute their shares.
 """
 
 from collections.abc import Iterator

@@ -54,7 +54,7 @@ def test_damaged_checkpoints_are_a_fault_among_the_findings(
     (run.folder / "checkpoints" / "step-00000002").mkdir(parents=True)
     result = tunable("run", "train", "--dry-run", "--root", prepared_layout.root)
     assert result.exit_code == 1
-    assert "fault    plan        expected a whole checkpoint" in result.stdout
+    assert "fault    plan " in result.stdout
     assert "ok       disk" in result.stdout
 
 
