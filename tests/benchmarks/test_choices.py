@@ -48,7 +48,7 @@ def test_runs_are_kept_one_by_one_and_not_made_twice(
     page = next((tmp_path / "out").glob("*.md")).read_text()
     assert "| learning rate doubled | 2 | " in page
     assert capsys.readouterr().out.count("cpu_seconds") == 4
-    monkeypatch.setattr(choices, "train", None)
+    monkeypatch.setattr(choices, "run_training_loop", None)
     choices.main(arguments)
     assert next((tmp_path / "out").glob("*.md")).read_text() == page
 
