@@ -30,6 +30,7 @@ ROWS = {
     "lines": "lines",
     "median": "median lines of a file",
     "short": f"files under {SHORT_LINES} lines, %",
+    "short_modules": f"files under {SHORT_LINES} lines among those that are no `__init__.py`, %",
     "one_word": "module-level functions with a one-word name, %",
     "stage_deps": "Python files named in dvc.yaml",
     "circles": "import circles",
@@ -59,15 +60,22 @@ def measure_tree(root: Path) -> dict[str, Any]:
 
 def measure_files(paths: Sequence[Path]) -> dict[str, float]:
     """Files, lines, median, and the shares in percent of short files and of one-word functions."""
-    lines = [len(path.read_text(encoding="utf-8").splitlines()) for path in paths]
+    sizes = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in paths}
+    lines = list(sizes.values())
+    modules = [count for path, count in sizes.items() if path.name != "__init__.py"]
     names = [name for path in paths for name in find_functions(path)]
     return {
         "files": len(paths),
         "lines": sum(lines),
         "median": statistics.median(lines),
-        "short": round(100 * sum(count < SHORT_LINES for count in lines) / len(lines)),
+        "short": _percent_short(lines),
+        "short_modules": _percent_short(modules),
         "one_word": round(100 * sum("_" not in name.strip("_") for name in names) / max(1, len(names))),
     }
+
+
+def _percent_short(lines: Sequence[int]) -> int:
+    return round(100 * sum(count < SHORT_LINES for count in lines) / max(1, len(lines)))
 
 
 def find_functions(path: Path) -> list[str]:

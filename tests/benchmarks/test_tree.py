@@ -30,6 +30,7 @@ def test_a_tree_in_numbers(root: Path) -> None:
     assert found["files"] == 6
     assert found["lines"] == 3 + 2 + 2 + 99
     assert found["short"] == 83  # five of six
+    assert found["short_modules"] == 100
     assert found["one_word"] == 50  # run and _told
     assert found["stage_deps"] == 2
     assert found["circles"] == 0
