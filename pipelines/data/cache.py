@@ -90,7 +90,8 @@ class ShardCache:
                 )
             with partial.open("rb") as file:
                 os.fsync(file.fileno())
-            os.replace(partial, path)
+            with self._lock_listing():  # whoever lists the folder meanwhile could see neither name
+                os.replace(partial, path)
 
     @contextmanager
     def _explain_errors(self) -> Iterator[None]:
@@ -123,7 +124,7 @@ class ShardCache:
         """Run the block, one process at a time, when that many bytes are free."""
         deadline = time.monotonic() + PATIENCE_S
         while True:
-            with FileLock(self.folder / ".evict.lock"):
+            with self._lock_listing():
                 if self._evict_for(nbytes):
                     yield
                     return
@@ -133,6 +134,9 @@ class ShardCache:
                     "all in use; raise train.compute.cache_gb or prepare with a smaller prepare.shard_mb"
                 )
             time.sleep(0.05)
+
+    def _lock_listing(self) -> FileLock:
+        return FileLock(self.folder / ".evict.lock")
 
     def _evict_for(self, nbytes: int) -> bool:
         files = sorted(self._list_files(), key=lambda found: found.used_at)

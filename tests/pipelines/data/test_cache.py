@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock, Timeout
 
 from full_disk import full
 from pipelines.core.errors import DataError
@@ -170,6 +171,25 @@ def test_what_a_killed_process_left_makes_room(
     cache.fetch(shards[1], remote)
     assert not left.exists()
     assert kept(cache, shards) == [0, 1]
+
+
+def test_a_shard_takes_its_name_while_nobody_lists_the_folder(
+    cache: ShardCache, shards: list[Shard], remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A listing that missed both names would leave the shard out, and the cache would grow past its limit."""
+    replace, listed = os.replace, []
+
+    def replace_locked(source: Path, target: Path) -> None:
+        try:
+            with FileLock(cache.folder / ".evict.lock", timeout=0):
+                listed.append(target)
+        except Timeout:
+            replace(source, target)
+
+    monkeypatch.setattr("pipelines.data.cache.os.replace", replace_locked)
+    cache.fetch(shards[0], remote)
+    assert not listed
+    assert kept(cache, shards) == [0]
 
 
 def test_a_missing_shard_is_an_error(
