@@ -39,7 +39,7 @@ test-faults: .venv/installed
 # The floors of pyproject.toml: the lowest version of every package that it names.
 test-lowest: export PATH := $(CURDIR)/.venv-lowest/bin:$(PATH)
 test-lowest: .venv-lowest/installed
-	$(PYTEST) $(IN_PARALLEL)
+	$(PYTEST) $(IN_PARALLEL) -o filterwarnings=default  # old packages warn about newer ones
 
 # tunable_models where torch is all there is. Left out are the files that compare with numpy, scipy and
 # others; torch warns that numpy is missing, and sqlalchemy, which the configured filters name, is too.

@@ -130,6 +130,7 @@ def to_onnx(
         >>> print(program.model.graph.outputs[0].shape)
         [batch,8,height,width]
     """
+    check_module(network)
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         raise ConversionError(f"ONNX needs {', '.join(missing)}: pip install 'tunable-zoo[export]'")

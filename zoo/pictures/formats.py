@@ -11,6 +11,7 @@ The table is about what this package writes: formats may hold more. A picture of
 is rounded, which :meth:`Format.fit` reports beforehand. Transparency and sizes that do not fit are refused.
 """
 
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
@@ -181,7 +182,8 @@ class Format:
         out = BytesIO()
         try:
             image.save(out, self.name, **options)
-        except (OSError, ValueError, RuntimeError, OverflowError) as error:  # the last of times and loops
+        # The last two of times and loops, by version of Pillow.
+        except (OSError, ValueError, RuntimeError, OverflowError, struct.error) as error:
             raise ImageError(f"{self.name} cannot hold {label}: {error}") from error
         return out.getvalue()
 

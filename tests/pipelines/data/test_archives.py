@@ -103,7 +103,7 @@ def test_two_of_one_name_are_refused(tmp_path: Path) -> None:
         unpack_photos(tmp_path / "archive", "set", tmp_path / "out")
 
 
-@pytest.mark.parametrize("data", [b"", b"<html>", os.urandom(1000)])
+@pytest.mark.parametrize("data", [b"", b"<html>", bytes(range(256))])
 def test_what_is_no_archive_is_an_error(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "archive").write_bytes(data)
     with pytest.raises(DataError, match="archive"):
