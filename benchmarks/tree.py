@@ -1,7 +1,7 @@
 """Size and naming of the source tree, beside those of another checkout.
 
     git worktree add ../before v0.1.0
-    python -m benchmarks.tree . ../before
+    python -m benchmarks.tree ../before .
 
 Counted: Python files of ``pipelines``, ``tunable_models`` and ``zoo``, module-level functions whose name is
 one word, Python files that the stages of DVC name one by one, and modules that import each other in a circle.
