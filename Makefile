@@ -65,7 +65,7 @@ hooks: .venv/installed
 # The manual as a site. Nothing is fetched from elsewhere, when it is built or when it is read.
 docs: .venv/installed
 	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict
-	@echo "Open site/index.html"
+	@echo "Open site/index.html; for its search: python -m http.server -d site"
 
 clean:
 	rm -rf .venv .venv-lowest .venv-torch-only .venv-py312 artifacts .state site
