@@ -23,7 +23,7 @@ from benchmarks.kept import keep
 OUT = Path(__file__).parent / "results" / "tree"
 PACKAGES = ("pipelines", "tunable_models", "zoo")
 SHORT_LINES = 60
-STAGE_FILES = ("dvc.yaml", "pipelines/search/dvc.yaml")
+STAGE_FILES = ("dvc.yaml", "pipelines/search/stage.yaml")
 
 ROWS = {
     "files": "Python files",

@@ -66,7 +66,7 @@ def test_nothing_forbidden_is_a_dependency() -> None:
 
 def stages() -> dict[str, Any]:
     """All stages of both files."""
-    files = [ROOT / "dvc.yaml", ROOT / "pipelines/search/dvc.yaml"]
+    files = [ROOT / "dvc.yaml", ROOT / "pipelines/search/stage.yaml"]
     return {
         name: stage for file in files for name, stage in yaml.safe_load(file.read_text())["stages"].items()
     }

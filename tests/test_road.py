@@ -60,14 +60,19 @@ def options(tree: Path, **changes: dict[str, Any]) -> None:
     (tree / "params.yaml").write_text(yaml.safe_dump(values))
 
 
-def repro(tree: Path, *flags: str) -> list[str]:
-    """The stages that ran; with ``--dry`` those that would, of which DVC sees what follows only by force."""
+def call(tree: Path, *command: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """A command of this environment, in the tree; by its exit code."""
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     environment.pop("MLFLOW_TRACKING_URI", None)
-    command = [sys.executable, "-m", "dvc", "repro", *flags]
     done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return [line.split("'")[1] for line in done.stdout.splitlines() if line.startswith("Running stage")]
+    assert done.returncode == code, done.stdout + done.stderr
+    return done
+
+
+def repro(tree: Path, *flags: str) -> list[str]:
+    """The stages that ran; with ``--dry`` those that would, of which DVC sees what follows only by force."""
+    said = call(tree, "dvc", "repro", *flags).stdout
+    return [line.split("'")[1] for line in said.splitlines() if line.startswith("Running stage")]
 
 
 def receipt(tree: Path) -> dict[str, Any]:
@@ -106,3 +111,54 @@ def test_photographs_in_a_slider_out(tree: Path) -> None:
     made = {line.split()[-1] for line in listed.splitlines()}
     assert not [path for path in made if path.startswith(("artifacts", "zoo-store", ".state", "ml"))]
     assert {"dvc.lock", "metrics/metrics.json"} <= made
+
+
+def commit(tree: Path) -> None:
+    call(tree, "git", "add", "--all")
+    call(tree, "git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "-m", "next")
+
+
+def version(tree: Path) -> str:
+    """The version that the command takes for the name alone."""
+    return str(json.loads(call(tree, "tunable", "zoo", "show", "tiny", "--json").stdout)["version"])
+
+
+def test_a_team_shares_what_was_trained(tree: Path, tmp_path: Path) -> None:
+    options(tree, train={"seed": 2})
+    repro(tree)
+    call(tree, "dvc", "remote", "add", "--force", "--default", "team", str(tmp_path / "remote"))
+    call(tree, "dvc", "push", "--quiet")
+    commit(tree)
+    clone = tmp_path / "clone"
+    call(tree, "git", "clone", "--quiet", str(tree), str(clone))
+    for name in ("user.name", "user.email"):
+        call(clone, "git", "config", name, "a")
+    for quiet in ("pull", "checkout"):
+        assert call(clone, "dvc", quiet, "--quiet").stderr == ""
+    assert "up to date" in call(clone, "dvc", "status").stdout
+
+    # The receipt came along, and the entry did not: it is made again, and nothing is trained.
+    published = receipt(tree)["version"]
+    said = call(clone, "tunable", "zoo", "show", "tiny", code=1).stderr
+    assert published in said
+    assert "tunable run publish" in said
+    call(clone, "tunable", "run", "publish")
+    assert version(clone) == published
+    loop = clone / "pipelines" / "training" / "loop.py"
+    loop.write_text(loop.read_text() + "# a comment\n")
+    said = call(clone, "dvc", "repro").stdout
+    assert said.count("Running stage") == 1
+    assert "nothing to train" in said
+    assert repro(clone) == []
+
+    # An experiment elsewhere publishes into the same store, and changes nothing here until it is applied.
+    commit(clone)
+    call(clone, "dvc", "exp", "run", "--quiet", "--temp", "--name", "other", "-S", "train.seed=3")
+    assert len(zoo.Store(clone / "zoo-store").versions("tiny")) == 2
+    assert version(clone) == receipt(clone)["version"] == published
+    call(clone, "dvc", "exp", "apply", "--quiet", "other")
+    assert version(clone) == receipt(clone)["version"] != published
+    assert repro(clone) == []
+    call(clone, "git", "checkout", "--quiet", ".")
+    call(clone, "dvc", "checkout", "--quiet")
+    assert version(clone) == published

@@ -101,10 +101,12 @@ def find_work_tree() -> Layout | None:
 
 def list_stores() -> list[Store]:
     """The work tree's own store, if it has published anything, before the default ones."""
-    from zoo import Store, default_stores
+    from pipelines.publish.receipt import WorkTreeStore
+    from zoo import default_stores
 
     layout = find_work_tree()
-    local = [Store(layout.store)] if layout and layout.store.is_dir() else []
+    has_published = layout and (layout.store.is_dir() or layout.receipt.is_file())
+    local = [WorkTreeStore(layout.store, layout.receipt)] if layout and has_published else []
     return [*local, *default_stores()]
 
 

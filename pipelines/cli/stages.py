@@ -19,7 +19,7 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.common import report_known_errors, require_extra
-from pipelines.core.errors import ConfigError, PipelineError
+from pipelines.core.errors import ConfigError
 from pipelines.core.layout import Layout
 
 # stage: (module with run, module with the options, name of their class)
@@ -32,8 +32,6 @@ STAGES = {
 }
 PIPELINE = ("prepare", "train", "evaluate", "publish")
 """What ``all`` runs."""
-LOCK_TIMEOUT_S = 90.0
-"""For the same stage to end: one whose ``dvc repro`` was killed writes a checkpoint first."""
 
 Flags = dict[str, dict[str, bool]]
 """Further arguments of a stage's ``run``, by stage."""
@@ -193,7 +191,7 @@ def _run_in_order(names: tuple[str, ...], root: Path | None, flags: Flags, *, re
         if root:
             resume += f" --root {shlex.quote(str(root))}"
         elif "DVC_STAGE" in os.environ:
-            resume = "dvc repro"
+            resume = "the same dvc exp run" if "DVC_EXP_NAME" in os.environ else "dvc repro"
         typer.echo(f"{name}: interrupted; resume with: {resume}", err=True)
         raise typer.Exit((error if isinstance(error, Interrupted) else Interrupted()).exit_code) from error
 
@@ -213,31 +211,12 @@ def _find_layout(root: Path | None) -> Layout:
 @contextmanager
 def _hold_lock(name: str, layout: Layout) -> Iterator[None]:
     # When `dvc repro` is killed its stage continues, and the next repro would start a second one beside it.
-    from filelock import FileLock, Timeout
-
+    from pipelines.core.locks import hold_lock
     from pipelines.core.torchrun import rank
 
     if rank():  # one of torchrun's processes, whose first one holds the lock
         yield
         return
-    layout.state.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(layout.state / f"{name}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        typer.echo(f"{name}: another {name} is running in {layout.root}; waiting for it to end", err=True)
-        _await_lock(lock.acquire, name, layout)
-    try:
+    what = f"{name} in {layout.root}"
+    with hold_lock(layout.lock(name), what, lambda message: typer.echo(f"{name}: {message}", err=True)):
         yield
-    finally:
-        lock.release()
-
-
-def _await_lock(acquire: Callable[..., object], name: str, layout: Layout) -> None:
-    from filelock import Timeout
-
-    try:
-        acquire(timeout=LOCK_TIMEOUT_S)
-    except Timeout:
-        message = f"another {name} is still running in {layout.root}; wait for it, or end it first"
-        raise PipelineError(message) from None

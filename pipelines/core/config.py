@@ -1,16 +1,26 @@
-"""Load and validate ``params.yaml``: the only module that reads YAML.
+"""Load and validate ``params.yaml`` and machine settings: the only module that reads YAML.
 
 The model of each section is in the folder of its stage, so that editing the options of one stage does not
 change the modules that another stage depends on.
 """
 
+import os
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, ClassVar, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipelines.core.errors import ConfigError, suggest_name
+from pipelines.core.machine import (
+    LOCAL,
+    MachineSetting,
+    apply_settings,
+    check_settings,
+    find_local_file,
+    find_variables,
+    list_settings,
+)
 
 SECTIONS = ("prepare", "train", "search", "evaluate", "publish", "serve")
 """Every top-level key ``params.yaml`` may have."""
@@ -23,6 +33,9 @@ class Section(BaseModel):
     """Base of every options model: immutable, strict types, no unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    machine: ClassVar[tuple[str, ...]] = ()
+    """Options that :mod:`pipelines.core.machine` may give too."""
 
 
 S = TypeVar("S", bound=Section)
@@ -40,7 +53,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
 
 def load_section(path: Path, name: str, model: type[S]) -> S:
-    """Load one section of ``params.yaml`` as its typed model.
+    """Load one section of ``params.yaml``, with this machine's settings, as its typed model.
 
     Args:
         path: the YAML file.
@@ -55,7 +68,42 @@ def load_section(path: Path, name: str, model: type[S]) -> S:
     for key in document:
         if key not in SECTIONS:
             raise ConfigError(f"{path.name}: unknown section {key!r}{suggest_name(str(key), SECTIONS)}")
-    return parse_section(document.get(name) or {}, name, model)
+    values = document.get(name) or {}
+    settings = [setting for setting in read_machine_settings(path) if setting.keys[0] == name]
+    check_settings(settings, name, model.machine)
+    options = parse_section(values, name, model)  # so that a mistake is searched for in the right file
+    if not settings:
+        return options
+    try:
+        return parse_section(apply_settings(values, settings), name, model)
+    except ConfigError as error:
+        origins = ", ".join(sorted({setting.origin for setting in settings}))
+        raise ConfigError(str(error).replace("params.yaml", origins)) from None
+
+
+def read_machine_settings(path: Path) -> list[MachineSetting]:
+    """Settings of this machine for a ``params.yaml``, those that win last.
+
+    Raises:
+        ConfigError: ``local.yaml`` or an environment variable is not YAML, or names an unknown section.
+    """
+    settings: list[MachineSetting] = []
+    local = find_local_file(path)
+    if local is not None:
+        settings += list_settings(read_yaml(local), LOCAL)
+    for variable, keys in find_variables().items():
+        try:
+            value = yaml.load(os.environ[variable], Loader=_UniqueKeyLoader)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{variable} is not valid YAML: {' '.join(str(error).split())}") from error
+        settings.append(MachineSetting(variable, keys, value))
+    for setting in settings:
+        section = setting.keys[0]
+        if section not in SECTIONS:
+            raise ConfigError(
+                f"{setting.origin}: unknown section {section!r}{suggest_name(section, SECTIONS)}"
+            )
+    return settings
 
 
 def parse_section(values: Any, name: str, model: type[S]) -> S:

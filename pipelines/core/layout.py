@@ -2,7 +2,8 @@
 
 *Artefacts* (``artifacts/<stage>``) are versioned by DVC; a stage writes only its own. *State* (``.state``) is
 what a run needs to resume: checkpoints and logs, keyed by the fingerprint of the run. It is never a DVC out,
-because DVC empties outs before a stage runs.
+because DVC empties outs before a stage runs. State and store are those of the *main* work tree, also for
+``dvc exp run``'s temporary copies and for git's other work trees, so that they outlive both.
 
 With the root ``/home/me/tunable-zoo``::
 
@@ -13,7 +14,9 @@ With the root ``/home/me/tunable-zoo``::
     .state       /home/me/tunable-zoo/.state
 """
 
+import subprocess
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from pipelines.core.errors import ConfigError
@@ -103,7 +106,7 @@ class Layout:
 
     @property
     def publish(self) -> Path:
-        """The receipt of a published entry."""
+        """What publishing leaves: the receipt."""
         return self.root / "artifacts" / "publish"
 
     @property
@@ -112,14 +115,54 @@ class Layout:
         return self.root / "metrics" / "metrics.json"
 
     @property
+    def receipt(self) -> Path:
+        """Which entry this work tree published last."""
+        return self.publish / "receipt.json"
+
+    @property
+    def main(self) -> Path:
+        """The same folder of the main work tree."""
+        return _find_in_main(self.root)
+
+    @property
     def store(self) -> Path:
-        """The local zoo: immutable entries published by this work tree."""
-        return self.root / "zoo-store"
+        """The local zoo: immutable entries published from all copies of the main work tree."""
+        return self.main / "zoo-store"
 
     @property
     def state(self) -> Path:
         """Checkpoints and logs of runs, by fingerprint."""
-        return self.root / ".state"
+        return self.main / ".state"
+
+    def lock(self, stage: str) -> Path:
+        """The file that is locked while a stage runs in this work tree; copies of it run side by side."""
+        return self.root / ".state" / f"{stage}.lock"
+
+
+def find_main_work_tree(root: Path) -> Path:
+    """The user's own work tree, where ``root`` may lie in a temporary copy of it."""
+    for folder in (root, *root.parents):  # dvc exp run --temp and --queue
+        if folder.name == "exps" and folder.parent.name == "tmp" and folder.parents[1].name == ".dvc":
+            return folder.parents[2]
+    common = _ask_git(root, "--git-common-dir")
+    return common.parent if common is not None and common.name == ".git" else root
+
+
+@cache
+def _find_in_main(root: Path) -> Path:
+    top = _ask_git(root, "--show-toplevel")
+    if top is None or not root.resolve().is_relative_to(top):
+        return root
+    place = find_main_work_tree(root) / root.resolve().relative_to(top)
+    return place if place.is_dir() else root
+
+
+def _ask_git(folder: Path, what: str) -> Path | None:
+    command = ["git", "-C", str(folder), "rev-parse", "--path-format=absolute", what]
+    try:
+        return Path(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip())
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def _is_ours(folder: Path) -> bool:

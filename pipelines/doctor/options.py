@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass, fields
 from typing import Self
 
-from pipelines.core.config import Section, load_section
+from pipelines.core.config import Section, load_section, read_machine_settings
 from pipelines.core.errors import ConfigError
 from pipelines.core.layout import Layout
 from pipelines.data.config import PrepareConfig
@@ -63,7 +63,12 @@ def read_options(layout: Layout) -> tuple[Options, list[Finding]]:
             remedy = f"correct section {name} of {layout.params}"
             faults.setdefault(str(error), Finding.fault("params", str(error), remedy))
     options = Options(**sections)  # type: ignore[arg-type]
-    return options, [*faults.values()] or [Finding.ok("params", f"valid sections: {', '.join(sections)}")]
+    if faults:
+        return options, [*faults.values()]
+    findings = [Finding.ok("params", f"valid sections: {', '.join(sections)}")]
+    if settings := read_machine_settings(layout.params):
+        findings.append(Finding.ok("params", f"of this machine: {', '.join(map(str, settings))}"))
+    return options, findings
 
 
 def cluster_address(address: str | None) -> str | None:

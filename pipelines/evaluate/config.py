@@ -27,6 +27,8 @@ class PictureConfig(Section):
 class EvaluateConfig(Section):
     """What the network is measured on, and where on its sliders."""
 
+    machine = ("device", "threads")
+
     levels: dict[str, Level] = Field(default_factory=dict)
     """Strengths of the degradation by the task's own names, such as ``noise_sigma: 25``; the task's usual
     ones where they are not named. An unknown name is refused with the nearest known one."""

@@ -4,7 +4,7 @@ import ast
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -33,51 +33,104 @@ TRAINING_CODE = (
 )
 """Files and folders whose code can change a run's numbers."""
 
+REGISTRIES = ("pipelines/tasks", "tunable_models/architectures")
+"""Folders among them of which a run uses a module or two: another task's code is none of its business."""
+
 PACKAGES = ("torch", "numpy", "albumentations")
 """Packages whose version can change a run's numbers; a run continues under others, and records that."""
 
 
-def compute_fingerprint(options: dict[str, Any], photos_sha256: str, code: str | None = None) -> str:
+def compute_fingerprint(options: dict[str, Any], photos_sha256: str, code: Mapping[str, str]) -> str:
     """Hexadecimal SHA-256 that identifies a run; a checkpoint resumes only its own.
 
     Args:
         options: of the run, as JSON values.
         photos_sha256: of the training photographs.
-        code: digest of the training code; that of this installation by default.
+        code: of the run, as :func:`code_digests` gives it.
     """
-    parts = {"options": options, "data": photos_sha256, "code": code or code_digest()}
+    parts = {"options": options, "data": photos_sha256, "code": dict(code)}
     return _sha256(json.dumps(parts, sort_keys=True))
 
 
-def code_digest(root: Path = REPOSITORY, items: tuple[str, ...] = TRAINING_CODE) -> str:
-    """SHA-256 of all training code, or of other files and folders."""
-    return _sha256(json.dumps(code_digests(root, items), sort_keys=True))
+def code_digest(
+    root: Path = REPOSITORY, items: tuple[str, ...] = TRAINING_CODE, used: Iterable[str] | None = None
+) -> str:
+    """SHA-256 of all that :func:`code_digests` lists."""
+    return _sha256(json.dumps(code_digests(root, items, used), sort_keys=True))
 
 
-def code_digests(root: Path = REPOSITORY, items: tuple[str, ...] = TRAINING_CODE) -> dict[str, str]:
+def code_digests(
+    root: Path = REPOSITORY, items: tuple[str, ...] = TRAINING_CODE, used: Iterable[str] | None = None
+) -> dict[str, str]:
     """SHA-256 of the syntax tree of each file; comments, docstrings and layout do not count.
 
-    A process reads each file once, since it runs the code that it started with. Syntax trees differ between
-    minor versions of Python.
+    A process reads each file once, since it runs the code that it started with.
+
+    Args:
+        root: of the repository.
+        items: files and folders, relative to it.
+        used: names of the modules of :data:`REGISTRIES` that a run uses; these folders then count with
+            those modules and what they import from there, and not as a whole.
 
     Raises:
         FileNotFoundError: a file of the code is missing.
     """
-    return {path.relative_to(root).as_posix(): _tree_sha256(path) for path in _list_sources(root, items)}
+    paths = set(_list_sources(root, items))
+    if used is not None:
+        registered = {path for path in paths if path.relative_to(root).as_posix().startswith(REGISTRIES)}
+        paths = paths - registered | (registered & _follow_imports(root, used))
+    return {path.relative_to(root).as_posix(): _tree_sha256(path) for path in sorted(paths)}
+
+
+def _follow_imports(root: Path, modules: Iterable[str]) -> set[Path]:
+    """Files of these modules and of those that they import from the same folder."""
+    found: set[Path] = set()
+    queue = list(modules)
+    while queue:
+        module = queue.pop()
+        path = root.joinpath(*module.split(".")).with_suffix(".py")
+        if path in found or not path.is_file():
+            continue
+        found.add(path)
+        package = module.rpartition(".")[0]
+        for node in ast.walk(_read_tree(path)):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                inside = node.module == package or node.module.startswith(f"{package}.")
+                queue += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)] * inside
+    return found
 
 
 @cache
 def _tree_sha256(path: Path) -> str:
-    tree = _DocstringRemover().visit(ast.parse(path.read_text(encoding="utf-8")))
-    return _sha256(ast.dump(tree))
+    return _sha256(repr(_dump_tree(_Simplifier().visit(_read_tree(path)))))
 
 
-class _DocstringRemover(ast.NodeTransformer):
-    """Removes statements that are only a string, which have no effect."""
+def _read_tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
 
-    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+
+def _dump_tree(node: object) -> object:
+    """A syntax tree as tuples, the same in all versions of Python: what one leaves empty, another has not."""
+    if isinstance(node, list):
+        return tuple(map(_dump_tree, node))
+    if not isinstance(node, ast.AST):
+        return node
+    fields = [(name, _dump_tree(value)) for name, value in ast.iter_fields(node) if value not in (None, [])]
+    return type(node).__name__, *fields
+
+
+class _Simplifier(ast.NodeTransformer):
+    """Removes what has no effect: statements that are only a string, and empty pieces of f-strings."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         is_string = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-        return None if is_string else node
+        return None if is_string else self.generic_visit(node)
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
+        self.generic_visit(node)
+        # Python 3.12.1 has an empty piece behind the last field of a format.
+        node.values = [v for v in node.values if not (isinstance(v, ast.Constant) and v.value == "")]
+        return node
 
 
 def _list_sources(root: Path, items: tuple[str, ...]) -> list[Path]:

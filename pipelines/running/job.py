@@ -98,7 +98,7 @@ class TrainJob:
         """
         expected = {**self.versions, "training code": self.code[:16]}
         found = {**installed_versions(), "training code": code_digest()[:16]}
-        for what, wanted in expected.items():  # versions first: another Python has other syntax trees
+        for what, wanted in expected.items():
             if wanted != (got := found.get(what, "none")):
                 raise ConfigError(
                     f"expected the driver's {what} ({wanted}) on node {platform.node()}, got {got}; install "

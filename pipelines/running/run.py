@@ -48,7 +48,7 @@ class Run:
         options: all that determine its numbers, as JSON values.
         photos_sha256: of the photographs.
         keep: how many checkpoints to keep.
-        code: digests of the training code, by file.
+        code: digests of the training code that it uses, by file.
         versions: of Python and of the packages that its numbers depend on; they may change during the run.
     """
 
@@ -58,7 +58,7 @@ class Run:
     options: dict[str, Any]
     photos_sha256: str
     keep: int
-    code: dict[str, str] = field(default_factory=code_digests)
+    code: dict[str, str]
     versions: dict[str, str] = field(default_factory=installed_versions)
 
     @classmethod
@@ -71,7 +71,8 @@ class Run:
         task = make_task(config.task, layout.root)
         materials = {**task.materials, **config.network.materials(layout.root)}
         options = config.identity() | ({"materials": materials} if materials else {})
-        identity = compute_fingerprint(options, photos.index.sha256)
+        code = code_digests(used=config.modules)
+        identity = compute_fingerprint(options, photos.index.sha256, code)
         return cls(
             identity=identity,
             folder=layout.state / f"train-{identity[:16]}",
@@ -79,6 +80,7 @@ class Run:
             options=options,
             photos_sha256=photos.index.sha256,
             keep=config.compute.keep_checkpoints,
+            code=code,
         )
 
     def make_job(self, config: TrainConfig, layout: Layout) -> TrainJob:
@@ -205,12 +207,6 @@ class Run:
 
     def _code_differences(self, note: Mapping[str, Any]) -> list[str]:
         files = _changed_keys(note["code"], self.code)
-        python = changed_versions(_read_versions(note), self.versions).get("Python")
-        if files and python:  # minor versions make different syntax trees of the same code
-            return [
-                f"Python was {python['was']}, is {python['is']}, so that training code counts as changed "
-                f"even where it is the same ({len(files)} of {len(self.code)} files)"
-            ]
         return [f"training code changed ({', '.join(files)})"] if files else []
 
 

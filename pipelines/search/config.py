@@ -26,6 +26,8 @@ class AshaConfig(Section):
 class SearchConfig(Section):
     """Section ``search``."""
 
+    machine = ("concurrent", "workers", "max_failures")
+
     name: str = Field(default="distributions", pattern=r"^[a-z0-9][a-z0-9-]*$")
     """Of the search and its state; another space under the same name is refused."""
     space: SpaceConfig = SpaceConfig(

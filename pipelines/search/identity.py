@@ -47,7 +47,7 @@ def identify_search(search: Search, photos: PhotoSet, held_out: PhotoSet) -> dic
         "materials": search.materials,
         "photos": photos.index.sha256,
         "held out": held_out.index.sha256,
-        "code": code_digest(),
+        "code": code_digest(used=search.base.modules),
         "scoring code": scoring_digest(),
     }
 

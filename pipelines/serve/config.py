@@ -10,6 +10,19 @@ from pipelines.core.config import Section
 class ServeConfig(Section):
     """Address, resources and limits of the endpoint."""
 
+    machine = (
+        "host",
+        "port",
+        "replicas",
+        "threads",
+        "num_gpus",
+        "concurrency",
+        "max_queued_requests",
+        "request_timeout_s",
+        "max_body_bytes",
+        "max_pixels",
+    )
+
     host: str = "127.0.0.1"
     """Interface to listen on. There is no authentication: others can use an endpoint outside the loopback."""
     port: int = Field(default=8000, ge=0, le=65535)

@@ -11,9 +11,10 @@ from typing import Any
 from pipelines.core.errors import DataError
 from pipelines.core.layout import Layout
 from pipelines.core.provenance import provenance
-from pipelines.core.records import read_json, write_json_atomic
+from pipelines.core.records import read_json
 from pipelines.core.trained import load_trained
 from pipelines.publish.config import PublishConfig
+from pipelines.publish.receipt import write_receipt
 from pipelines.publish.results import make_tables
 from pipelines.tracking import shown_uri
 from pipelines.tracking.run_folder import RunFolder
@@ -21,8 +22,6 @@ from pipelines.tracking.sync import sync_once, tolerate_faults
 from pipelines.training.log import append_line
 from zoo import Entry, Store, publish
 from zoo.card import CURVES, PREVIEW
-
-RECEIPT = "receipt.json"
 
 
 def run(config: PublishConfig, layout: Layout) -> None:
@@ -52,7 +51,7 @@ def run(config: PublishConfig, layout: Layout) -> None:
         store=Store(layout.store),
     )
     _track_entry(entry, layout, record["steps"], str(origin.get("mlflow_run_id", "")))
-    write_json_atomic(layout.publish / RECEIPT, _make_receipt(entry))
+    write_receipt(layout.receipt, entry)
     print(_summarize_entry(entry, layout))
 
 
@@ -92,11 +91,6 @@ def _track_entry(entry: Entry, layout: Layout, step: int, run_id: str) -> None:
         folder.hold(entry.folder, "entry")
         folder.end("FINISHED")
     sync_once(folder, layout.root)
-
-
-def _make_receipt(entry: Entry) -> dict[str, Any]:
-    files = [file.model_dump() for file in entry.manifest.files]
-    return {"schema": 1, "name": entry.name, "version": entry.version, "files": files}
 
 
 def _summarize_entry(entry: Entry, layout: Layout) -> str:

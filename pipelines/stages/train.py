@@ -14,9 +14,10 @@ import safetensors.torch
 
 from pipelines.core.errors import ConfigError, DataError
 from pipelines.core.layout import Layout
+from pipelines.core.locks import hold_lock
 from pipelines.core.progress import Display, tell
 from pipelines.core.provenance import provenance
-from pipelines.core.records import sha256_file, write_atomic, write_json_atomic
+from pipelines.core.records import read_json, sha256_file, write_atomic, write_json_atomic
 from pipelines.core.signals import Interrupted, StopRequest, stop_politely
 from pipelines.core.torchrun import rank, world_size
 from pipelines.data.photos import PhotoSet
@@ -39,7 +40,8 @@ def run(config: TrainConfig, layout: Layout, *, accept_code_change: bool = False
 
     A run is identified by the fingerprint of its options, data and code. Its state is in
     ``.state/train-<fingerprint>``: an interrupted run resumes from its last checkpoint, a changed one starts
-    clean.
+    clean. Where the artefacts are of this very run already, from a colleague's ``dvc push`` say, nothing is
+    trained.
 
     Args:
         config: of the run.
@@ -60,11 +62,35 @@ def run(config: TrainConfig, layout: Layout, *, accept_code_change: bool = False
         )
     photos = _open_photos(layout)
     this = Run.of(config, photos, layout)
+    if _has_artefacts(layout, this):
+        if not rank():
+            _report(f"{layout.train} is of this run already; nothing to train")
+        return
     if rank():
         _train_as_follower(config, layout, this)
         return
-    if accept_code_change:
-        this.accept(_report)
+    with hold_lock(this.folder / "run.lock", f"process with this run, {this.folder},", _report):
+        if accept_code_change:
+            this.accept(_report)
+        _train_and_track(config, layout, photos, this)
+
+
+def _has_artefacts(layout: Layout, this: Run) -> bool:
+    """Whether the artefacts are whole and of this run."""
+    try:
+        record = read_json(layout.train / "record.json")
+        is_whole = all(map(Path.is_file, _list_files(layout)))
+        is_whole &= record["weights_sha256"] == sha256_file(layout.train / "model.safetensors")
+        return is_whole and bool(record["fingerprint"] == this.identity)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _list_files(layout: Layout) -> list[Path]:
+    return [layout.train / name for name in ARTEFACTS]
+
+
+def _train_and_track(config: TrainConfig, layout: Layout, photos: PhotoSet, this: Run) -> None:
     if suggestion := suggest_precision(config):
         _report("; ".join(suggestion))
     step = this.begin(_report)
@@ -86,7 +112,7 @@ def run(config: TrainConfig, layout: Layout, *, accept_code_change: bool = False
         else:
             sync.finish("FAILED")
         raise
-    sync.finish("FINISHED", [layout.train / name for name in ARTEFACTS])
+    sync.finish("FINISHED", _list_files(layout))
     tell(f"trained network: {layout.train / 'model.safetensors'}; tracked in {shown_uri(layout.root)}")
     if stop():  # during the last steps: this stage is complete, and no other one may follow
         raise _make_interrupted(stop)

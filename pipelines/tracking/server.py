@@ -12,13 +12,13 @@ import logging
 import math
 import os
 import re
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipelines.core.errors import PipelineError
+from pipelines.core.layout import find_main_work_tree
 
 EXPERIMENT = "tunable-zoo"
 PUBLISHED = "published"
@@ -168,7 +168,7 @@ class Server:
         if found is not None:
             return str(found.experiment_id)
         local = tracking_uri(self._root).startswith("sqlite:")
-        artifacts = (main_work_tree(self._root) / "mlartifacts").as_uri() if local else None
+        artifacts = (find_main_work_tree(self._root) / "mlartifacts").as_uri() if local else None
         return str(self._client.create_experiment(EXPERIMENT, artifact_location=artifacts))
 
     @contextmanager
@@ -179,22 +179,9 @@ class Server:
             raise _translate_error(error, shown_uri(self._root)) from error
 
 
-def main_work_tree(root: Path) -> Path:
-    """The user's own work tree, where ``root`` may be a temporary copy of it."""
-    for folder in (root, *root.parents):  # dvc exp run --temp and --queue
-        if folder.name == "exps" and folder.parent.name == "tmp" and folder.parents[1].name == ".dvc":
-            return folder.parents[2]
-    command = ["git", "-C", str(root), "rev-parse", "--path-format=absolute", "--git-common-dir"]
-    try:
-        common = Path(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip())
-    except (OSError, subprocess.CalledProcessError):
-        return root
-    return common.parent if common.name == ".git" else root
-
-
 def tracking_uri(root: Path) -> str:
     """Address of the tracking server; it may hold a password, see :func:`shown_uri`."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{main_work_tree(root)}/mlflow.db"
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{find_main_work_tree(root)}/mlflow.db"
 
 
 def shown_uri(root: Path) -> str:

@@ -19,6 +19,7 @@ from tunable_models import (
     TruncatedNormal,
     TunableError,
     Uniform,
+    get_architecture,
 )
 from tunable_models.bases import make_basis
 
@@ -212,6 +213,8 @@ class TrackingConfig(Section):
 class TrainConfig(Section):
     """Options of section ``train``."""
 
+    machine = ("compute", "tracking", "log_every", "checkpoint_every")
+
     task: TaskConfig = DenoiseDeblurConfig()
     network: NetworkConfig = NetworkConfig()
     sampling: SamplingConfig = SamplingConfig()
@@ -292,6 +295,12 @@ class TrainConfig(Section):
                 f"checkpoint_every {self.checkpoint_every} must be a multiple of log_every {self.log_every}"
             )
         return self
+
+    @property
+    def modules(self) -> tuple[str, str]:
+        """Names of the modules of its task and of its architecture."""
+        architecture = get_architecture(self.network.architecture)
+        return type(make_task(self.task)).__module__, architecture.network.__module__
 
     def identity(self) -> dict[str, Any]:
         """The options that determine the numbers: all but where it runs, what is logged and what is saved."""

@@ -6,7 +6,7 @@ from benchmarks.tree import count_import_circles, main, measure_files, measure_t
 
 FILES = {
     "pipelines/__init__.py": "",
-    "pipelines/search/dvc.yaml": "stages: {search: {deps: [pipelines/a.py, pipelines/folder]}}",
+    "pipelines/search/stage.yaml": "stages: {search: {deps: [pipelines/a.py, pipelines/folder]}}",
     "pipelines/a.py": "from pipelines import b\ndef run(): ...\ndef read_file(): ...\n",
     "pipelines/b.py": "import pipelines.c\ndef _told(): ...\n",
     "pipelines/c.py": "def _write_all():\n    from pipelines import a\n",

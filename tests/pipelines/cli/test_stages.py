@@ -1,6 +1,5 @@
 import signal
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -90,43 +89,24 @@ def test_ctrl_c_says_how_to_resume(work_tree: Path, monkeypatch: pytest.MonkeyPa
     assert "resume with: tunable search --publish" in tunable("search", "--publish").stderr
     monkeypatch.setenv("DVC_STAGE", "train")
     assert "resume with: dvc repro" in tunable("run", "train").stderr
+    monkeypatch.setenv("DVC_EXP_NAME", "dizzy-name")
+    assert "resume with: the same dvc exp run" in tunable("run", "train").stderr
 
 
 def test_a_stage_runs_once_at_a_time(work_tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from filelock import FileLock
 
-    monkeypatch.setattr(stages, "LOCK_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("pipelines.core.locks.TIMEOUT_S", 0.1)
     (work_tree / ".state").mkdir()
     with FileLock(work_tree / ".state" / "prepare.lock"):
         result = tunable("run", "prepare")
         assert result.exit_code == 1
-        assert "another prepare is running" in result.stderr
+        assert f"another prepare in {work_tree} is running" in result.stderr
         assert "still running" in result.stderr
         monkeypatch.setenv("RANK", "1")  # a process of torchrun, whose first one has the lock
         result = tunable("run", "prepare")
     assert result.exit_code == 1
     assert "another" not in result.stderr
-
-
-def test_a_stage_that_is_ending_is_waited_for(work_tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from threading import Timer
-
-    from filelock import FileLock
-
-    (work_tree / ".state").mkdir()
-    lock = FileLock(work_tree / ".state" / "prepare.lock", thread_local=False)
-    lock.acquire()
-    await_lock = stages._await_lock
-
-    def release_soon_and_await(*arguments: Any) -> None:
-        Timer(0.3, lock.release).start()
-        await_lock(*arguments)
-
-    monkeypatch.setattr(stages, "_await_lock", release_soon_and_await)
-    result = tunable("run", "prepare")
-    assert result.exit_code == 1
-    assert "another prepare is running" in result.stderr
-    assert "prepare: expected" in result.stderr
 
 
 @pytest.mark.parametrize(("signum", "code"), [(2, 130), (15, 143)])

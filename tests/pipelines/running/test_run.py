@@ -142,25 +142,6 @@ def test_a_run_that_was_written_down_without_versions_goes_on(config: TrainConfi
     assert read_json(run.folder / "run.json")["versions"] == run.versions
 
 
-def test_another_python_is_named_where_it_may_be_all_that_changed_the_code(
-    config: TrainConfig, layout: Layout
-) -> None:
-    before = under(run_of(config, layout), Python="3.10")
-    begin(before)
-    before.store.save(4, {})
-    after = under(with_code(before, layout, **{"pipelines/training/loop.py": "0"}), Python="3.11")
-    assert "Python was 3.10, is 3.11" in begin(after)[1][0]
-    told: list[str] = []
-    after.accept(told.append)
-    assert "step 4" in told[0]
-    assert "Python was 3.10, is 3.11" in told[0]
-    begin(after)
-    assert [list(event) for event in after.lineage] == [
-        ["code", "fingerprint", "step"],
-        ["fingerprint", "step", "versions"],
-    ]
-
-
 def test_a_full_disk_is_told(config: TrainConfig, layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     run = run_of(config, layout)
     monkeypatch.setattr(os, "fsync", full)

@@ -1,6 +1,5 @@
 import math
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from pipelines.tracking.server import (
     TrackingError,
     UnknownRunError,
     Value,
-    main_work_tree,
     redact_credentials,
     shown_uri,
     tracking_uri,
@@ -149,29 +147,12 @@ def test_mlflow_still_says_so_when_a_run_is_not_there(client: MlflowClient) -> N
     assert told.value.error_code == "RESOURCE_DOES_NOT_EXIST"
 
 
-def git(folder: Path, *arguments: str) -> None:
-    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
-    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
-
-
-def test_the_default_store_is_in_the_main_work_tree_wherever_a_stage_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_default_store_is_in_the_main_work_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    root = tmp_path / "tree"
-    root.mkdir()
-    git(root, "init", "--quiet")
-    git(root, "commit", "--quiet", "--allow-empty", "-m", "first")
-    git(root, "worktree", "add", "--quiet", str(tmp_path / "other"))
-    experiment = root / ".dvc" / "tmp" / "exps" / "tmpabc"
+    experiment = tmp_path / ".dvc" / "tmp" / "exps" / "tmpabc"
     experiment.mkdir(parents=True)
-    for folder in (root, tmp_path / "other", experiment):
-        assert main_work_tree(folder) == root
-        assert tracking_uri(folder) == f"sqlite:///{root}/mlflow.db"
-
-
-def test_without_git_the_folder_itself_is_it(tmp_path: Path) -> None:
-    assert main_work_tree(tmp_path) == tmp_path
+    for folder in (tmp_path, experiment):
+        assert tracking_uri(folder) == f"sqlite:///{tmp_path}/mlflow.db"
 
 
 def test_the_environment_names_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
