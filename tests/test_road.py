@@ -41,7 +41,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def options(tree: Path, **changes: dict[str, Any]) -> None:
     """Small options, with changes by section."""
     values: dict[str, dict[str, Any]] = {
-        "prepare": {"source": "data/photos", "test_photos": 1, "min_side_px": 32, "license": "CC0-1.0"},
+        "prepare": {"source": "data/photos", "test_photos": 1, "validation_photos": 1, "min_side_px": 32, "license": "CC0-1.0"},
         "train": {
             "network": {"config": {"width": 4, "blocks": 1}},
             "compute": {"runner": "local", "threads": 1},
@@ -49,6 +49,7 @@ def options(tree: Path, **changes: dict[str, Any]) -> None:
             "batch_size": 4,
             "patch_px": 16,
             "log_every": 2,
+            "validation": {"every": 2, "crop_px": 16},
             "checkpoint_every": 2,
         },
         "evaluate": {"steps": 3, "grid": 2, "threads": 1, "picture": {"crop_px": 16, "values": 2}},
@@ -60,14 +61,20 @@ def options(tree: Path, **changes: dict[str, Any]) -> None:
     (tree / "params.yaml").write_text(yaml.safe_dump(values))
 
 
-def repro(tree: Path, *flags: str) -> list[str]:
-    """The stages that ran; with ``--dry`` those that would, of which DVC sees what follows only by force."""
+def call(tree: Path, *arguments: str) -> str:
+    """What dvc prints."""
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     environment.pop("MLFLOW_TRACKING_URI", None)
-    command = [sys.executable, "-m", "dvc", "repro", *flags]
+    command = [sys.executable, "-m", "dvc", *arguments]
     done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    return [line.split("'")[1] for line in done.stdout.splitlines() if line.startswith("Running stage")]
+    return done.stdout
+
+
+def repro(tree: Path, *flags: str) -> list[str]:
+    """The stages that ran; with ``--dry`` those that would, of which DVC sees what follows only by force."""
+    said = call(tree, "repro", *flags)
+    return [line.split("'")[1] for line in said.splitlines() if line.startswith("Running stage")]
 
 
 def receipt(tree: Path) -> dict[str, Any]:
@@ -83,7 +90,13 @@ def test_photographs_in_a_slider_out(tree: Path) -> None:
     model = zoo.load("tiny", stores=[store])
     assert model.version == first["version"]
     assert model(Image.new("RGB", (31, 17)), denoise=0.5).size == (31, 17)
-    assert json.loads((tree / "metrics" / "metrics.json").read_text())["photographs"] == 1
+    assert json.loads((tree / "artifacts" / "evaluate" / "summary.json").read_text())["photographs"] == 1
+    compared = json.loads(call(tree, "metrics", "show", "--json"))["workspace"]["data"]
+    assert {path: set(held["data"]) for path, held in compared.items()} == {
+        "metrics/metrics.json": {"test"},
+        "metrics/train.json": {"train", "validation"},
+    }
+    assert not json.loads(call(tree, "plots", "show", "--json")).get("errors")
 
     options(tree, serve={"port": 9000})
     (tree / "pipelines" / "serve" / "app.py").write_text("# another server\n")
@@ -105,4 +118,4 @@ def test_photographs_in_a_slider_out(tree: Path) -> None:
     listed = subprocess.run(status, cwd=tree, capture_output=True, text=True, check=True).stdout
     made = {line.split()[-1] for line in listed.splitlines()}
     assert not [path for path in made if path.startswith(("artifacts", "zoo-store", ".state", "ml"))]
-    assert {"dvc.lock", "metrics/metrics.json"} <= made
+    assert {"dvc.lock", "metrics/metrics.json", "metrics/train.json"} <= made
