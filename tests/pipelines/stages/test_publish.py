@@ -88,9 +88,9 @@ def test_publishing_does_not_need_the_tracker(
     assert (finished.publish / "receipt.json").exists()
 
 
-@pytest.mark.parametrize("missing", ["metrics", "prepare"])
+@pytest.mark.parametrize("missing", ["evaluate", "prepare"])
 def test_what_is_missing_is_named(finished: Layout, missing: str) -> None:
-    path = finished.metrics if missing == "metrics" else finished.prepare / "record.json"
+    path = finished.summary if missing == "evaluate" else finished.prepare / "record.json"
     path.unlink()
     with pytest.raises(DataError, match="dvc repro"):
         run(PublishConfig(), finished)
