@@ -101,8 +101,8 @@ def test_photographs_in_a_slider_out(tree: Path) -> None:
     assert model.version == first["version"]
     assert model(Image.new("RGB", (31, 17)), denoise=0.5).size == (31, 17)
     assert json.loads((tree / "artifacts" / "evaluate" / "summary.json").read_text())["photographs"] == 1
-    compared = json.loads(call(tree, "metrics", "show", "--json"))["workspace"]["data"]
-    assert {path: set(held["data"]) for path, held in compared.items()} == {
+    [shown] = json.loads(call(tree, "metrics", "show", "--json")).values()
+    assert {path: set(held["data"]) for path, held in shown["data"].items()} == {
         "metrics/metrics.json": {"test"},
         "metrics/train.json": {"train", "validation"},
     }
@@ -138,4 +138,4 @@ def test_photographs_in_a_slider_out(tree: Path) -> None:
     [head, *rows] = csv.reader(io.StringIO(call(tree, "exp", "show", "--csv", *only)))
     assert {"train.loss", "validation.loss", "test.psnr", "train.optimizer.lr"} <= set(head)
     assert len(head) < 20
-    assert ["slow"] == [row[head.index("Experiment")] for row in rows if row[head.index("Experiment")]]
+    assert [row[head.index("Experiment")] for row in rows if row[head.index("Experiment")]] == ["slow"]
