@@ -184,7 +184,7 @@ def rgb_array(picture: Picture) -> NDArray[np.uint8]:
         return Planes.of(pixels).over_white()
     # Floats, which the rest goes through, would take twice as long as decoding and give these integers again.
     colors = pixels.reshape(*pixels.shape[:2], -1)
-    return np.ascontiguousarray(np.broadcast_to(colors, (*colors.shape[:2], 3)))
+    return np.array(np.broadcast_to(colors, (*colors.shape[:2], 3)))
 
 
 def _read_one(source: Source, max_pixels: int, page: int | None) -> tuple[Image.Image | Picture, Metadata]:
