@@ -21,6 +21,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
 IDENTITY = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+TITLE = "The loss in training, and on the validation photographs"
 COPIED = ("tunable_models", "zoo", "pipelines", "dvc.yaml", ".dvcignore", ".gitignore", "params.yaml")
 
 
