@@ -23,7 +23,7 @@ from tunable_models import NetworkSpec, TunableNetwork
 
 KEPT = {
     "params.yaml": "params.yaml",
-    "metrics.json": "metrics/metrics.json",
+    "metrics.json": "artifacts/evaluate/summary.json",
     "curve.csv": "artifacts/train/curve.csv",
     "record.json": "artifacts/train/record.json",
     "provenance.json": "artifacts/train/provenance.json",

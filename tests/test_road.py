@@ -1,5 +1,7 @@
 """The whole road by ``dvc repro``, on a copy of the repository and four generated photographs."""
 
+import csv
+import io
 import json
 import os
 import shutil
@@ -18,6 +20,8 @@ import zoo
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
+IDENTITY = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+TITLE = "The loss in training, and on the validation photographs"
 COPIED = ("tunable_models", "zoo", "pipelines", "dvc.yaml", ".dvcignore", ".gitignore", "params.yaml")
 
 
@@ -35,13 +39,20 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Image.fromarray(coarse).resize((64, 48), Image.Resampling.BICUBIC).save(photos / f"{index}.png")
     for command in (["git", "init", "--quiet"], [sys.executable, "-m", "dvc", "init", "--quiet"]):
         subprocess.run(command, cwd=tree, check=True)
+    shutil.copytree(ROOT / ".dvc" / "plots", tree / ".dvc" / "plots", dirs_exist_ok=True)
     return tree
 
 
 def options(tree: Path, **changes: dict[str, Any]) -> None:
     """Small options, with changes by section."""
     values: dict[str, dict[str, Any]] = {
-        "prepare": {"source": "data/photos", "test_photos": 1, "min_side_px": 32, "license": "CC0-1.0"},
+        "prepare": {
+            "source": "data/photos",
+            "test_photos": 1,
+            "validation_photos": 1,
+            "min_side_px": 32,
+            "license": "CC0-1.0",
+        },
         "train": {
             "network": {"config": {"width": 4, "blocks": 1}},
             "compute": {"runner": "local", "threads": 1},
@@ -49,6 +60,8 @@ def options(tree: Path, **changes: dict[str, Any]) -> None:
             "batch_size": 4,
             "patch_px": 16,
             "log_every": 2,
+            "validation": {"every": 2, "crop_px": 16},
+            "optimizer": {"lr": 0.001},
             "checkpoint_every": 2,
         },
         "evaluate": {"steps": 3, "grid": 2, "threads": 1, "picture": {"crop_px": 16, "values": 2}},
@@ -88,7 +101,17 @@ def test_photographs_in_a_slider_out(tree: Path) -> None:
     model = zoo.load("tiny", stores=[store])
     assert model.version == first["version"]
     assert model(Image.new("RGB", (31, 17)), denoise=0.5).size == (31, 17)
-    assert json.loads((tree / "metrics" / "metrics.json").read_text())["photographs"] == 1
+    assert json.loads((tree / "artifacts" / "evaluate" / "summary.json").read_text())["photographs"] == 1
+    [shown] = json.loads(call(tree, "metrics", "show", "--json")).values()
+    assert {path: set(held["data"]) for path, held in shown["data"].items()} == {
+        "metrics/metrics.json": {"test"},
+        "metrics/train.json": {"train", "validation"},
+    }
+    plots = json.loads(call(tree, "plots", "show", "--json"))["data"]
+    assert {
+        "PSNR on the validation photographs",
+        "The loss in training, and on the validation photographs",
+    } <= {name.removeprefix("dvc.yaml::") for name, drawn in plots.items() if drawn}
 
     options(tree, serve={"port": 9000})
     (tree / "pipelines" / "serve" / "app.py").write_text("# another server\n")
@@ -110,7 +133,17 @@ def test_photographs_in_a_slider_out(tree: Path) -> None:
     listed = subprocess.run(status, cwd=tree, capture_output=True, text=True, check=True).stdout
     made = {line.split()[-1] for line in listed.splitlines()}
     assert not [path for path in made if path.startswith(("artifacts", "zoo-store", ".state", "ml"))]
-    assert {"dvc.lock", "metrics/metrics.json"} <= made
+    assert {"dvc.lock", "metrics/metrics.json", "metrics/train.json"} <= made
+
+    call(tree, "git", *IDENTITY, "commit", "--quiet", "--message", "first")
+    call(tree, "dvc", "exp", "run", "--name", "slow", "--set-param", "train.optimizer.lr=0.00001")
+    record = json.loads((tree / "artifacts" / "train" / "record.json").read_text())
+    assert record["options"]["optimizer"]["lr"] == 1e-5
+    only = ["--only-changed", "--drop", "artifacts|pipelines|tunable_models|zoo"]
+    [head, *rows] = csv.reader(io.StringIO(call(tree, "dvc", "exp", "show", "--csv", *only).stdout))
+    assert {"train.loss", "validation.loss", "test.psnr", "train.optimizer.lr"} <= set(head)
+    assert len(head) < 20
+    assert [row[head.index("Experiment")] for row in rows if row[head.index("Experiment")]] == ["slow"]
 
 
 def commit(tree: Path) -> None:

@@ -1,10 +1,13 @@
 """Load and validate ``params.yaml`` and machine settings: the only module that reads YAML.
 
+DVC, which writes the file in ``dvc exp run --set-param``, reads and writes YAML 1.2, where 1e-05 is a number.
+
 The model of each section is in the folder of its stage, so that editing the options of one stage does not
 change the modules that another stage depends on.
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_args
 
@@ -41,8 +44,8 @@ class Section(BaseModel):
 S = TypeVar("S", bound=Section)
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """Refuses duplicate keys, of which YAML silently keeps the last."""
+class _StrictLoader(yaml.SafeLoader):
+    """Reads the floats of YAML 1.2, and refuses duplicate keys, of which YAML silently keeps the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
@@ -50,6 +53,14 @@ class _UniqueKeyLoader(yaml.SafeLoader):
             if keys.count(key) > 1:
                 raise ConfigError(f"duplicate key {key!r}{node.start_mark}; keep one of them")
         return super().construct_mapping(node, deep=deep)
+
+
+# PyYAML's own pattern, of YAML 1.1, wants a point in the number and a sign in the exponent.
+_StrictLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)[eE][-+]?[0-9]+\Z"),
+    list("-+.0123456789"),
+)
 
 
 def load_section(path: Path, name: str, model: type[S]) -> S:
@@ -93,7 +104,7 @@ def read_machine_settings(path: Path) -> list[MachineSetting]:
         settings += list_settings(read_yaml(local), LOCAL)
     for variable, keys in find_variables().items():
         try:
-            value = yaml.load(os.environ[variable], Loader=_UniqueKeyLoader)
+            value = yaml.load(os.environ[variable], Loader=_StrictLoader)
         except yaml.YAMLError as error:
             raise ConfigError(f"{variable} is not valid YAML: {' '.join(str(error).split())}") from error
         settings.append(MachineSetting(variable, keys, value))
@@ -126,7 +137,7 @@ def read_yaml(path: Path) -> dict[Any, Any]:
             f"expected the parameters in {path}, found no such file; run from the repository root"
         )
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from error
     if document is None:
@@ -150,11 +161,8 @@ def _describe_fault(fault: Any, name: str, model: type[BaseModel]) -> str:
     where = ".".join([name, *keys])
     if fault["type"] == "extra_forbidden":
         return f"params.yaml: unknown key {where!r}{suggest_name(keys[-1], valid)}"
-    hint = ""
-    if fault["type"] in {"float_type", "int_type"} and isinstance(fault["input"], str):
-        hint = " (YAML reads 1e-3 as text: write 0.001 or 1.0e-3)"
     got = f", got {fault['input']!r}" if len(repr(fault["input"])) <= LONGEST_INPUT else ""
-    return f"params.yaml: {where}: {fault['msg'].removeprefix('Value error, ')}{got}{hint}"
+    return f"params.yaml: {where}: {fault['msg'].removeprefix('Value error, ')}{got}"
 
 
 def _locate_fault(location: tuple[Any, ...], model: Any) -> tuple[list[str], list[str]]:

@@ -10,6 +10,7 @@ With the root ``/home/me/tunable-zoo``::
     .params      /home/me/tunable-zoo/params.yaml
     .train       /home/me/tunable-zoo/artifacts/train
     .metrics     /home/me/tunable-zoo/metrics/metrics.json
+    .summary     /home/me/tunable-zoo/artifacts/evaluate/summary.json
     .store       /home/me/tunable-zoo/zoo-store
     .state       /home/me/tunable-zoo/.state
 """
@@ -110,9 +111,19 @@ class Layout:
         return self.root / "artifacts" / "publish"
 
     @property
+    def summary(self) -> Path:
+        """Every number of the evaluation."""
+        return self.evaluate / "summary.json"
+
+    @property
     def metrics(self) -> Path:
-        """The metrics of the last run, in git."""
+        """The few numbers of the evaluation by which experiments are compared, in git."""
         return self.root / "metrics" / "metrics.json"
+
+    @property
+    def train_metrics(self) -> Path:
+        """The same of training and of its last validation, in git."""
+        return self.root / "metrics" / "train.json"
 
     @property
     def receipt(self) -> Path:

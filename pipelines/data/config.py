@@ -87,6 +87,10 @@ class PrepareConfig(Section):
     max_unreadable_fraction: float = Field(default=0.05, ge=0, le=1)
     """The stage fails above this share of unreadable files in a source, if there is more than one."""
 
+    processes: Annotated[int, Field(ge=1)] | None = None
+    """Processes that decode photographs at a time, each with a few of them in memory; null is one a core,
+    fewer for few photographs. The result does not depend on it."""
+
     seed: int = 0
     """Decides which photographs are held out when ``test_photos`` or ``validation_photos`` is a number."""
 

@@ -1,8 +1,9 @@
 """List and decode the photographs of a source: a folder, a URL, a public set or the scikit-image package."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
@@ -56,10 +57,10 @@ class PhotoFile:
 
 @dataclass(frozen=True)
 class Listing:
-    """The photographs of a source, sorted by name; ``ignored`` counts the other files."""
+    """The photographs of a source, sorted by name; ``ignored`` counts the other files by suffix."""
 
     files: tuple[PhotoFile, ...]
-    ignored: int = 0
+    ignored: Mapping[str, int] = field(default_factory=dict)
 
 
 def list_photos(source: str, root: Path, mirror: str | None = None) -> Listing:
@@ -120,7 +121,12 @@ def _select_photos(source: str, files: Sequence[PhotoFile]) -> Listing:
             f"expected photographs ({', '.join(sorted(PHOTO_SUFFIXES))}) in {source!r}, got none among "
             f"{len(files)} files; correct the source in section prepare of params.yaml"
         )
-    return Listing(tuple(photos), ignored=len(files) - len(photos))
+    others = Counter(_suffix_of(file.name) for file in files if not is_photo(file.name))
+    return Listing(tuple(photos), ignored=dict(sorted(others.items())))
+
+
+def _suffix_of(name: str) -> str:
+    return PurePosixPath(name).suffix.lower() or "without a suffix"
 
 
 def _list_folder(source: str, root: Path) -> list[PhotoFile]:

@@ -55,7 +55,7 @@ def _check_source(option: str, place: str, config: PrepareConfig, layout: Layout
         listing = list_photos(place, layout.root)
     except DataError as error:
         return Finding.fault("data", f"{option}: {error}", "")
-    counts = f"{len(listing.files)} photographs, {listing.ignored} other files"
+    counts = f"{len(listing.files)} photographs, {sum(listing.ignored.values())} other files"
     return Finding.ok("data", f"{option} {place!r}: {counts}")
 
 

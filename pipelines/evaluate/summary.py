@@ -1,4 +1,4 @@
-"""The numbers of a run, ``metrics.json``: means over the test photographs, rounded, no times.
+"""The numbers of a run, ``summary.json``: means over the test photographs, rounded, no times.
 
 ``psnr_clean``, ``ssim_clean`` and ``lpips`` compare with the clean image, ``psnr_own`` and ``ssim_own``
 with what the setting itself asks for: at the vertex ``denoise`` that is the clean image, still blurred.
@@ -29,7 +29,7 @@ DECIMALS = 4
 
 
 def summarize(task: Task, measured: SliderScores, config: EvaluateConfig, trunk: str) -> dict[str, Any]:
-    """The contents of ``metrics.json``; ``trunk`` is the label of LPIPS' trunk."""
+    """The contents of ``summary.json``; ``trunk`` is the label of LPIPS' trunk."""
     space, scores = task.space, measured.outputs
     default, inputs = default_setting(space), mean_numbers(measured.inputs)
     document = {
@@ -55,6 +55,25 @@ def summarize(task: Task, measured: SliderScores, config: EvaluateConfig, trunk:
             "worst_loss_to_best_db": max(row["loss_to_best_db"] for row in rows),
         }
     return _round_floats(document)  # type: ignore[no-any-return]
+
+
+def select_metrics(summary: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The few numbers by which experiments are compared, ``test.<name>`` in DVC's tables.
+
+    The quality at the sliders' defaults, to the clean image; its gain over the input; and of the sliders how
+    many steps go the wrong way, the smallest rise of a slider's own metric, and whether all are alive.
+    """
+    default, sliders = summary["default"], summary["sliders"]
+    test = {
+        "psnr": default["psnr_clean"],
+        "ssim": default["ssim_clean"],
+        "lpips": default["lpips"],
+        "gain_db": summary["gain_db"]["over_input"],
+        "violations": summary["monotonicity"]["violations"],
+        "least_rise_db": min(sliders["range_db"].values()),
+        "sliders_alive": sliders["alive"],
+    }
+    return {"test": test}
 
 
 def condition_table(

@@ -1,4 +1,4 @@
-"""Tables of measurements for the model card, made from ``metrics.json``."""
+"""Tables of measurements for the model card, made from ``summary.json`` of the evaluation."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

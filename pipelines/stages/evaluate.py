@@ -1,8 +1,9 @@
 """The ``evaluate`` stage: measures the sliders of the trained network on the test photographs.
 
-    metrics/metrics.json             the summary, in git
-    artifacts/evaluate/plots/        curves along the sliders, numbers on the grid
-    artifacts/evaluate/sliders.png   what the sliders do, to look at
+    metrics/metrics.json              what experiments are compared by, in git
+    artifacts/evaluate/summary.json   every number
+    artifacts/evaluate/plots/         curves along the sliders, numbers on the grid
+    artifacts/evaluate/sliders.png    what the sliders do, to look at
 
 The same network, photographs and options give the same bytes.
 """
@@ -22,7 +23,7 @@ from pipelines.data.photos import PhotoSet
 from pipelines.evaluate.config import EvaluateConfig
 from pipelines.evaluate.picture import draw_sliders
 from pipelines.evaluate.plots import write_plots
-from pipelines.evaluate.summary import summarize
+from pipelines.evaluate.summary import select_metrics, summarize
 from pipelines.features.lpips import LPIPS
 from pipelines.features.niqe import load_niqe
 from pipelines.measure.photographs import Batches, CenterCrops, Photographs
@@ -62,7 +63,8 @@ def run(config: EvaluateConfig, layout: Layout) -> None:
     draw_sliders(runner, task, photograph, config.picture).save(sheet, "PNG")
     write_plots(layout.evaluate / "plots", task.space, measured, config)
     write_atomic(layout.evaluate / "sliders.png", sheet.getvalue())
-    write_json_atomic(layout.metrics, summary)  # last: its presence says the rest is there
+    write_json_atomic(layout.summary, summary)
+    write_json_atomic(layout.metrics, select_metrics(summary))  # last: its presence says the rest is there
     print(_describe_results(summary, layout), flush=True)
 
 
@@ -108,7 +110,7 @@ def _describe_results(summary: dict[str, Any], layout: Layout) -> str:
     return (
         f"evaluate: {gain if summary['default'].get('psnr_own') is not None else ''}"
         f"{monotonicity['violations']} of {monotonicity['pairs']} slider steps go the wrong way; {alive}\n"
-        f"  numbers  {layout.metrics}\n"
+        f"  numbers  {layout.summary}\n"
         f"  plots    {layout.evaluate / 'plots'}\n"
         f"  picture  {layout.evaluate / 'sliders.png'}"
     )

@@ -9,7 +9,7 @@ Near duplicates are never on two sides of the split. The same photographs and op
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ def _split_pool(config: PrepareConfig, pool: Ingest, tests: Ingest | None) -> _S
     names = pool.photos.names
     groups = group_duplicates(pool.hashes, config.duplicate_distance)
     similar = find_leaks(pool.hashes, tests.hashes, config.duplicate_distance) if tests else {}
-    test = set() if tests else hold_out(names, groups, config.test_photos, config.seed)
+    test = set() if tests else hold_out(names, groups, _resolve_names(config.test_photos, pool), config.seed)
     left = set(range(len(names))) - test - set(similar)
     if not left:
         raise DataError(
@@ -94,8 +94,14 @@ def _split_pool(config: PrepareConfig, pool: Ingest, tests: Ingest | None) -> _S
     if config.validation_photos:
         free = [same for same in groups if left.issuperset(same)]
         option = "prepare.validation_photos"
-        validation = hold_out(names, free, config.validation_photos, config.seed, option)
+        wanted = _resolve_names(config.validation_photos, pool)
+        validation = hold_out(names, free, wanted, config.seed, option)
     return _Split(groups, left - validation, validation, test, similar)
+
+
+def _resolve_names(wanted: int | Sequence[str], pool: Ingest) -> int | Sequence[str]:
+    """Names of photographs, those of exact duplicates as the one that was kept."""
+    return wanted if isinstance(wanted, int) else [pool.duplicates.get(name, name) for name in wanted]
 
 
 def _copy_photos(photos: PhotoSet, positions: Iterable[int], folder: Path) -> PhotoSet:
@@ -119,6 +125,7 @@ def _hash_sides(*sides: PhotoSet) -> str:
 def _summarize_record(record: Record, layout: Layout) -> str:
     accounts = [record["source"], record["test_source"] or {}]
     skipped = {
+        "exact duplicates": sum(len(account.get("duplicates", [])) for account in accounts),
         "unreadable": sum(len(account.get("unreadable", [])) for account in accounts),
         "too small": sum(len(account.get("too_small", [])) for account in accounts),
         "near duplicates of a test photograph": len(record["near_duplicates_of_test"]),

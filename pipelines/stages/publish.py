@@ -68,9 +68,9 @@ def _collect_files(config: PublishConfig, layout: Layout) -> dict[str, bytes | P
 
 
 def _collect_metrics(layout: Layout, record: dict[str, Any]) -> dict[str, Any]:
-    metrics = _read_required(layout, layout.metrics)
+    summary = _read_required(layout, layout.summary)
     training = {key: record[key] for key in ("steps", "options", "photos", "materials") if key in record}
-    return {"summary": metrics, "tables": make_tables(metrics), "training": training}
+    return {"summary": summary, "tables": make_tables(summary), "training": training}
 
 
 def _read_license(config: PublishConfig, layout: Layout) -> dict[str, str]:

@@ -1,12 +1,13 @@
 """The ``train`` stage: train a network on the prepared photographs, tracked and resumable.
 
-Artefacts (``artifacts/train``): ``model.safetensors``, ``curve.csv`` and ``record.json`` are the same
-bytes for the same run; ``provenance.json`` is not, and nothing depends on it.
+Artefacts (``artifacts/train``): ``model.safetensors``, ``curve.csv``, ``validation.csv`` and ``record.json``
+are the same bytes for the same run, and so is ``metrics/train.json``; ``provenance.json`` is not, and nothing
+depends on it.
 """
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from pipelines.training.learner import suggest_precision
 from pipelines.training.log import LogFollower, Progress
 from pipelines.training.loop import Hooks, Stopped
 
-ARTEFACTS = ("model.safetensors", "curve.csv", "record.json", "provenance.json")
+ARTEFACTS = ("model.safetensors", "curve.csv", "validation.csv", "record.json", "provenance.json")
 
 
 def run(config: TrainConfig, layout: Layout, *, accept_code_change: bool = False) -> None:
@@ -79,7 +80,7 @@ def _has_artefacts(layout: Layout, this: Run) -> bool:
     """Whether the artefacts are whole and of this run."""
     try:
         record = read_json(layout.train / "record.json")
-        is_whole = all(map(Path.is_file, _list_files(layout)))
+        is_whole = all(map(Path.is_file, [*_list_files(layout), layout.train_metrics]))
         is_whole &= record["weights_sha256"] == sha256_file(layout.train / "model.safetensors")
         return is_whole and bool(record["fingerprint"] == this.identity)
     except (OSError, ValueError, KeyError, TypeError):
@@ -231,7 +232,10 @@ def _write_artefacts(config: TrainConfig, layout: Layout, photos: PhotoSet, this
     network = this.make_job(config, layout).load_network()
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     write_atomic(layout.train / "model.safetensors", safetensors.torch.save(tensors))
-    write_atomic(layout.train / "curve.csv", _format_curve(this.log.curve(config.steps)))
+    curve = this.log.curve(config.steps)
+    write_atomic(layout.train / "curve.csv", _format_curve(curve))
+    write_atomic(layout.train / "validation.csv", _format_validations(curve))
+    write_json_atomic(layout.train_metrics, _collect_metrics(curve))
     record = {
         "schema": 1,
         "task": task.name,
@@ -252,8 +256,33 @@ def _write_artefacts(config: TrainConfig, layout: Layout, photos: PhotoSet, this
 
 def _format_curve(curve: list[Progress]) -> bytes:
     """Step, loss and learning rate as CSV; nothing that differs from run to run."""
+    return _format_csv(["step", "loss", "lr"], ((p.step, p.loss, p.lr) for p in curve))
+
+
+def _format_validations(curve: list[Progress]) -> bytes:
+    """Step, loss and PSNR of every validation as CSV; no PSNR where settings ask for no picture."""
+    # Not columns of the curve: between empty cells DVC's plots have no line to draw.
+    watched = [point for point in curve if point.validation]
+    rows = ([point.step, *(point.validation.get(name, "") for name in ("loss", "psnr"))] for point in watched)
+    return _format_csv(["step", "loss", "psnr"], rows)
+
+
+def _collect_metrics(curve: list[Progress]) -> dict[str, dict[str, float]]:
+    """The last loss, and the means of the last validation if there was one."""
+    metrics = {"train": {"loss": _round_number(curve[-1].loss)}} if curve else {}
+    for point in [point for point in curve if point.validation][-1:]:
+        means = {name: value for name, value in point.validation.items() if name != "at"}
+        metrics["validation"] = {name: _round_number(value) for name, value in means.items()}
+    return metrics
+
+
+def _format_csv(head: Sequence[str], rows: Iterable[Iterable[object]]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["step", "loss", "lr"])
-    writer.writerows((p.step, f"{p.loss:.6g}", f"{p.lr:.6g}") for p in curve)
+    writer.writerow(head)
+    writer.writerows([f"{value:.6g}" if isinstance(value, float) else value for value in row] for row in rows)
     return text.getvalue().encode()
+
+
+def _round_number(value: float) -> float:
+    return float(f"{value:.6g}")

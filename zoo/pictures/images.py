@@ -179,7 +179,12 @@ def rgb_array(picture: Picture) -> NDArray[np.uint8]:
     """
     if picture.kind.bits > 8:
         return Planes.of(srgb_of(picture)).over_white()
-    return Planes.of(to_array(to_srgb(picture.image()))).over_white()
+    pixels = to_array(to_srgb(picture.image())) if picture.profile else picture.pixels
+    if Kind.of_array(pixels).has_alpha:
+        return Planes.of(pixels).over_white()
+    # Floats, which the rest goes through, would take twice as long as decoding and give these integers again.
+    colors = pixels.reshape(*pixels.shape[:2], -1)
+    return np.array(np.broadcast_to(colors, (*colors.shape[:2], 3)))
 
 
 def _read_one(source: Source, max_pixels: int, page: int | None) -> tuple[Image.Image | Picture, Metadata]:

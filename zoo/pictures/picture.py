@@ -49,6 +49,12 @@ class Kind:
             return cls(1, 16)
         return cls((1 if image.mode in GREY else 3) + image.has_transparency_data, 8)
 
+    @classmethod
+    def of_array(cls, pixels: Array) -> "Kind":
+        """Kind of the pixels of a picture: (H, W) or (H, W, C)."""
+        channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+        return cls(channels, FLOAT if pixels.dtype.kind == "f" else 8 * pixels.dtype.itemsize)
+
     @property
     def has_alpha(self) -> bool:
         """Whether there is an alpha channel."""
@@ -97,8 +103,7 @@ class Picture:
     @property
     def kind(self) -> Kind:
         """Channels and depth of the pixels."""
-        channels = 1 if self.pixels.ndim == 2 else self.pixels.shape[2]
-        return Kind(channels, FLOAT if self.pixels.dtype.kind == "f" else 8 * self.pixels.dtype.itemsize)
+        return Kind.of_array(self.pixels)
 
     @property
     def size(self) -> tuple[int, int]:

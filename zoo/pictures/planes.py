@@ -112,7 +112,7 @@ def to_array(image: Image.Image) -> Array:
         base = "RGB"
     if base not in ("L", "LA", "RGB", "RGBA"):
         return np.asarray(to_rgb(image))
-    return np.asarray(image.convert(base))
+    return np.asarray(image if image.mode == base else image.convert(base))
 
 
 def to_image(array: Array) -> Image.Image:

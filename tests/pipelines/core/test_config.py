@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dvc.utils.hydra import apply_overrides
+from dvc.utils.serialize import parse_yaml
 from pydantic import Field
 
-from pipelines.core.config import Section, load_section
+from pipelines.core.config import Section, load_section, read_yaml
 from pipelines.core.errors import ConfigError
 from pipelines.data.config import PrepareConfig
 from pipelines.doctor.options import Options as AllSections  # noqa: F401, defines all sections
@@ -57,7 +59,8 @@ def test_a_missing_section_means_defaults(tmp_path: Path, text: str) -> None:
         ("train: {steps: 0}", "train.steps: Input should be greater than or equal to 1, got 0"),
         ("train: {steps: 1.5}", "train.steps"),
         ("train: {steps: yes}", "train.steps"),
-        ("train: {inner: {rate: 1e-3}}", "write 0.001"),
+        ("train: {steps: 1e3}", "train.steps: Input should be a valid integer, got 1000.0"),
+        ("train: {inner: {rate: 1e-}}", "train.inner.rate: Input should be a valid number, got '1e-'"),
         ("train: {inner: {rate: .nan}}", "train.inner.rate"),
         ("train: {steps: 1, steps: 2}", "duplicate key 'steps'"),
         ("train: [1, 2]", "train"),
@@ -71,6 +74,35 @@ def test_mistakes_are_named(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, text)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["1e-05", "1E-5", "+1.e-5", ".1e-4", "1.0e-05", "0.00001", "100e-7"])
+def test_floats_are_those_of_yaml_1_2(tmp_path: Path, text: str) -> None:
+    assert load(tmp_path, f"train: {{inner: {{rate: {text}}}}}").inner.rate == pytest.approx(1e-5)
+    assert parse_yaml(text, "params.yaml") == pytest.approx(1e-5)  # DVC agrees
+
+
+@pytest.mark.parametrize("text", ["1e3x", "e5", "0x1e3z", "'1e3'", "1e3.5", "v1e3"])
+def test_other_text_with_an_exponent_stays_text(tmp_path: Path, text: str) -> None:
+    (tmp_path / "params.yaml").write_text(f"name: {text}")
+    assert read_yaml(tmp_path / "params.yaml") == {"name": text.strip("'")}
+
+
+OWN = [ROOT / "params.yaml", *sorted(ROOT.glob("models/*/params.yaml"))]
+
+
+@pytest.mark.parametrize("source", OWN, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_parameter_that_dvc_sets_changes_one_line(source: Path, tmp_path: Path) -> None:
+    before = source.read_text(encoding="utf-8")
+    path = tmp_path / "params.yaml"
+    path.write_text(before, encoding="utf-8")
+    apply_overrides(path, ["train.steps=7"])
+    lines = list(zip(before.splitlines(), path.read_text(encoding="utf-8").splitlines(), strict=True))
+    [(old, new)] = [(old, new) for old, new in lines if old != new]
+    assert (old.split(":")[0], new) == ("  steps", "  steps: 7")
+    apply_overrides(path, ["train.optimizer.lr=0.00001"])
+    assert "lr: 1e-05" in path.read_text(encoding="utf-8")
+    assert load_section(path, "train", TrainConfig).optimizer.lr == 1e-5
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from pipelines.core.errors import DataError
 from pipelines.data.config import PrepareConfig
@@ -29,7 +31,8 @@ def test_every_file_is_accounted_for(source: Path, tmp_path: Path) -> None:
     assert intake.summarize() == {
         "source": "photos",
         "files": 5,
-        "ignored_files": 1,
+        "ignored_files": {".txt": 1},
+        "duplicates": {},
         "unreadable": ["broken.png"],
         "too_small": ["small.png"],
     }
@@ -40,13 +43,14 @@ def test_the_unreadable_are_named_as_they_are_met(
 ) -> None:
     ingest_source("photos", config(), tmp_path, tmp_path / "set")
     out = capsys.readouterr().out
+    assert "1 .txt" in out
     assert "'broken.png'" in out
     assert "photograph 5/5" in out
 
 
 def test_too_many_unreadable_are_an_error(source: Path, tmp_path: Path) -> None:
     (source / "lost.png").symlink_to("nothing")
-    with pytest.raises(DataError, match=r"19\.0%.*2 of 6.*broken\.png"):
+    with pytest.raises(DataError, match=r"19\.0%.*2 of 6.*broken\.png.*expected one of AVIF"):
         ingest_source("photos", config(max_unreadable_fraction=0.19), tmp_path, tmp_path / "set")
     assert not (tmp_path / "set").exists()
 
@@ -70,3 +74,12 @@ def test_only_small_photographs_are_an_error(source: Path, tmp_path: Path) -> No
 def test_the_size_after_scaling_down_counts(source: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="min_side_px"):
         ingest_source("photos", config(min_side_px=17, max_side_px=20), tmp_path, tmp_path / "set")
+
+
+def test_exact_duplicates_are_counted_once(source: Path, tmp_path: Path) -> None:
+    shutil.copy(source / "1.png", source / "copy of 1.png")
+    Image.open(source / "0.png").save(source / "same pixels.bmp")
+    intake = ingest_source("photos", config(), tmp_path, tmp_path / "set")
+    assert intake.photos.names == ["0.png", "1.png", "2.png"]
+    assert len(intake.hashes) == 3
+    assert intake.summarize()["duplicates"] == {"copy of 1.png": "1.png", "same pixels.bmp": "0.png"}

@@ -105,7 +105,8 @@ def test_photographs_come_from_a_bucket(photos: dict[str, Any], layout: Layout) 
     assert record["source"] == {
         "source": "s3://data/photos",
         "files": 8,
-        "ignored_files": 1,
+        "ignored_files": {".txt": 1},
+        "duplicates": {},
         "unreadable": [],
         "too_small": [],
     }

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pipelines.data.photos import PhotoSet
 from pipelines.evaluate.config import EvaluateConfig
-from pipelines.evaluate.summary import summarize
+from pipelines.evaluate.summary import select_metrics, summarize
 from pipelines.features.lpips import LPIPS
 from pipelines.measure.photographs import Photographs
 from pipelines.measure.settings import Setting
@@ -58,6 +58,11 @@ def test_a_perfect_restorer(summary: Any, task: DenoiseDeblur) -> None:
     assert corners["denoise_and_deblur"]["psnr_clean"] == 100
     assert corners["denoise_and_deblur"]["lpips"] == 0 < facts["lpips_input"]
     assert facts["default"]["at"] == facts["best"]["at"] == {"denoise": 1, "deblur": 1}
+    test = select_metrics(facts)["test"]
+    assert (test["psnr"], test["ssim"], test["lpips"]) == (100, 1, 0)
+    assert test["gain_db"] == pytest.approx(100 - facts["psnr_input"], abs=2e-4)
+    assert (test["violations"], test["sliders_alive"]) == (0, True)
+    assert test["least_rise_db"] == min(facts["sliders"]["range_db"].values()) > 0
     assert facts["default"]["psnr_clean"] == facts["best"]["psnr_clean"] == 100
     assert facts["best"]["is_all_on"]
     assert facts["best"]["by_lpips"] == {"at": {"denoise": 1, "deblur": 1}, "lpips": 0}

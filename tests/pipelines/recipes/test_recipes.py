@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from dvc.utils.hydra import apply_overrides
 
 from pipelines.cli.stages import STAGES
 from pipelines.core.config import SECTIONS, load_section, parse_section
@@ -53,6 +54,15 @@ def test_every_section_is_valid(name: str, budget: str, tmp_path: Path) -> None:
     assert (config.precision, config.compute.channels_last) == (
         ("bfloat16", True) if budget in ("cpu-hours", "gpu-half-hour") else ("float32", False)
     )
+
+
+@pytest.mark.parametrize(("name", "budget"), RECIPES)
+def test_a_parameter_that_dvc_sets_changes_one_line(name: str, budget: str, tmp_path: Path) -> None:
+    params, text = tmp_path / "params.yaml", make_recipe(name, budget)
+    params.write_text(text)
+    apply_overrides(params, ["train.steps=7"])
+    lines = zip(text.splitlines(), params.read_text().splitlines(), strict=True)
+    assert [new.strip() for old, new in lines if old != new] == ["steps: 7"]
 
 
 def test_evaluation_asks_for_levels_the_task_has(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pipelines.core.layout import Layout
 from pipelines.core.records import read_json, write_json_atomic
 from pipelines.data.photos import write_photos
 from pipelines.evaluate.config import EvaluateConfig, PictureConfig
+from pipelines.evaluate.summary import select_metrics
 from pipelines.stages.evaluate import run
 from pipelines.tasks import DenoiseDeblur
 
@@ -42,6 +43,7 @@ def test_two_runs_give_the_same_bytes(
     first = results(layout)
     assert {path.name for path in first} == {
         "metrics.json",
+        "summary.json",
         "sliders.png",
         "sliders.csv",
         "grid.csv",
@@ -49,11 +51,12 @@ def test_two_runs_give_the_same_bytes(
     }
     run(config, layout)
     assert results(layout) == first
-    metrics = read_json(layout.metrics)
-    assert metrics["photographs"] == 2
-    assert metrics["lpips_trunk"].startswith("squeeze (")
+    summary = read_json(layout.summary)
+    assert summary["photographs"] == 2
+    assert summary["lpips_trunk"].startswith("squeeze (")
+    assert read_json(layout.metrics) == select_metrics(summary)
     out = capsys.readouterr().out
-    assert all(str(path) in out for path in (layout.metrics, layout.evaluate / "sliders.png"))
+    assert all(str(path) in out for path in (layout.summary, layout.evaluate / "sliders.png"))
 
 
 def test_an_unknown_level_is_reported_before_anything_runs(layout: Layout, config: EvaluateConfig) -> None:
@@ -87,7 +90,7 @@ def test_niqe_is_measured_where_its_model_is_named(
     pictures = np.random.default_rng(1).integers(0, 256, (2, 96, 192, 3), dtype=np.uint8)
     write_photos(layout.prepare / "test", [(f"{i}.png", picture) for i, picture in enumerate(pictures)])
     run(large, layout)
-    metrics = read_json(layout.metrics)
+    metrics = read_json(layout.summary)
     values = [metrics["niqe_input"], metrics["default"]["niqe"], metrics["vertices"]["denoise"]["niqe"]]
     assert all(value > 0 for value in values)
     assert len(set(values)) == 3
@@ -108,7 +111,7 @@ def test_materials_that_are_not_those_of_training_are_refused(
     # What the network began from is no matter of the task.
     write_json_atomic(path, record | {"materials": {"style one": "aaa", "start": "ccc"}})
     run(config, layout)
-    assert read_json(layout.metrics)["materials"] == {"style one": "aaa"}
+    assert read_json(layout.summary)["materials"] == {"style one": "aaa"}
 
 
 @pytest.mark.parametrize("unknown", [None, {"name": "colourise"}, {"noise_sigma": [25, 0]}])

@@ -88,6 +88,16 @@ def test_a_named_photograph_takes_its_copy_along(photos: Path, layout: Layout, p
     assert sides(layout)[1] == {"1.png", "copy.jpg"}
 
 
+def test_an_exact_duplicate_may_be_named_for_the_one_that_is_kept(
+    photos: Path, layout: Layout, prepare: Prepare, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(photos / "3.png", photos / "again.png")
+    record = prepare(test_photos=["again.png"], validation_photos=["2.png"])
+    assert record["source"]["duplicates"] == {"again.png": "3.png"}
+    assert sides(layout)[1] == {"3.png"}
+    assert "1 exact duplicates" in capsys.readouterr().out
+
+
 def test_a_test_source_leaves_its_copies_out_of_training(
     photos: Path, layout: Layout, prepare: Prepare, save: Any
 ) -> None:
@@ -137,7 +147,7 @@ def test_the_record_says_what_was_left_out(
     assert record["source"]["too_small"] == ["tiny.png"]
     last = capsys.readouterr().out.splitlines()[-1]
     assert last == (
-        "prepare: 6 photographs for training, 1 for test; skipped: 1 unreadable, 1 too small, "
+        "prepare: 6 photographs for training, 1 for test; skipped: 0 exact duplicates, 1 unreadable, "
         "0 near duplicates of a test photograph; in artifacts/prepare"
     )
 

@@ -32,8 +32,8 @@ def finished(trained: Layout, monkeypatch: pytest.MonkeyPatch) -> Layout:
     }
     write_json_atomic(trained.train / "record.json", record | more)
     write_json_atomic(trained.prepare / "record.json", {"license": "CC0-1.0"})
-    write_json_atomic(trained.metrics, {"psnr_input": 20.0, "best": {"is_all_on": True}})
-    trained.evaluate.mkdir(parents=True)
+    write_json_atomic(trained.summary, {"psnr_input": 20.0, "best": {"is_all_on": True}})
+    write_json_atomic(trained.metrics, {"test": {"psnr": 25.0}})
     Image.new("RGB", (8, 8)).save(trained.evaluate / "sliders.png")
     return trained
 
@@ -74,7 +74,7 @@ def test_the_entry_is_registered_with_mlflow(finished: Layout, caplog: pytest.Lo
     version = client.get_model_version_by_alias("denoise-deblur", PUBLISHED)
     zoo_version = read_json(finished.publish / "receipt.json")["version"]
     assert version.tags["zoo_version"] == zoo_version
-    assert client.get_run(version.run_id).data.metrics["psnr_input"] == 20.0
+    assert client.get_run(version.run_id).data.metrics["test.psnr"] == 25.0
     files = {Path(item.path).name for item in client.list_artifacts(version.run_id, f"entry/{zoo_version}")}
     assert {"manifest.json", "model.safetensors"} <= files
 
@@ -88,9 +88,9 @@ def test_publishing_does_not_need_the_tracker(
     assert (finished.publish / "receipt.json").exists()
 
 
-@pytest.mark.parametrize("missing", ["metrics", "prepare"])
+@pytest.mark.parametrize("missing", ["evaluate", "prepare"])
 def test_what_is_missing_is_named(finished: Layout, missing: str) -> None:
-    path = finished.metrics if missing == "metrics" else finished.prepare / "record.json"
+    path = finished.summary if missing == "evaluate" else finished.prepare / "record.json"
     path.unlink()
     with pytest.raises(DataError, match="dvc repro"):
         run(PublishConfig(), finished)

@@ -1,7 +1,9 @@
 import json
+import shutil
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mlflow import MlflowClient
@@ -13,6 +15,7 @@ from pipelines.core.layout import Layout
 from pipelines.core.records import sha256_file
 from pipelines.core.signals import Interrupted
 from pipelines.core.trained import load_trained
+from pipelines.data.photos import write_photos
 from pipelines.stages.train import run
 from pipelines.tracking import EXPERIMENT, tracking_uri
 from pipelines.training.config import TrainConfig
@@ -33,6 +36,10 @@ def own_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def artefacts(layout: Layout) -> dict[str, bytes]:
     return {name: (layout.train / name).read_bytes() for name in DETERMINISTIC}
+
+
+def watched(layout: Layout) -> tuple[bytes, bytes]:
+    return (layout.train / "validation.csv").read_bytes(), layout.train_metrics.read_bytes()
 
 
 def test_a_run_leaves_a_loadable_network_and_the_same_bytes_again(
@@ -64,9 +71,34 @@ def test_a_run_leaves_a_loadable_network_and_the_same_bytes_again(
     # Lost artefacts come back from the last checkpoint, under the same tracked run.
     for name in DETERMINISTIC:
         (layout.train / name).unlink()
+    layout.train_metrics.unlink()
     run(config, layout)
     assert artefacts(layout) == first
     assert len(client.search_runs([experiment.experiment_id])) == 1
+    # No photographs are held out here.
+    table, metrics = watched(layout)
+    assert (table, list(json.loads(metrics))) == (b"step,loss,psnr\n", ["train"])
+
+
+def test_the_last_validation_is_a_metric_and_each_a_row(config: TrainConfig, layout: Layout) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    write_photos(layout.prepare / "validation", [("held.png", pixels)])
+    watching = parse_section(
+        config.model_dump() | {"validation": {"every": 4, "crop_px": 16}}, "train", TrainConfig
+    )
+    run(watching, layout)
+    first = watched(layout)
+    metrics = json.loads(first[1])
+    [*_, last] = (layout.train / "curve.csv").read_text().splitlines()
+    assert metrics["train"] == {"loss": float(last.split(",")[1])}
+    head, *rows = first[0].decode().splitlines()
+    assert (head, [row.split(",")[0] for row in rows]) == ("step,loss,psnr", ["4", "6"])
+    _, loss, psnr = rows[-1].split(",")
+    assert metrics["validation"] == {"loss": float(loss), "psnr": float(psnr)}
+    for folder in layout.state.glob("train-*"):
+        shutil.rmtree(folder)
+    run(watching, layout)
+    assert watched(layout) == first
 
 
 def test_other_options_start_clean(config: TrainConfig, layout: Layout) -> None:
