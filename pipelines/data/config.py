@@ -51,7 +51,7 @@ WebUrl = Annotated[str, *_WITHOUT_KEYS, AfterValidator(_require_web_url)]
 class PrepareConfig(Section):
     """Which photographs to use, and which of them to hold out."""
 
-    machine = ("mirror",)
+    machine = ("mirror", "processes")
 
     source: Place = "skimage"
     """Source of the photographs, searched with its sub-folders.
