@@ -51,7 +51,12 @@ def compute_fingerprint(options: dict[str, Any], photos_sha256: str, code: str |
 
 def code_digest(root: Path = REPOSITORY, items: tuple[str, ...] = TRAINING_CODE) -> str:
     """SHA-256 of all training code, or of other files and folders."""
-    return _sha256(json.dumps(code_digests(root, items), sort_keys=True))
+    return digest_code(code_digests(root, items))
+
+
+def digest_code(digests: Mapping[str, str]) -> str:
+    """One SHA-256 for the digests of files."""
+    return _sha256(json.dumps(dict(digests), sort_keys=True))
 
 
 def code_digests(root: Path = REPOSITORY, items: tuple[str, ...] = TRAINING_CODE) -> dict[str, str]:

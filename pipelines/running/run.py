@@ -24,9 +24,11 @@ from pipelines.running.fingerprint import (
     code_digests,
     compute_fingerprint,
     describe_versions,
+    digest_code,
     installed_versions,
 )
 from pipelines.running.job import TrainJob
+from pipelines.running.registrations import digest_plugins
 from pipelines.tasks import make_task
 from pipelines.training.checkpoint import CheckpointStore
 from pipelines.training.config import TrainConfig
@@ -71,7 +73,8 @@ class Run:
         task = make_task(config.task, layout.root)
         materials = {**task.materials, **config.network.materials(layout.root)}
         options = config.identity() | ({"materials": materials} if materials else {})
-        identity = compute_fingerprint(options, photos.index.sha256)
+        code = code_digests() | digest_plugins(config)
+        identity = compute_fingerprint(options, photos.index.sha256, digest_code(code))
         return cls(
             identity=identity,
             folder=layout.state / f"train-{identity[:16]}",
@@ -79,6 +82,7 @@ class Run:
             options=options,
             photos_sha256=photos.index.sha256,
             keep=config.compute.keep_checkpoints,
+            code=code,
         )
 
     def make_job(self, config: TrainConfig, layout: Layout) -> TrainJob:
