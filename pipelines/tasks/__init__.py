@@ -6,6 +6,7 @@
 from pathlib import Path
 
 from pipelines.tasks.denoise_deblur import DenoiseDeblur, DenoiseDeblurConfig
+from pipelines.tasks.distances import Distance
 from pipelines.tasks.gaussian_noise import (
     DenoiseStrength,
     DenoiseStrengthConfig,
@@ -27,15 +28,17 @@ from pipelines.tasks.registry import (
 )
 from pipelines.tasks.style_transfer import StyleTransfer, StyleTransferConfig
 from pipelines.tasks.super_resolution import SuperResolution, SuperResolutionConfig
-from pipelines.tasks.task import Example, Key, Task
+from pipelines.tasks.task import BlendedTask, Example, Key, Task
 
 __all__ = [
     "TASKS",
+    "BlendedTask",
     "CustomTask",
     "DenoiseDeblur",
     "DenoiseDeblurConfig",
     "DenoiseStrength",
     "DenoiseStrengthConfig",
+    "Distance",
     "Example",
     "GivenTask",
     "Key",

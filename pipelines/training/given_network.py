@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pipelines.core.errors import ConfigError
 from pipelines.training.network import NetworkConfig
-from tunable_models import ControlSpace, ImageContract, NetworkSpec, TunableNetwork
+from tunable_models import ControlSpace, ConversionError, ImageContract, NetworkSpec, TunableNetwork
 from tunable_models.loading import check_state
 
 
@@ -84,17 +84,14 @@ class GivenNetwork(NetworkConfig):
         return network.requires_grad_(False).eval()
 
     def describe(self, space: ControlSpace) -> dict[str, Any]:
-        """Its description for records; the architecture of a network of no registered one has no id."""
+        """Its description for records; without an architecture if no file can say how it is built."""
         spec = self.spec(space)
-        if spec.architecture:
-            return super().describe(space)
-        return {
-            "architecture": {"id": "", "config": {}, "class": self.architecture},
-            "basis": spec.basis,
-            "rank": spec.rank,
-            "train": spec.train,
-            "space": spec.space.to_dict(),
-        }
+        try:
+            return spec.to_dict()
+        except ConversionError:  # no registered architecture, or tensors selected by types
+            architecture = {"id": "", "config": {}, "class": self.architecture}
+            own = {"basis": spec.basis, "rank": spec.rank, "train": spec.train}
+            return {"architecture": architecture, **own, "space": spec.space.to_dict()}
 
 
 def _describe_space(space: ControlSpace) -> str:
