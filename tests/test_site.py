@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 import yaml
 
+import pipelines
 import tunable_models
 import zoo
 
@@ -76,7 +77,11 @@ def test_pages_fetch_nothing_from_elsewhere(site: Mapping[Path, Page]) -> None:
 
 def test_every_public_name_has_a_place(site: Mapping[Path, Page]) -> None:
     anchors = set().union(*(page.anchors for page in site.values()))
-    names = {f"{package.__name__}.{name}" for package in (tunable_models, zoo) for name in package.__all__}
+    names = {
+        f"{package.__name__}.{name}"
+        for package in (tunable_models, zoo, pipelines)
+        for name in package.__all__
+    }
     assert names - anchors == set()
 
 

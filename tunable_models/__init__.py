@@ -27,6 +27,7 @@ from tunable_models.architectures import (
     get_architecture,
     list_architectures,
     list_presets,
+    register_architecture,
 )
 from tunable_models.controls import Control, ControlSpace
 from tunable_models.distillation import Distillation
@@ -61,7 +62,10 @@ from tunable_models.objectives import (
     Objective,
     Perceptual,
     TotalVariation,
+    get_objective,
     gram,
+    list_objectives,
+    register_objective,
 )
 from tunable_models.objectives.adversarial import CriticStep, PatchCritic
 from tunable_models.sampling import (
@@ -135,13 +139,17 @@ __all__ = [
     "fold",
     "from_specialists",
     "get_architecture",
+    "get_objective",
     "gram",
     "list_architectures",
+    "list_objectives",
     "list_presets",
     "load_checkpoint",
     "load_network",
     "make_tunable",
     "psnr",
+    "register_architecture",
+    "register_objective",
     "ssim",
     "to_onnx",
 ]

@@ -168,6 +168,7 @@ class NetworkSpec:
         if not self.architecture:
             raise ConversionError(
                 "expected a network of a registered architecture, got another class; start from "
-                "tunable_models.build(...)"
+                "tunable_models.build(...), or register its class, which its files can then name: "
+                "tunable_models.register_architecture(...)"
             )
         return self.architecture

@@ -1,6 +1,6 @@
 """The manifest of a zoo entry: all its metadata, and nothing executable.
 
-It names an architecture by its id in a closed registry and never a class, module or path outside the
+It names an architecture by its id in the registry and never a class, module or path outside the
 entry. Its version is a hash of its content, provenance left out, so the same result published twice
 is one entry.
 """

@@ -22,7 +22,7 @@ from zoo.manifest import (
     content_version,
 )
 from zoo.storage import Store
-from zoo.weights import encode_weights, rebuild_network
+from zoo.weights import describe_package, encode_weights, rebuild_network
 
 
 def publish(
@@ -42,7 +42,7 @@ def publish(
     """Make an immutable entry of a trained network; the same content again gives the same entry.
 
     Args:
-        network: of an architecture of the registry; its ``spec`` says what to build again.
+        network: of a registered architecture; its ``spec`` says what to build again.
         name: of the model.
         task: a name to filter by.
         license: of weights and data.
@@ -51,7 +51,8 @@ def publish(
         limitations: what it is not for, and where it fails.
         metrics: JSON values. The model card shows ``tables``, a list of objects with ``title``, ``columns``
             and ``rows``; without them, ``summary``.
-        provenance: JSON values that differ from run to run; no part of the version.
+        provenance: JSON values that differ from run to run; no part of the version. The installed package
+            that registers the network's architecture is added.
         files: further files by plain name: bytes, or paths to read. The card shows ``preview.png`` and
             ``curves.png``, and names the others.
         store: where to; the user's by default.
@@ -86,7 +87,7 @@ def publish(
             **_describe_network(network.spec),
             "metrics": dict(metrics or {}),
             "license": license.model_dump() if isinstance(license, License) else dict(license),
-            "provenance": dict(provenance or {}),
+            "provenance": {**(provenance or {}), **describe_package(network.spec.architecture)},
             "files": _record_files(contents),
         }
     )

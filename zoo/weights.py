@@ -1,17 +1,32 @@
 """Encode and load the weights of a network as safetensors, without pickle."""
 
+import re
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from tunable_models import TunableError, TunableNetwork, load_network
+from tunable_models import TunableError, TunableNetwork, list_architectures, load_network
+from tunable_models.architectures import find_package
+from tunable_models.errors import suggest_name
 from tunable_models.loading import check_state, list_names
 from zoo.errors import IntegrityError, ManifestError
 from zoo.manifest import WEIGHTS, Manifest
 
 MAX_PARAMETERS = 2**29
 """2 GiB in float32; the largest published restoration networks have a tenth of it."""
+
+PACKAGE = "architecture_package"
+"""Key in provenance: the package that registers the architecture, a hint for whoever lacks it. Nothing is
+installed or imported by what it says."""
+
+_FORMS = {
+    "name": re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"),
+    "version": re.compile(r"[A-Za-z0-9.+!_-]{1,60}"),
+}
 
 
 def encode_weights(network: TunableNetwork) -> bytes:
@@ -34,6 +49,7 @@ def rebuild_network(manifest: Manifest, data: bytes) -> TunableNetwork:
         IntegrityError: no safetensors, tensors that are not finite, or not those of this network.
     """
     tensors = _decode_weights(data)
+    _check_architecture(manifest)
     try:
         spec = manifest.network_spec()
         with torch.device("meta"):  # shapes without memory: nothing is allocated before all is checked
@@ -56,6 +72,26 @@ def rebuild_network(manifest: Manifest, data: bytes) -> TunableNetwork:
     return load_network(spec, tensors)
 
 
+def _check_architecture(manifest: Manifest) -> None:
+    """Refuse a network whose architecture no installed package has, and name the package if it is known."""
+    name = manifest.architecture.id
+    if name in list_architectures():
+        return
+    origin = read_package(manifest.provenance)
+    known = suggest_name(name, list_architectures(), otherwise="known here are")
+    remedy = (
+        f"says its publisher, it is of the package {origin['name']} {origin['version']}: "
+        f"pip install {origin['name']}, if you trust it"
+        if origin
+        else "install the package that has it, or register it: tunable_models.register_architecture(...); a "
+        "newer tunable-zoo may know it"
+    )
+    raise ManifestError(
+        f"{manifest.name}@{manifest.version} is a network of the architecture {name!r}, which is not "
+        f"registered here{known}; {remedy}"
+    )
+
+
 def _decode_weights(data: bytes) -> dict[str, Tensor]:
     try:
         return load(data)
@@ -74,3 +110,18 @@ def _refuse_non_finite(tensors: dict[str, Tensor]) -> None:
 def _describe_network(manifest: Manifest) -> str:
     options = ", ".join(f"{key}={value!r}" for key, value in manifest.architecture.config.items())
     return f"{manifest.architecture.id}({options})"
+
+
+def describe_package(architecture: str) -> dict[str, Any]:
+    """The installed package of an architecture, for provenance; empty for those of this one."""
+    package = find_package(architecture) if architecture else None
+    return {} if package is None else {PACKAGE: {"name": package.name, "version": package.version}}
+
+
+def read_package(provenance: Mapping[str, Any]) -> dict[str, str]:
+    """Name and version from provenance, which anybody may have written; empty if of no such form."""
+    found = provenance.get(PACKAGE)
+    values = found if isinstance(found, Mapping) else {}
+    texts = {key: values.get(key) for key in _FORMS}
+    fit = {key: text for key, text in texts.items() if isinstance(text, str) and _FORMS[key].fullmatch(text)}
+    return fit if len(fit) == len(_FORMS) else {}

@@ -20,6 +20,9 @@ PARTS = {
     "serve": "serve",
 }
 """Folders of ``pipelines`` by the part of ``params.yaml`` whose options they define."""
+BASES = {"Section", "TaskOptions"}
+ASIDE = {"TaskOptions", "GivenTask"}
+"""Classes that hold no options of a file."""
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
@@ -44,6 +47,8 @@ def list_parts() -> Iterator[str]:
 def find_sections(path: Path) -> Iterator[tuple[str, list[str]]]:
     """A module's option classes with their options, the outermost first."""
     for node in reversed(ast.parse(path.read_text(encoding="utf-8")).body):
-        if isinstance(node, ast.ClassDef) and "Section" in map(ast.unparse, node.bases):
+        if not isinstance(node, ast.ClassDef) or node.name in ASIDE:
+            continue
+        if BASES & set(map(ast.unparse, node.bases)):
             targets = [item.target for item in node.body if isinstance(item, ast.AnnAssign)]
             yield node.name, [target.id for target in targets if isinstance(target, ast.Name)]

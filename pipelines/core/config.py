@@ -40,6 +40,12 @@ class Section(BaseModel):
     machine: ClassVar[tuple[str, ...]] = ()
     """Options that :mod:`pipelines.core.machine` may give too."""
 
+    @classmethod
+    def resolve(cls, values: Any) -> type["Section"]:
+        """The model of these plain values: this one, unless they name another."""
+        del values
+        return cls
+
 
 S = TypeVar("S", bound=Section)
 
@@ -85,11 +91,8 @@ def load_section(path: Path, name: str, model: type[S]) -> S:
     options = parse_section(values, name, model)  # so that a mistake is searched for in the right file
     if not settings:
         return options
-    try:
-        return parse_section(apply_settings(values, settings), name, model)
-    except ConfigError as error:
-        origins = ", ".join(sorted({setting.origin for setting in settings}))
-        raise ConfigError(str(error).replace("params.yaml", origins)) from None
+    origins = ", ".join(sorted({setting.origin for setting in settings}))
+    return parse_section(apply_settings(values, settings), name, model, source=origins)
 
 
 def read_machine_settings(path: Path) -> list[MachineSetting]:
@@ -117,13 +120,20 @@ def read_machine_settings(path: Path) -> list[MachineSetting]:
     return settings
 
 
-def parse_section(values: Any, name: str, model: type[S]) -> S:
-    """Validate plain values as a typed section; one ConfigError reports every fault."""
+def parse_section(values: Any, name: str, model: type[S], *, source: str = "params.yaml") -> S:
+    """Validate plain values as a typed section; one ConfigError reports every fault.
+
+    Args:
+        values: of the section.
+        name: of the section.
+        model: of the section.
+        source: where the values come from, in messages.
+    """
     try:
         return model.model_validate(_lists_to_tuples(values))
     except ValidationError as error:
-        faults = "; ".join(_describe_fault(fault, name, model) for fault in error.errors())
-        raise ConfigError(faults) from None
+        faults = (_describe_fault(fault, name, model, values, source) for fault in error.errors())
+        raise ConfigError("; ".join(faults)) from None
 
 
 def read_yaml(path: Path) -> dict[Any, Any]:
@@ -156,46 +166,32 @@ def _lists_to_tuples(value: Any) -> Any:
     return value
 
 
-def _describe_fault(fault: Any, name: str, model: type[BaseModel]) -> str:
-    keys, valid = _locate_fault(fault["loc"], model)
+def _describe_fault(fault: Any, name: str, model: type[Section], values: Any, source: str) -> str:
+    keys, valid = _locate_fault(fault["loc"], model, values)
     where = ".".join([name, *keys])
     if fault["type"] == "extra_forbidden":
-        return f"params.yaml: unknown key {where!r}{suggest_name(keys[-1], valid)}"
+        return f"{source}: unknown key {where!r}{suggest_name(keys[-1], valid)}"
     got = f", got {fault['input']!r}" if len(repr(fault["input"])) <= LONGEST_INPUT else ""
-    return f"params.yaml: {where}: {fault['msg'].removeprefix('Value error, ')}{got}"
+    return f"{source}: {where}: {fault['msg'].removeprefix('Value error, ')}{got}"
 
 
-def _locate_fault(location: tuple[Any, ...], model: Any) -> tuple[list[str], list[str]]:
+def _locate_fault(location: tuple[Any, ...], model: Any, values: Any) -> tuple[list[str], list[str]]:
     """The path of keys to a fault, and the valid names at its last key."""
-    keys: list[str] = []
     valid: list[str] = []
-    inner = model
+    inner, here = model, values
     for key in location:
-        member = _union_member(inner, key)
-        if member is not None:  # pydantic adds the chosen member of a union, which is no key of the file
-            inner = member
-            continue
-        keys.append(str(key))
-        fields = inner.model_fields if _is_model(inner) else {}
+        fields = inner.resolve(here).model_fields if _is_section(inner) else {}
         valid = list(fields)
-        inner = _only_model(fields[key].annotation) if key in fields else None
-    return keys, valid
+        inner = _only_section(fields[key].annotation) if key in fields else None
+        here = here.get(key) if isinstance(here, dict) else None
+    return [str(key) for key in location], valid
 
 
-def _only_model(annotation: Any) -> Any:
+def _only_section(annotation: Any) -> Any:
     """The model in ``Model | None``; otherwise the annotation itself."""
-    models = [member for member in get_args(annotation) if _is_model(member)]
+    models = [member for member in get_args(annotation) if _is_section(member)]
     return models[0] if len(models) == 1 else annotation
 
 
-def _union_member(union: Any, tag: Any) -> type[BaseModel] | None:
-    """The model in a union whose ``name`` is the tag."""
-    for member in get_args(union):
-        named = _is_model(member) and "name" in member.model_fields
-        if named and tag in get_args(member.model_fields["name"].annotation):
-            return member  # type: ignore[no-any-return]
-    return None
-
-
-def _is_model(item: Any) -> bool:
-    return isinstance(item, type) and issubclass(item, BaseModel)
+def _is_section(item: Any) -> bool:
+    return isinstance(item, type) and issubclass(item, Section)

@@ -56,7 +56,12 @@ def code_digest(
     root: Path = REPOSITORY, items: tuple[str, ...] = TRAINING_CODE, used: Iterable[str] | None = None
 ) -> str:
     """SHA-256 of all that :func:`code_digests` lists."""
-    return _sha256(json.dumps(code_digests(root, items, used), sort_keys=True))
+    return digest_code(code_digests(root, items, used))
+
+
+def digest_code(digests: Mapping[str, str]) -> str:
+    """One SHA-256 for the digests of files."""
+    return _sha256(json.dumps(dict(digests), sort_keys=True))
 
 
 def code_digests(

@@ -11,7 +11,8 @@ from pipelines.core.config import parse_section
 from pipelines.core.errors import ConfigError
 from pipelines.core.layout import Layout
 from pipelines.data.photos import PhotoSet
-from pipelines.running.fingerprint import code_digest, installed_versions
+from pipelines.running.fingerprint import code_digest, digest_code, installed_versions
+from pipelines.running.registrations import Registrations, digest_plugins
 from pipelines.tasks import make_task
 from pipelines.training.batches import Share
 from pipelines.training.checkpoint import CheckpointStore
@@ -20,7 +21,7 @@ from pipelines.training.learner import select_result
 from pipelines.training.log import Progress, RunLog
 from pipelines.training.loop import Hooks, LoopInputs, run_training_loop
 from pipelines.training.samples import Samples
-from tunable_models import TunableNetwork, load_network
+from tunable_models import TunableNetwork
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,8 @@ class TrainJob:
         root: where relative paths in the options start.
         code: digest of the driver's training code.
         versions: of Python and of the packages that the numbers depend on, on the driver.
+        registrations: what calls in the driver's process registered, of what the run uses.
+        plugins: digests of the code of others, by file, on the driver.
     """
 
     config: TrainConfig
@@ -46,6 +49,8 @@ class TrainJob:
     root: Path
     code: str = field(default_factory=code_digest)
     versions: dict[str, str] = field(default_factory=installed_versions)
+    registrations: Registrations = field(default_factory=Registrations)
+    plugins: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_layout(cls, config: TrainConfig, layout: Layout, *, folder: Path, fingerprint: str) -> Self:
@@ -57,6 +62,8 @@ class TrainJob:
             folder=folder,
             fingerprint=fingerprint,
             root=layout.root,
+            registrations=Registrations.of(config),
+            plugins=digest_plugins(config),
         )
 
     @classmethod
@@ -70,8 +77,9 @@ class TrainJob:
         return cls(**{**values, **paths, "config": parse_section(values["config"], "train", TrainConfig)})
 
     def to_dict(self) -> dict[str, Any]:
-        """The job as JSON values."""
-        plain = {name: str(value) if isinstance(value, Path) else value for name, value in vars(self).items()}
+        """The job as JSON values, for options that only name what every process knows."""
+        values = {name: value for name, value in vars(self).items() if name != "registrations"}
+        plain = {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
         return plain | {"config": self.config.model_dump(mode="json")}
 
     @property
@@ -88,7 +96,7 @@ class TrainJob:
         """
         space = make_task(self.config.task, self.root).space
         state = select_result(self.store.load(self.config.steps if step is None else step))
-        return load_network(self.config.network.spec(space), state)
+        return self.config.network.load(space, state)
 
     def check_node(self) -> None:
         """Refuse to train with other code than the driver's, which the fingerprint stands for.
@@ -98,12 +106,19 @@ class TrainJob:
         """
         expected = {**self.versions, "training code": self.code[:16]}
         found = {**installed_versions(), "training code": code_digest()[:16]}
+        if self.plugins and self.registrations == Registrations():  # what travelled is the driver's
+            expected["code of plug-ins"] = _shorten(self.plugins)
+            found["code of plug-ins"] = _shorten(digest_plugins(self.config))
         for what, wanted in expected.items():
             if wanted != (got := found.get(what, "none")):
                 raise ConfigError(
                     f"expected the driver's {what} ({wanted}) on node {platform.node()}, got {got}; install "
-                    "the same version of tunable-zoo and its dependencies on every node"
+                    "the same version of tunable-zoo, its plug-ins and dependencies on every node"
                 )
+
+
+def _shorten(digests: dict[str, str]) -> str:
+    return digest_code(digests)[:16]
 
 
 def run_worker(job: TrainJob, share: Share, device: torch.device, hooks: Hooks) -> None:
@@ -120,6 +135,7 @@ def run_worker(job: TrainJob, share: Share, device: torch.device, hooks: Hooks) 
         Stopped: a worker was asked to stop.
         TrainingError: the loss is not finite.
     """
+    job.registrations.apply()
     job.check_node()
     cache_bytes = int(job.config.compute.cache_gb * 1e9)
     inputs = LoopInputs(

@@ -27,6 +27,7 @@ from pipelines.running.fingerprint import (
     installed_versions,
 )
 from pipelines.running.job import TrainJob
+from pipelines.running.registrations import digest_plugins
 from pipelines.tasks import make_task
 from pipelines.training.checkpoint import CheckpointStore
 from pipelines.training.config import TrainConfig
@@ -71,7 +72,7 @@ class Run:
         task = make_task(config.task, layout.root)
         materials = {**task.materials, **config.network.materials(layout.root)}
         options = config.identity() | ({"materials": materials} if materials else {})
-        code = code_digests(used=config.modules)
+        code = code_digests(used=config.modules) | digest_plugins(config)
         identity = compute_fingerprint(options, photos.index.sha256, code)
         return cls(
             identity=identity,

@@ -9,10 +9,12 @@ from pipelines.core.records import flatten_keys, read_json, write_json_atomic
 from pipelines.data.photos import PhotoSet
 from pipelines.running.fingerprint import (
     changed_versions,
-    code_digest,
+    code_digests,
     describe_versions,
+    digest_code,
     installed_versions,
 )
+from pipelines.running.registrations import digest_plugins
 from pipelines.search.scorer import scoring_digest
 from pipelines.search.search import Search
 
@@ -47,7 +49,7 @@ def identify_search(search: Search, photos: PhotoSet, held_out: PhotoSet) -> dic
         "materials": search.materials,
         "photos": photos.index.sha256,
         "held out": held_out.index.sha256,
-        "code": code_digest(used=search.base.modules),
+        "code": digest_code(code_digests(used=search.base.modules) | digest_plugins(search.base)),
         "scoring code": scoring_digest(),
     }
 

@@ -243,7 +243,7 @@ def _write_artefacts(config: TrainConfig, layout: Layout, photos: PhotoSet, this
         "task_config": config.task.model_dump(mode="json"),
         "materials": this.materials,
         "scale": task.scale,
-        **network.spec.to_dict(),
+        **config.network.describe(task.space),
         "weights_sha256": sha256_file(layout.train / "model.safetensors"),
         "fingerprint": this.identity,
         "steps": config.steps,

@@ -13,7 +13,6 @@ import torch
 from pydantic import model_validator
 from torch import Tensor
 
-from pipelines.core.config import Section
 from pipelines.core.random_streams import generator
 from pipelines.tasks.degradations import (
     Range,
@@ -24,6 +23,7 @@ from pipelines.tasks.degradations import (
     mean_strength,
 )
 from pipelines.tasks.distances import Distance
+from pipelines.tasks.registry import TaskOptions
 from pipelines.tasks.task import BlendedTask, Example, Key
 from tunable_models import Control, ControlSpace
 
@@ -41,7 +41,7 @@ SPACE = ControlSpace.box(
 )
 
 
-class DenoiseDeblurConfig(Section):
+class DenoiseDeblurConfig(TaskOptions):
     """What the network is trained to undo."""
 
     name: Literal["denoise-deblur"] = "denoise-deblur"
@@ -65,6 +65,7 @@ class DenoiseDeblur(BlendedTask):
 
     name: ClassVar[str] = "denoise-deblur"
     description: ClassVar[str] = "Joint denoising and deblurring of photographs with a slider for each."
+    config_class = DenoiseDeblurConfig
 
     def __init__(self, config: DenoiseDeblurConfig) -> None:
         super().__init__(SPACE, ("input", "denoised", "deblurred", "clean"), config.distance)

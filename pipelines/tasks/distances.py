@@ -4,21 +4,27 @@ Decibels are limited, so that JSON can hold them and a mean can use them. Shapes
 results (B,).
 """
 
-from typing import Literal
+from typing import Annotated
 
 import torch
+from pydantic import AfterValidator
 from torch import Tensor
 
-from tunable_models import L1, MSE, RMSE, Charbonnier, Objective, psnr
+from tunable_models import TunableError, get_objective, psnr
 
-Distance = Literal["l1", "charbonnier", "mse", "rmse"]
 
-DISTANCES: dict[Distance, Objective] = {
-    "l1": L1(),
-    "charbonnier": Charbonnier(),
-    "mse": MSE(),
-    "rmse": RMSE(),
-}
+def _check_distance(name: str) -> str:
+    try:
+        objective = get_objective(name)
+    except TunableError as error:
+        raise ValueError(str(error)) from error
+    if not objective.needs_target:
+        raise ValueError(f"expected an objective that looks at a target, got {name!r}")
+    return name
+
+
+Distance = Annotated[str, AfterValidator(_check_distance)]
+"""An option: l1, charbonnier, mse, rmse, or an objective that was registered."""
 
 LIMIT_DB = 100.0
 """Where decibels end: equal pictures would be infinite."""

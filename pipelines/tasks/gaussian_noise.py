@@ -23,12 +23,12 @@ import torch
 from pydantic import AfterValidator, Field
 from torch import Tensor
 
-from pipelines.core.config import Section
 from pipelines.core.random_streams import generator
 from pipelines.tasks.degradations import Range, add_noise, check_range, draw_strengths, mean_strength
-from pipelines.tasks.distances import DISTANCES, Distance, negative_db, psnr_clamped, removed_rms_db
+from pipelines.tasks.distances import Distance, negative_db, psnr_clamped, removed_rms_db
+from pipelines.tasks.registry import TaskOptions
 from pipelines.tasks.task import BlendedTask, Example, Key, Task
-from tunable_models import MSE, Control, ControlSpace, MultiLoss, Term, TotalVariation
+from tunable_models import MSE, Control, ControlSpace, MultiLoss, Term, TotalVariation, get_objective
 
 
 def _check_sigma(values: Range) -> Range:
@@ -98,7 +98,7 @@ class GaussianNoise(Task):
         return Example(inputs, {"input": inputs, "clean": clean})
 
 
-class NoiseLevelConfig(Section):
+class NoiseLevelConfig(TaskOptions):
     """Options of ``noise-level``."""
 
     name: Literal["noise-level"] = "noise-level"
@@ -113,6 +113,7 @@ class NoiseLevel(GaussianNoise):
 
     name: ClassVar[str] = "noise-level"
     description: ClassVar[str] = "Denoising of photographs with a slider for the level of their noise."
+    config_class = NoiseLevelConfig
 
     def __init__(self, config: NoiseLevelConfig) -> None:
         self.config = config
@@ -128,7 +129,7 @@ class NoiseLevel(GaussianNoise):
                 metric="rms of what is taken away",
             )
         )
-        self._distance = DISTANCES[config.distance]
+        self._distance = get_objective(config.distance)
 
     def sample(self, clean: Tensor, omega: Tensor, keys: Sequence[Key]) -> Example:
         """Noise as strong as omega says."""
@@ -155,7 +156,7 @@ class NoiseLevel(GaussianNoise):
         return Example(super()._make_example(clean, sigma, noise).inputs, {"clean": clean})
 
 
-class DenoiseStrengthConfig(Section):
+class DenoiseStrengthConfig(TaskOptions):
     """Options of ``denoise-strength``."""
 
     name: Literal["denoise-strength"] = "denoise-strength"
@@ -171,6 +172,7 @@ class DenoiseStrength(GaussianNoise, BlendedTask):
 
     name: ClassVar[str] = "denoise-strength"
     description: ClassVar[str] = "Blind denoising of photographs with a slider for its strength."
+    config_class = DenoiseStrengthConfig
 
     def __init__(self, config: DenoiseStrengthConfig) -> None:
         super().__init__(STRENGTH_SPACE, ("input", "clean"), config.distance)
@@ -178,7 +180,7 @@ class DenoiseStrength(GaussianNoise, BlendedTask):
         self.noise_sigma = config.noise_sigma
 
 
-class ThreeObjectivesConfig(Section):
+class ThreeObjectivesConfig(TaskOptions):
     """Options of ``three-objectives``."""
 
     name: Literal["three-objectives"] = "three-objectives"
@@ -193,6 +195,7 @@ class ThreeObjectives(GaussianNoise):
 
     name: ClassVar[str] = "three-objectives"
     description: ClassVar[str] = "Denoising of photographs between fidelity, grain and smoothness."
+    config_class = ThreeObjectivesConfig
     space = OBJECTIVES_SPACE
 
     def __init__(self, config: ThreeObjectivesConfig) -> None:

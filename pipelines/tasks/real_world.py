@@ -16,11 +16,11 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from pipelines.core.config import Section
 from pipelines.core.random_streams import generator, stream_seed
 from pipelines.data.transforms import add_sensor_noise, compress_jpeg
 from pipelines.tasks.degradations import Range, check_range, mean_strength
 from pipelines.tasks.distances import Distance
+from pipelines.tasks.registry import TaskOptions
 from pipelines.tasks.task import BlendedTask, Example, Key
 from tunable_models import Control, ControlSpace
 
@@ -44,7 +44,7 @@ Draw = tuple[float, int | None]
 """Sigma at mid grey in 1/255, and JPEG's quality; None is no JPEG."""
 
 
-class RealWorldConfig(Section):
+class RealWorldConfig(TaskOptions):
     """What the camera did."""
 
     name: Literal["real-world"] = "real-world"
@@ -75,6 +75,7 @@ class RealWorld(BlendedTask):
     description: ClassVar[str] = (
         "Restoration of camera pictures with a slider for JPEG artefacts and one for noise."
     )
+    config_class = RealWorldConfig
 
     def __init__(self, config: RealWorldConfig) -> None:
         super().__init__(SPACE, TARGETS, config.distance)

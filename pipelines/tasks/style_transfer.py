@@ -10,16 +10,16 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path, PurePath
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
-from pipelines.core.config import Section
 from pipelines.core.records import sha256_file
 from pipelines.data.style_images import find_style_image, read_style_image
 from pipelines.tasks.distances import negative_db
+from pipelines.tasks.registry import TaskOptions
 from pipelines.tasks.task import Example, Key, Task
 from pipelines.tasks.trunks import Trunk, TrunkConfig
 from tunable_models import (
@@ -37,7 +37,7 @@ CONTENT_PX = 128
 """Side of the squares whose contents are compared to find the scale of content."""
 
 
-class StyleTransferConfig(Section):
+class StyleTransferConfig(TaskOptions):
     """Which styles, and how strongly they are painted."""
 
     name: Literal["style-transfer"] = "style-transfer"
@@ -89,11 +89,17 @@ class StyleTransfer(Task):
 
     name: ClassVar[str] = "style-transfer"
     description: ClassVar[str] = "Painting photographs in a mixture of styles."
+    config_class = StyleTransferConfig
 
     def __init__(self, config: StyleTransferConfig, root: Path = Path()) -> None:
         self.config = config
         self.space = _style_space(config.styles)
         self._root = root
+
+    @classmethod
+    def from_config(cls, config: Any, root: Path) -> Self:
+        """The task of these options; relative paths in them start at ``root``."""
+        return cls(config, root)
 
     @property
     def levels(self) -> Mapping[str, float]:

@@ -10,7 +10,7 @@ antialiased bicubic downsampling and rounded to 8 bits, as files hold them.
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from pydantic import Field
@@ -20,7 +20,8 @@ from pipelines.core.config import Section
 from pipelines.core.errors import DataError
 from pipelines.core.random_streams import stream_seed
 from pipelines.tasks.degradations import bicubic_downsample
-from pipelines.tasks.distances import DISTANCES, LIMIT_DB, Distance, negative_db, psnr_clamped
+from pipelines.tasks.distances import LIMIT_DB, Distance, negative_db, psnr_clamped
+from pipelines.tasks.registry import TaskOptions
 from pipelines.tasks.task import Example, Key, Task
 from pipelines.tasks.trunks import Trunk, TrunkConfig, match_l1_scale
 from tunable_models import (
@@ -32,6 +33,7 @@ from tunable_models import (
     MultiLoss,
     PatchCritic,
     Term,
+    get_objective,
     psnr,
     ssim,
 )
@@ -63,7 +65,7 @@ class CriticConfig(Section):
     """Strided convolutions: a score sees 16, 34 or 70 px at 1, 2 or 3."""
 
 
-class SuperResolutionConfig(Section):
+class SuperResolutionConfig(TaskOptions):
     """How much larger, and what perception means."""
 
     name: Literal["super-resolution"] = "super-resolution"
@@ -90,12 +92,18 @@ class SuperResolution(Task):
 
     name: ClassVar[str] = "super-resolution"
     description: ClassVar[str] = "Enlarging photographs with a slider between accuracy and perception."
+    config_class = SuperResolutionConfig
     space = SPACE
 
     def __init__(self, config: SuperResolutionConfig, root: Path = Path()) -> None:
         self.config = config
         self.scale = config.scale
         self._root = root
+
+    @classmethod
+    def from_config(cls, config: Any, root: Path) -> Self:
+        """The task of these options; relative paths in them start at ``root``."""
+        return cls(config, root)
 
     @property
     def levels(self) -> Mapping[str, float]:
@@ -191,4 +199,4 @@ class SuperResolution(Task):
         ]
         if self.critic is not None:
             perception.append(Term(objective=Adversarial(self.critic), scale=config.adversarial_scale))
-        return MultiLoss(self.space, [Term(objective=DISTANCES[config.distance]), perception])
+        return MultiLoss(self.space, [Term(objective=get_objective(config.distance)), perception])

@@ -7,13 +7,15 @@ inputs are (B, 3, H, W).
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
-from pipelines.tasks.distances import DISTANCES, Distance, psnr_clamped
-from tunable_models import BlendedLoss, ControlSpace, blend
+from pipelines.tasks.distances import psnr_clamped
+from pipelines.tasks.registry import TaskOptions
+from tunable_models import BlendedLoss, ControlSpace, blend, get_objective
 
 Key = tuple[int | str, ...]
 """Names a random stream, see :mod:`pipelines.core.random_streams`."""
@@ -33,12 +35,27 @@ class Example:
 
 
 class Task(ABC):
-    """A degradation, its targets, its controls and its loss."""
+    """A degradation, its targets, its controls and its loss.
+
+    Attributes:
+        name: in options, records and entries.
+        description: one sentence for people.
+        config_class: the options that a registered task is made from.
+        space: of the controls.
+        scale: side of the output over side of the input.
+    """
 
     name: ClassVar[str]
     description: ClassVar[str]
+    config_class: ClassVar[type[TaskOptions]]
     space: ControlSpace
     scale: int = 1
+
+    @classmethod
+    def from_config(cls, config: Any, root: Path) -> Self:
+        """The task of these options, of ``config_class``; relative paths in them start at ``root``."""
+        del root
+        return cls(config)  # type: ignore[call-arg]  # what a task of these options takes
 
     @property
     @abstractmethod
@@ -113,13 +130,13 @@ class BlendedTask(Task):
     Args:
         space: a box.
         targets: names of the corners' targets, in the order of ``space.vertices``.
-        distance: to the blended target.
+        distance: to the blended target, a registered objective.
     """
 
-    def __init__(self, space: ControlSpace, targets: Sequence[str], distance: Distance) -> None:
+    def __init__(self, space: ControlSpace, targets: Sequence[str], distance: str) -> None:
         self.space = space
         self.targets = tuple(targets)
-        self._loss = BlendedLoss(space, DISTANCES[distance], self.targets)
+        self._loss = BlendedLoss(space, get_objective(distance), self.targets)
 
     def shares(self, output: Tensor, example: Example, omega: Tensor) -> Mapping[str, Tensor]:
         """The distance of every sample to its blended target."""

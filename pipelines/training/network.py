@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
+from torch import Tensor
 
 from pipelines.core.config import Section
 from pipelines.core.random_streams import stream_seed
@@ -17,6 +18,7 @@ from tunable_models import (
     TunableError,
     TunableNetwork,
     get_architecture,
+    load_network,
 )
 from tunable_models.bases import BasisName
 
@@ -92,6 +94,18 @@ class NetworkConfig(Section):
             DataError: there is no such checkpoint.
         """
         return {} if self.start is None else {"start": start_sha256(self.start, root)}
+
+    def load(self, space: ControlSpace, state: Mapping[str, Tensor]) -> TunableNetwork:
+        """The trained network, frozen and in evaluation mode, on the CPU.
+
+        Raises:
+            TunableError: the tensors are not its own.
+        """
+        return load_network(self.spec(space), state)
+
+    def describe(self, space: ControlSpace) -> dict[str, Any]:
+        """The network for records, from which it can be built again."""
+        return self.spec(space).to_dict()
 
     def make(self, space: ControlSpace, seed: int, root: Path = Path()) -> TunableNetwork:
         """The network before training, the same for the same seed and checkpoint.

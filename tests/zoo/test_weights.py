@@ -10,7 +10,7 @@ from tunable_models import TunableNetwork
 from zoo.entry import Entry
 from zoo.errors import IntegrityError, ManifestError
 from zoo.manifest import WEIGHTS
-from zoo.weights import MAX_PARAMETERS, encode_weights, rebuild_network
+from zoo.weights import MAX_PARAMETERS, PACKAGE, encode_weights, rebuild_network
 
 
 @pytest.fixture
@@ -120,4 +120,24 @@ def test_a_monstrous_network_is_refused_before_it_is_allocated(entry: Entry, dat
     config = {"width": 1024, "blocks": 128}
     manifest = entry.manifest.replace(architecture={"id": "edsr", "config": config})
     with pytest.raises(ManifestError, match=f"the limit is {MAX_PARAMETERS:,}"):
+        rebuild_network(manifest, data)
+
+
+@pytest.mark.parametrize(
+    ("hint", "message"),
+    [
+        ({"name": "tunable-sharpen", "version": "1.0"}, "tunable-sharpen 1.0: pip install tunable-sharpen"),
+        ({"name": "x; rm -rf", "version": "1.0"}, "register_architecture"),
+        ({"name": "tunable-sharpen"}, "register_architecture"),
+        ("tunable-sharpen", "register_architecture"),
+        (None, "register_architecture"),
+    ],
+)
+def test_an_unknown_architecture_names_its_package_where_that_is_known(
+    entry: Entry, data: bytes, hint: Any, message: str
+) -> None:
+    architecture = entry.manifest.architecture.model_copy(update={"id": "edsrs"})
+    provenance = {} if hint is None else {PACKAGE: hint}
+    manifest = entry.manifest.model_copy(update={"architecture": architecture, "provenance": provenance})
+    with pytest.raises(ManifestError, match=f"'edsrs'.*did you mean 'edsr'.*{message}"):
         rebuild_network(manifest, data)

@@ -1,14 +1,16 @@
-"""The closed registry of architectures: what a zoo entry may name.
+"""The registry of architectures: what a zoo entry may name.
 
-An architecture is a typed configuration, a function that builds the plain network, a contract that says
-how images go through it, and the published sizes. Nothing outside this tuple can be built from a
-manifest.
+An architecture is a typed configuration, the class of the plain network, a contract that says how images go
+through it, and the published sizes. Further ones are registered by :func:`register_architecture` or by an
+entry point of the group ``tunable_zoo.architectures``, named after the architecture, that leads to an
+:class:`Architecture`. A manifest names one and never code: nothing is imported that is not installed as such
+an entry point.
 """
 
 import dataclasses
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
@@ -16,15 +18,19 @@ from torch import nn
 from tunable_models.architectures import drunet, edsr, nafnet, stylenet, swinir
 from tunable_models.architectures.contract import ImageContract
 from tunable_models.errors import ArchitectureError, suggest_name
+from tunable_models.registry import Package, Registry
 
 __all__ = [
     "Architecture",
     "ImageContract",
     "build",
+    "find_package",
     "get_architecture",
     "identify_architecture",
     "list_architectures",
     "list_presets",
+    "register_architecture",
+    "registered_here",
 ]
 
 
@@ -34,8 +40,8 @@ class Architecture:
 
     Attributes:
         name: its id in manifests and params.
-        config_class: a frozen dataclass that validates itself.
-        network: the plain network's class, made from a config.
+        config_class: a frozen dataclass of JSON values that validates itself.
+        network: the plain network's class, made from a config and keeping it as ``config``.
         contract_of: how images of any size go through it.
         presets: the published sizes, options by name.
 
@@ -48,7 +54,7 @@ class Architecture:
     config_class: type[Any]
     network: Callable[[Any], nn.Module]
     contract_of: Callable[[Any], ImageContract]
-    presets: Mapping[str, Mapping[str, Any]]
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def config(self, preset: str | None = None, **values: Any) -> Any:
         """A checked configuration; unset fields take the preset's values, or their defaults.
@@ -84,7 +90,7 @@ class Architecture:
         return self.presets[name]
 
 
-_ARCHITECTURES = (
+_BUILTIN = (
     Architecture(
         name="drunet",
         config_class=drunet.DRUNetConfig,
@@ -123,14 +129,85 @@ _ARCHITECTURES = (
 )
 
 
-def list_architectures() -> list[str]:
-    """Names of the registered architectures.
+def _check_architecture(name: str, item: object) -> Architecture:
+    if not isinstance(item, Architecture):
+        raise ArchitectureError(f"expected an Architecture for {name!r}, got {type(item).__name__}")
+    if item.name != name:
+        raise ArchitectureError(f"expected an architecture that is named {name!r}, got {item.name!r}")
+    if not (isinstance(item.config_class, type) and dataclasses.is_dataclass(item.config_class)):
+        raise ArchitectureError(
+            f"expected a dataclass as config_class of {name!r}, got {item.config_class!r}"
+        )
+    if not (isinstance(item.network, type) and issubclass(item.network, nn.Module)):
+        raise ArchitectureError(
+            f"expected a class of networks, made from a config, as network of {name!r}, got {item.network!r}"
+        )
+    return item
+
+
+_REGISTRY: Registry[Architecture] = Registry(
+    "architecture",
+    "tunable_zoo.architectures",
+    error=ArchitectureError,
+    check=_check_architecture,
+    definition=lambda architecture: architecture.network,
+)
+for _architecture in _BUILTIN:
+    _REGISTRY.add_builtin(_architecture.name, _architecture)
+
+
+def register_architecture(architecture: Architecture) -> Architecture:
+    """Add an architecture, so that it can be built, trained, published and loaded by its name.
+
+    It holds in this process. A package that others install names its architectures as entry points of the
+    group ``tunable_zoo.architectures`` instead, which every process finds.
+
+    Returns:
+        The same architecture.
+
+    Raises:
+        ArchitectureError: another architecture has that name, or a part is of a wrong kind.
 
     Example:
-        >>> list_architectures()
+        >>> from dataclasses import dataclass
+        >>> @dataclass(frozen=True)
+        ... class DeepConfig:
+        ...     width: int = 8
+        >>> class Deep(nn.Module):
+        ...     def __init__(self, config):
+        ...         super().__init__()
+        ...         self.config = config
+        ...         self.layer = nn.Conv2d(3, 3, config.width + 1, padding=config.width // 2)
+        ...     def forward(self, x):
+        ...         return x + self.layer(x)
+        >>> see = lambda config: ImageContract(radius_px=config.width // 2)
+        >>> deep = Architecture(name="deep", config_class=DeepConfig, network=Deep, contract_of=see)
+        >>> register_architecture(deep).name
+        'deep'
+        >>> build("deep", width=4)(torch.rand(1, 3, 9, 9)).shape
+        torch.Size([1, 3, 9, 9])
+    """
+    return _REGISTRY.register(architecture.name, architecture)
+
+
+def registered_here(name: str) -> Architecture | None:
+    """The architecture if a call in this process registered it; None if every process knows it."""
+    return _REGISTRY.registered(name)
+
+
+def find_package(name: str) -> Package | None:
+    """The installed package that an architecture comes from; None for those of this package."""
+    return _REGISTRY.package(name)
+
+
+def list_architectures() -> list[str]:
+    """Names of the registered architectures, those of this package first.
+
+    Example:
+        >>> list_architectures()[:5]
         ['drunet', 'edsr', 'nafnet', 'stylenet', 'swinir']
     """
-    return [architecture.name for architecture in _ARCHITECTURES]
+    return _REGISTRY.names()
 
 
 def list_presets(name: str) -> list[str]:
@@ -150,16 +227,13 @@ def get_architecture(name: str) -> Architecture:
     """The architecture of that name.
 
     Raises:
-        ArchitectureError: there is none; the message lists the names.
+        ArchitectureError: there is none; the message lists the names. Or its package cannot be loaded.
 
     Example:
         >>> get_architecture("nafnet").contract("w32").alignment
         16
     """
-    for architecture in _ARCHITECTURES:
-        if architecture.name == name:
-            return architecture
-    raise ArchitectureError(f"unknown architecture {name!r}{suggest_name(name, list_architectures())}")
+    return _REGISTRY.get(name)
 
 
 def identify_architecture(module: nn.Module) -> tuple[str, dict[str, Any]] | None:
@@ -169,9 +243,9 @@ def identify_architecture(module: nn.Module) -> tuple[str, dict[str, Any]] | Non
         >>> identify_architecture(build("stylenet", "johnson"))[0]
         'stylenet'
     """
-    for architecture in _ARCHITECTURES:
+    for name, architecture in _REGISTRY.items():
         if type(module) is architecture.network:
-            return architecture.name, _to_json(module.config)
+            return name, _to_json(module.config)
     return None
 
 

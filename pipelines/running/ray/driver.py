@@ -7,9 +7,11 @@ many as the cluster has. It sees metrics, never weights: checkpoints are ours
 
 import os
 import shutil
+import sys
 import traceback
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from typing import Any
 import ray
 import ray.exceptions
 import ray.train
+from ray import cloudpickle
 from ray.train import FailureConfig, Result, RunConfig, ScalingConfig, UserCallback
 from ray.train.torch import TorchTrainer, get_device
 from ray.train.v2._internal.execution.callback import ControllerCallback
@@ -35,6 +38,7 @@ from pipelines.core.ray_cluster import ray_cluster, watched
 from pipelines.running.job import TrainJob, run_worker
 from pipelines.running.ray.capacity import Capacity, IdleWarning
 from pipelines.running.ray.coordinator import POLL_EVERY_S, DirectoryProbe, StopCoordinator, StopPoll
+from pipelines.running.registrations import list_user_modules
 from pipelines.running.startup import Startup
 from pipelines.training.batches import Share
 from pipelines.training.config import ComputeConfig
@@ -98,7 +102,8 @@ def run_on_ray(job: TrainJob, hooks: Hooks) -> None:
             }
             trainer = _make_trainer(compute, settings, ray_folder, name)
             warning = IdleWarning(compute, coordinator.free_resources)
-            result = _fit(trainer.fit, coordinator, warning, hooks.stop)
+            with _pickled_by_value(list_user_modules(job.config, job.registrations)):
+                result = _fit(trainer.fit, coordinator, warning, hooks.stop)
     except (ray.train.TrainingFailedError, ray.exceptions.RayError) as error:
         if isinstance(error, ray.train.ControllerError) and _is_permanent(error.controller_failure):
             raise error.controller_failure from None
@@ -108,6 +113,19 @@ def run_on_ray(job: TrainJob, hooks: Hooks) -> None:
     stopped_at: int | None = result.return_value  # type: ignore[attr-defined]  # the checker sees version 1
     if stopped_at is not None:
         raise Stopped(stopped_at)
+
+
+@contextmanager
+def _pickled_by_value(names: Iterable[str]) -> Iterator[None]:
+    """Send what these modules define along with a job, to workers that cannot import them."""
+    modules = [sys.modules[name] for name in names if name in sys.modules]
+    for module in modules:
+        cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        for module in modules:
+            cloudpickle.unregister_pickle_by_value(module)  # type: ignore[no-untyped-call]
 
 
 def _check_capacity(compute: ComputeConfig, *, private: bool) -> None:

@@ -139,6 +139,8 @@ def undescribed(model: type[Section]) -> list[str]:
         if isinstance(option, ast.AnnAssign) and isinstance(option.target, ast.Name):
             own = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
             name = option.target.id
+            if name.startswith("_"):  # no option, and in no file
+                continue
             field = model.model_fields[name]
             section = isinstance(field.default, Section) or name == "name"  # of a task, which has one too
             if not (own or section or name in (model.__doc__ or "")):
