@@ -5,6 +5,6 @@ folder to it, as often as needed; ``sync`` does so during a run, once, or for al
 of tracking never fails a stage.
 """
 
-from pipelines.tracking.server import EXPERIMENT, PUBLISHED, main_work_tree, shown_uri, tracking_uri
+from pipelines.tracking.server import EXPERIMENT, main_work_tree, shown_uri, tracking_uri
 
-__all__ = ["EXPERIMENT", "PUBLISHED", "main_work_tree", "shown_uri", "tracking_uri"]
+__all__ = ["EXPERIMENT", "main_work_tree", "shown_uri", "tracking_uri"]

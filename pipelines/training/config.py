@@ -203,10 +203,13 @@ class ValidationConfig(Section):
 
 
 class TrackingConfig(Section):
-    """How the run is shown by MLflow. Not part of its identity."""
+    """How the run is shown by MLflow and TensorBoard. Not part of its identity."""
 
     parent: str | None = None
     """Id of the MLflow run below which this one is shown."""
+    tensorboard: bool = False
+    """Whether to write event files too, ``tensorboard`` in the run folder; see them with
+    ``tensorboard --logdir .state``."""
 
 
 class TrainConfig(Section):

@@ -9,10 +9,12 @@ import pytest
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Metric
+from PIL import Image
 
 from file_server import closed_port
 from pipelines.core.layout import Layout
-from pipelines.tracking import EXPERIMENT, PUBLISHED
+from pipelines.tracking import EXPERIMENT
+from pipelines.tracking.registry import CANDIDATE
 from pipelines.tracking.run_folder import RunFolder, Status
 from pipelines.tracking.sync import RunSync, sync_once, sync_work_tree
 from pipelines.tracking.uploader import Uploader
@@ -73,7 +75,7 @@ class Run:
         return [(point["step"], round(1000 * point["time_s"])) for point in points]
 
     def picture(self, step: int) -> None:
-        (self.folder / "samples" / f"step-{step}.png").write_bytes(b"picture")
+        Image.new("RGB", (8, 8)).save(self.folder / "samples" / f"step-{step}.png")
 
     def artefact(self, text: str = "weights") -> Path:
         path = self.folder.parents[1] / "artifacts" / "model.safetensors"
@@ -97,18 +99,24 @@ def finish(sync: RunSync, status: Status, artefacts: Iterable[Path] = ()) -> Non
     sync.finish(status, artefacts, deadline_s=UNREACHED_S)
 
 
-def history(client: MlflowClient, run_id: str, name: str = "loss") -> list[tuple[int, float]]:
+def history(client: MlflowClient, run_id: str, name: str = "train/loss") -> list[tuple[int, float]]:
     """Step and time of every point, in ms."""
     points: list[Metric] = client.get_metric_history(run_id, name)
     return sorted((point.step, point.timestamp) for point in points)
 
 
-def steps(client: MlflowClient, run_id: str, name: str = "loss") -> list[int]:
+def steps(client: MlflowClient, run_id: str, name: str = "train/loss") -> list[int]:
     return [step for step, _ in history(client, run_id, name)]
 
 
 def files(client: MlflowClient, run_id: str, folder: str | None = None) -> list[str]:
     return [item.path for item in client.list_artifacts(run_id, folder)]
+
+
+def picture_steps(client: MlflowClient, run_id: str) -> list[int]:
+    """Steps of the sample pictures in full size, as MLflow's page reads them."""
+    names = [name for name in files(client, run_id, "images") if name.endswith(".png")]
+    return sorted(int(name.split("+")[2]) for name in names)
 
 
 def test_what_a_server_missed_arrives_when_it_answers(
@@ -132,9 +140,9 @@ def test_what_a_server_missed_arrives_when_it_answers(
     made = client.get_run(sync.run_id)
     assert (made.info.status, made.info.run_name) == ("FINISHED", "train-01234567")
     assert (made.data.params, made.data.tags["task"]) == ({"seed": "1"}, "denoise")
-    assert steps(client, sync.run_id) == steps(client, sync.run_id, "at.denoise") == [1, 2, 3, 4]
-    assert files(client, sync.run_id) == ["model.safetensors", "samples"]
-    assert files(client, sync.run_id, "samples") == ["samples/step-2.png"]
+    assert steps(client, sync.run_id) == steps(client, sync.run_id, "score/at.denoise") == [1, 2, 3, 4]
+    assert files(client, sync.run_id) == ["images", "model.safetensors"]
+    assert picture_steps(client, sync.run_id) == [2]
 
 
 def test_a_server_that_is_killed_midway_loses_and_doubles_nothing(
@@ -151,9 +159,9 @@ def test_a_server_that_is_killed_midway_loses_and_doubles_nothing(
         server.start()
         wait_until(lambda: "caught up to step 302" in caplog.text)
     finish(sync, "FINISHED", [run.artefact()])
-    assert history(up, sync.run_id) == history(up, sync.run_id, "at.denoise") == run.logged()
-    assert files(up, sync.run_id, "samples") == ["samples/step-1.png", "samples/step-2.png"]
-    assert files(up, sync.run_id) == ["model.safetensors", "samples"]
+    assert history(up, sync.run_id) == history(up, sync.run_id, "score/at.denoise") == run.logged()
+    assert picture_steps(up, sync.run_id) == [1, 2]
+    assert files(up, sync.run_id) == ["images", "model.safetensors"]
 
 
 def test_a_run_that_resumes_goes_on_and_says_again_only_what_changed(run: Run, up: MlflowClient) -> None:
@@ -170,7 +178,7 @@ def test_a_run_that_resumes_goes_on_and_says_again_only_what_changed(run: Run, u
     finish(second, "FINISHED")
     assert second.run_id == first.run_id
     assert steps(up, first.run_id) == [1, 2, 3, 3, 4]
-    assert steps(up, first.run_id, "at.denoise") == [1, 2, 3, 4]
+    assert steps(up, first.run_id, "score/at.denoise") == [1, 2, 3, 4]
 
 
 def test_a_run_that_the_server_has_forgotten_is_sent_from_the_start(run: Run, up: MlflowClient) -> None:
@@ -266,7 +274,7 @@ def test_the_alias_is_on_what_was_published_last(run: Run, up: MlflowClient, tmp
         folder.hold(entry, "entry")
         folder.end("FINISHED")
         sync_once(folder, tmp_path)
-        published = up.get_model_version_by_alias("model", PUBLISHED)
+        published = up.get_model_version_by_alias("model", CANDIDATE)
         assert published.tags["zoo_version"] == version
         numbers.append(str(published.version))
     assert numbers == ["1", "2", "2", "1", "3"]

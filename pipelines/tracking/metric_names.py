@@ -1,0 +1,82 @@
+"""Names of metrics on the tracking server: ``train/loss``, whose first part its pages group charts by.
+
+A run folder holds nested numbers; a *group* says how they are named. An empty group names them by dotted
+keys, as copies of earlier versions do.
+
+=============  ===============================================================================
+group          metrics
+=============  ===============================================================================
+``train``      of a training: ``train/loss``, ``train/lr``, ``validation/psnr``; scores of a
+               search's trial: ``score/hypervolume``
+``test``       of an evaluation: ``test/default/psnr_clean``, ``test/gain_db/over_input``
+``search``     of a search: ``search/best/hypervolume``
+=============  ===============================================================================
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pipelines.core.records import flatten_keys
+
+Group = Literal["", "train", "test", "search"]
+
+_PROGRESS = ("lr", "grad_norm", "epoch", "images_per_s", "workers", "memory_gb")
+_SETTINGS = ("at", "levels", "positions", "photographs")
+"""Keys of ``metrics.json`` that say where it was measured, not what."""
+
+
+def name_metrics(values: Mapping[str, Any], group: Group) -> dict[str, float]:
+    """Numbers by the name that the server shows, the loss first.
+
+    Args:
+        values: nested; what is no number is left out.
+        group: how they are named.
+    """
+    if group == "train":
+        return _name_training(values)
+    if group == "test":
+        return _name_evaluation(values)
+    named = select_numbers(values)
+    return {f"search/{_join_rest(name)}": value for name, value in named.items()} if group else named
+
+
+def select_numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers among nested values, by dotted name; without booleans."""
+    flat = flatten_keys(values)
+    return {k: float(v) for k, v in flat.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
+
+
+def _name_training(values: Mapping[str, Any]) -> dict[str, float]:
+    rest = dict(values)
+    # The server lists metrics in the order in which it first gets them.
+    train = {"loss": rest.pop("loss", None)}
+    train |= {f"loss_{name}": share for name, share in (rest.pop("shares", None) or {}).items()}
+    train |= {name: rest.pop(name, None) for name in _PROGRESS}
+    validation = dict(rest.pop("validation", None) or {})
+    settings = validation.pop("at", {})
+    for setting, numbers in settings.items():
+        validation |= {f"{name} at {setting}": value for name, value in numbers.items()}
+    parts = {"train": train, "validation": validation, "score": rest}
+    return {f"{part}/{key}": value for part in parts for key, value in select_numbers(parts[part]).items()}
+
+
+def _name_evaluation(values: Mapping[str, Any]) -> dict[str, float]:
+    inner = values.get("test")
+    results = _drop_settings({**values, **(inner if isinstance(inner, Mapping) else {})})
+    results.pop("test", None)
+    first: dict[str, Any] = {key: results[key] for key in ("default", "gain_db") if key in results}
+    named = select_numbers({**first, **results})
+    return {f"test/{_join_rest(name.removeprefix('test/'))}": value for name, value in named.items()}
+
+
+def _drop_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: _drop_settings(value) if isinstance(value, Mapping) else value
+        for key, value in values.items()
+        if key not in _SETTINGS
+    }
+
+
+def _join_rest(name: str) -> str:
+    """``a.b.c`` as ``a/b.c``: one heading a part of the results, not one a leaf."""
+    return name.replace(".", "/", 1)
