@@ -4,6 +4,7 @@ The entry's folder is registered as it is: MLflow's own model flavours are pickl
 ``@candidate`` at its version; ``@champion`` moves when a person promotes one.
 """
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ CHAMPION = "champion"
 """Alias of the version that was promoted last."""
 ZOO_VERSION = "zoo_version"
 """Tag with the version of the zoo's entry, a hash of its content."""
+RESULTS = ("test/default/", "test/gain_db/")
+"""Metrics of a run that are a version's as well."""
 
 
 def register_version(server: Server, run_id: str, plan: Plan) -> str:
@@ -37,41 +40,42 @@ def register_version(server: Server, run_id: str, plan: Plan) -> str:
             client.update_model_version(name, numbers[0], plan.description)
         else:
             run = client.get_run(run_id)
+            results = {key: value for key, value in run.data.metrics.items() if key.startswith(RESULTS)}
             made = client.create_model_version(
                 name,
                 f"{run.info.artifact_uri}/entry/{plan.model_version}",
                 run_id=run_id,
-                tags=mark,
+                # A version of the open-source registry has no metrics of its own; its page shows tags.
+                tags=mark | {key: f"{value:g}" for key, value in results.items()},
                 description=plan.description,
-                model_id=_log_model(client, run, plan, mark),
+                model_id=_log_model(client, run, plan, mark, results),
             )
             numbers = [made.version]
         client.set_registered_model_alias(name, CANDIDATE, numbers[0])
     return str(numbers[0])
 
 
-def _log_model(client: Any, run: Any, plan: Plan, mark: dict[str, str]) -> str | None:
-    """The id of MLflow's model, which carries the metrics of a version; None on servers before MLflow 3."""
+def _log_model(
+    client: Any, run: Any, plan: Plan, mark: Mapping[str, str], results: Iterable[str]
+) -> str | None:
+    """The id of a logged model, which has the results as its metrics; None on servers before MLflow 3."""
     from mlflow.entities import LoggedModelOutput, Metric
     from mlflow.exceptions import MlflowException
 
     run_id, experiment = run.info.run_id, run.info.experiment_id
+    ours = f"source_run_id = '{run_id}' AND tags.{ZOO_VERSION} = '{plan.model_version}'"
     try:
-        found = client.search_logged_models(
-            [experiment], f"source_run_id = '{run_id}' AND tags.{ZOO_VERSION} = '{plan.model_version}'"
-        )
-        model = (
-            found[0]
-            if found
-            else client.create_logged_model(
-                experiment, _clean_model_name(plan.model), run_id, mark, model_type="tunable"
-            )
-        )
+        found = client.search_logged_models([experiment], ours)
+        # Found if registering it was interrupted; what follows may be repeated.
+        model = found[0] if found else None
+        if model is None:
+            name = _clean_model_name(plan.model)
+            model = client.create_logged_model(experiment, name, run_id, dict(mark), model_type="tunable")
     except MlflowException as error:
         if error.error_code in ("ENDPOINT_NOT_FOUND", "NOT_IMPLEMENTED"):
             return None
         raise
-    points = [client.get_metric_history(run_id, name)[-1] for name in run.data.metrics if _is_result(name)]
+    points = [client.get_metric_history(run_id, name)[-1] for name in results]
     metrics = [Metric(p.key, p.value, p.timestamp, p.step, model_id=model.model_id) for p in points]
     client.log_batch(run_id, metrics=metrics)
     step = max((point.step for point in points), default=0)
@@ -83,10 +87,6 @@ def _log_model(client: Any, run: Any, plan: Plan, mark: dict[str, str]) -> str |
 def _clean_model_name(name: str) -> str:
     """A name of the zoo in the characters that MLflow's models may have."""
     return name.replace(".", "_")
-
-
-def _is_result(name: str) -> bool:
-    return name.startswith(("test/default/", "test/gain_db/"))
 
 
 def promote_version(root: Path, name: str, zoo_version: str, promoted_as: str) -> str:

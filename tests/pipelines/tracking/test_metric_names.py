@@ -19,7 +19,7 @@ def test_a_point_of_training_begins_with_its_loss() -> None:
         "validation/psnr": 30.0,
         "validation/psnr at denoise 0 deblur 1": 28.0,
     }
-    assert list(named)[0] == "train/loss"
+    assert next(iter(named)) == "train/loss"
     assert list(name_metrics({**point, "validation": {}}, "train")) == list(named)[:4]
 
 
@@ -44,7 +44,7 @@ def test_results_of_a_test_are_without_the_settings_they_were_measured_at() -> N
         "test/psnr_input": 20.0,
         "test/vertices/none.psnr_own": 50.0,
     }
-    assert list(named)[0] == "test/default/psnr_clean"
+    assert next(iter(named)) == "test/default/psnr_clean"
 
 
 def test_names_of_a_test_are_not_prefixed_twice() -> None:

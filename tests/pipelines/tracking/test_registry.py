@@ -26,15 +26,19 @@ def test_a_publication_is_the_candidate_with_its_description_and_numbers(
     version = client.get_model_version_by_alias("sr.x4", CANDIDATE)
     assert (str(version.version), version.description) == ("1", "Better said.")
     assert client.get_model_version("sr.x4", "2").source.endswith("/artifacts/entry/bbbb")
-    model = client.get_logged_model(version.model_id)
+    assert version.tags == {
+        "zoo_version": "aaaa",
+        "test/default/psnr_clean": "30",
+        "test/gain_db/over_input": "5",
+    }
+    run = client.get_run(run_id)
+    (model,) = client.search_logged_models([run.info.experiment_id], "tags.zoo_version = 'aaaa'")
     assert {metric.key: metric.value for metric in model.metrics} == {
         "test/default/psnr_clean": 30.0,
         "test/gain_db/over_input": 5.0,
     }
     assert (model.source_run_id, model.status.value) == (run_id, "READY")
-    assert [output.model_id for output in client.get_run(run_id).outputs.model_outputs].count(
-        version.model_id
-    ) == 1
+    assert [output.model_id for output in run.outputs.model_outputs].count(model.model_id) == 1
     assert register_version(server, server.claim("k2", "second", {}), plan("aaaa")) == "3"
 
 
