@@ -100,7 +100,8 @@ def _track_entry(entry: Entry, layout: Layout, metrics: dict[str, Any], step: in
             description=describe_version(entry.manifest, metrics),
         )
         append_line(folder.log, {**metrics, "step": step, "time_s": time.time()})
-        folder.hold(layout.evaluate / "sliders.png", "evaluation")
+        for result in (layout.metrics, layout.evaluate / "sliders.png"):
+            folder.hold(result, "evaluation")
         folder.hold(entry.folder, "entry")
         folder.end("FINISHED")
     sync_once(folder, layout.root)

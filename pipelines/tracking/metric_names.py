@@ -1,4 +1,4 @@
-"""Names of metrics on the tracking server: ``train/loss``, whose first part its pages group charts by.
+"""Names of metrics on the tracking server, whose pages group charts by what is before the last slash.
 
 A run folder holds nested numbers; a *group* says how they are named. An empty group names them by dotted
 keys, as copies of earlier versions do.
@@ -6,13 +6,14 @@ keys, as copies of earlier versions do.
 =============  ===============================================================================
 group          metrics
 =============  ===============================================================================
-``train``      of a training: ``train/loss``, ``train/lr``, ``validation/psnr``; scores of a
-               search's trial: ``score/hypervolume``
-``test``       of an evaluation: ``test/default/psnr_clean``, ``test/gain_db/over_input``
-``search``     of a search: ``search/best/hypervolume``
+``train``      of a training: ``train/loss``, ``train/progress/epoch``, ``validation/psnr``;
+               scores of a search's trial: ``score/hypervolume``
+``test``       of an evaluation: ``test/default.psnr_clean``, ``test/gain_db.over_input``
+``search``     of a search: ``search/best.hypervolume``
 =============  ===============================================================================
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -20,9 +21,12 @@ from pipelines.core.records import flatten_keys
 
 Group = Literal["", "train", "test", "search"]
 
-_PROGRESS = ("lr", "grad_norm", "epoch", "images_per_s", "workers", "memory_gb")
-_SETTINGS = ("at", "levels", "positions", "photographs")
-"""Keys of ``metrics.json`` that say where it was measured, not what."""
+_PROGRESS = ("epoch", "grad_norm", "images_per_s", "workers", "memory_gb")
+_DETAIL = re.compile(
+    r"(^|\.)at\.|^(best|levels)\.|^photographs$|^sliders\.least|^vertices\..*(?<!\.psnr_own)$"
+    r"|^monotonicity\.(.*\.|pairs|violations)"
+)
+"""Numbers of ``metrics.json`` that would only bury the others under charts of one point; an artifact has all."""
 
 
 def name_metrics(values: Mapping[str, Any], group: Group) -> dict[str, float]:
@@ -37,7 +41,7 @@ def name_metrics(values: Mapping[str, Any], group: Group) -> dict[str, float]:
     if group == "test":
         return _name_evaluation(values)
     named = select_numbers(values)
-    return {f"search/{_join_rest(name)}": value for name, value in named.items()} if group else named
+    return {f"search/{name}": value for name, value in named.items()} if group else named
 
 
 def select_numbers(values: Mapping[str, Any]) -> dict[str, float]:
@@ -48,35 +52,26 @@ def select_numbers(values: Mapping[str, Any]) -> dict[str, float]:
 
 def _name_training(values: Mapping[str, Any]) -> dict[str, float]:
     rest = dict(values)
-    # The server lists metrics in the order in which it first gets them.
+    # The server lists metrics in the order in which it first gets them, and charts of a heading by their names.
     train = {"loss": rest.pop("loss", None)}
     train |= {f"loss_{name}": share for name, share in (rest.pop("shares", None) or {}).items()}
-    train |= {name: rest.pop(name, None) for name in _PROGRESS}
+    train["lr"] = rest.pop("lr", None)
+    progress = {name: rest.pop(name, None) for name in _PROGRESS}
     validation = dict(rest.pop("validation", None) or {})
     settings = validation.pop("at", {})
     for setting, numbers in settings.items():
         validation |= {f"{name} at {setting}": value for name, value in numbers.items()}
-    parts = {"train": train, "validation": validation, "score": rest}
+    parts = {"train": train, "train/progress": progress, "validation": validation, "score": rest}
     return {f"{part}/{key}": value for part in parts for key, value in select_numbers(parts[part]).items()}
 
 
 def _name_evaluation(values: Mapping[str, Any]) -> dict[str, float]:
     inner = values.get("test")
-    results = _drop_settings({**values, **(inner if isinstance(inner, Mapping) else {})})
-    results.pop("test", None)
+    results = {**values, **(inner if isinstance(inner, Mapping) else {})}
     first: dict[str, Any] = {key: results[key] for key in ("default", "gain_db") if key in results}
     named = select_numbers({**first, **results})
-    return {f"test/{_join_rest(name.removeprefix('test/'))}": value for name, value in named.items()}
-
-
-def _drop_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        key: _drop_settings(value) if isinstance(value, Mapping) else value
-        for key, value in values.items()
-        if key not in _SETTINGS
+        f"test/{name.removeprefix('test/')}": value
+        for name, value in named.items()
+        if not _DETAIL.search(name) and not name.startswith("test.")
     }
-
-
-def _join_rest(name: str) -> str:
-    """``a.b.c`` as ``a/b.c``: one heading a part of the results, not one a leaf."""
-    return name.replace(".", "/", 1)

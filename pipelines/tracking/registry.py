@@ -18,7 +18,7 @@ CHAMPION = "champion"
 """Alias of the version that was promoted last."""
 ZOO_VERSION = "zoo_version"
 """Tag with the version of the zoo's entry, a hash of its content."""
-RESULTS = ("test/default/", "test/gain_db/")
+RESULTS = ("test/default.", "test/gain_db.")
 """Metrics of a run that are a version's as well."""
 
 

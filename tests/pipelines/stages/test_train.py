@@ -63,7 +63,9 @@ def test_a_run_leaves_a_loadable_network_and_the_same_bytes_again(
     assert tracked.info.status == "FINISHED"
     assert tracked.data.params["optimizer.lr"] == "0.002"
     assert [point.step for point in client.get_metric_history(tracked.info.run_id, "train/loss")] == [2, 4, 6]
-    assert {"train/loss", "train/lr", "train/grad_norm", "train/images_per_s"} <= set(tracked.data.metrics)
+    assert {"train/loss", "train/lr", "train/progress/grad_norm", "train/progress/epoch"} <= set(
+        tracked.data.metrics
+    )
     pictures = [item.path for item in client.list_artifacts(tracked.info.run_id, "images")]
     assert len(pictures) == 6  # in full, and small
     (data,) = tracked.inputs.dataset_inputs

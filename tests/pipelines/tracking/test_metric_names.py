@@ -14,7 +14,7 @@ def test_a_point_of_training_begins_with_its_loss() -> None:
         "train/loss": 0.5,
         "train/loss_RMSE": 0.25,
         "train/lr": 0.1,
-        "train/epoch": 2.0,
+        "train/progress/epoch": 2.0,
         "validation/loss": 0.4,
         "validation/psnr": 30.0,
         "validation/psnr at denoise 0 deblur 1": 28.0,
@@ -26,25 +26,28 @@ def test_a_point_of_training_begins_with_its_loss() -> None:
 def test_scores_of_a_trial_are_beside_its_losses() -> None:
     scores = {"hypervolume": 0.7, "points": {"denoise": 1}}
     assert name_metrics(scores, "train") == {"score/hypervolume": 0.7, "score/points.denoise": 1.0}
-    assert name_metrics({"best": {"hypervolume": 0.7}}, "search") == {"search/best/hypervolume": 0.7}
+    assert name_metrics({"best": {"hypervolume": 0.7}}, "search") == {"search/best.hypervolume": 0.7}
 
 
-def test_results_of_a_test_are_without_the_settings_they_were_measured_at() -> None:
+def test_results_of_a_test_are_without_settings_and_details() -> None:
     summary = {
         "best": {"at": {"denoise": 1.0}, "by_lpips": {"lpips": 0.1}, "is_all_on": True},
         "default": {"at": {"denoise": 1.0}, "psnr_clean": 30.0},
         "levels": {"noise_sigma": 25.0},
         "psnr_input": 20.0,
-        "vertices": {"none": {"psnr_own": 50.0}},
+        "monotonicity": {"fraction": 0.1, "pairs": 9, "denoise": {"fraction": 0.2}},
+        "sliders": {"range_db": {"denoise": 2.0}, "least_range_db": 0.1},
+        "vertices": {"none": {"psnr_own": 50.0, "lpips": 0.1}},
     }
     named = name_metrics(summary, "test")
     assert named == {
-        "test/default/psnr_clean": 30.0,
-        "test/best/by_lpips.lpips": 0.1,
+        "test/default.psnr_clean": 30.0,
         "test/psnr_input": 20.0,
-        "test/vertices/none.psnr_own": 50.0,
+        "test/monotonicity.fraction": 0.1,
+        "test/sliders.range_db.denoise": 2.0,
+        "test/vertices.none.psnr_own": 50.0,
     }
-    assert next(iter(named)) == "test/default/psnr_clean"
+    assert next(iter(named)) == "test/default.psnr_clean"
 
 
 def test_names_of_a_test_are_not_prefixed_twice() -> None:

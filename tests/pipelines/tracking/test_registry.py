@@ -19,7 +19,7 @@ def test_a_publication_is_the_candidate_with_its_description_and_numbers(
 ) -> None:
     server = Server(root)
     run_id = server.claim("k", "first", {})
-    values = {"train/loss": 0.5, "test/default/psnr_clean": 30.0, "test/gain_db/over_input": 5.0}
+    values = {"train/loss": 0.5, "test/default.psnr_clean": 30.0, "test/gain_db.over_input": 5.0}
     server.values(run_id, [Value(name, value, 1, 7) for name, value in values.items()])
     given = [plan("aaaa", "Two sliders."), plan("bbbb"), plan("aaaa", "Better said.")]
     assert [register_version(server, run_id, each) for each in given] == ["1", "2", "1"]
@@ -28,14 +28,14 @@ def test_a_publication_is_the_candidate_with_its_description_and_numbers(
     assert client.get_model_version("sr.x4", "2").source.endswith("/artifacts/entry/bbbb")
     assert version.tags == {
         "zoo_version": "aaaa",
-        "test/default/psnr_clean": "30",
-        "test/gain_db/over_input": "5",
+        "test/default.psnr_clean": "30",
+        "test/gain_db.over_input": "5",
     }
     run = client.get_run(run_id)
     (model,) = client.search_logged_models([run.info.experiment_id], "tags.zoo_version = 'aaaa'")
     assert {metric.key: metric.value for metric in model.metrics} == {
-        "test/default/psnr_clean": 30.0,
-        "test/gain_db/over_input": 5.0,
+        "test/default.psnr_clean": 30.0,
+        "test/gain_db.over_input": 5.0,
     }
     assert (model.source_run_id, model.status.value) == (run_id, "READY")
     assert [output.model_id for output in run.outputs.model_outputs].count(model.model_id) == 1

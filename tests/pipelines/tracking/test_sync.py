@@ -26,7 +26,7 @@ def publish(root: Path, version: str, extends: str = "") -> RunFolder:
     (entry / "manifest.json").write_text(version)
     folder = RunFolder(root / ".state" / f"publish-{version}")
     folder.begin("publish", {"stage": "publish"}, extends=extends, model=("model", version), group="test")
-    folder.log.write_text('{"step": 7, "time_s": 1.5, "best": {"is_all_on": true, "psnr": 30}}\n')
+    folder.log.write_text('{"step": 7, "time_s": 1.5, "default": {"is_all_on": true, "psnr": 30}}\n')
     folder.hold(entry, "entry")
     folder.end("FINISHED")
     sync_once(folder, root)
@@ -62,7 +62,7 @@ def test_a_publication_is_a_run_with_numbers_and_artefacts_beside_the_store(
     root: Path, client: MlflowClient
 ) -> None:
     run = client.get_run(publish(root, "aaaa").sent().run_id)
-    assert run.data.metrics == {"test/best/psnr": 30.0}
+    assert run.data.metrics == {"test/default.psnr": 30.0}
     assert (run.data.tags["stage"], run.info.status) == ("publish", "FINISHED")
     assert run.info.artifact_uri.startswith((root / "mlartifacts").as_uri())
     assert client.get_experiment_by_name(EXPERIMENT) is not None
@@ -76,7 +76,7 @@ def test_a_publication_adds_to_a_run_and_leaves_its_end(root: Path, client: Mlfl
     ended = client.get_run(run_id).info
     second = publish(root, "aaaa", extends=run_id)
     run = client.get_run(run_id)
-    assert (second.sent().run_id, run.data.metrics["test/best/psnr"]) == (run_id, 30.0)
+    assert (second.sent().run_id, run.data.metrics["test/default.psnr"]) == (run_id, 30.0)
     assert (run.info.status, run.info.end_time) == ("KILLED", ended.end_time)
     assert run.info.run_name == "train-1"
 

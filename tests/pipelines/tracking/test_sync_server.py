@@ -14,8 +14,10 @@ from PIL import Image
 from file_server import closed_port
 from pipelines.core.layout import Layout
 from pipelines.tracking import EXPERIMENT
-from pipelines.tracking.registry import CANDIDATE
-from pipelines.tracking.run_folder import RunFolder, Status
+from pipelines.tracking.context import describe_context
+from pipelines.tracking.registry import CANDIDATE, CHAMPION, promote_version
+from pipelines.tracking.run_folder import Dataset, RunFolder, Status
+from pipelines.tracking.server import TrackingError
 from pipelines.tracking.sync import RunSync, sync_once, sync_work_tree
 from pipelines.tracking.uploader import Uploader
 from tracking_servers import RealServer, failing_server, passing_server, real_server, silent_server
@@ -413,3 +415,51 @@ def test_runs_below_it_are_sent_too_whoever_ends_them(run: Run, up: MlflowClient
     assert [one.data.params["lr"] for one in sent] == ["1", "2"]
     assert {one.data.tags["mlflow.parentRunId"] for one in sent} == {sync.run_id}
     assert all(steps(up, one.info.run_id) == [1, 2] for one in sent)
+
+
+def test_a_run_is_shown_as_users_of_mlflow_expect(
+    run: Run, up: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "team")
+    monkeypatch.setenv("DVC_EXP_NAME", "rusty-lamp")
+    monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true")
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.05")
+    root = run.folder.parents[1]
+    photos = Dataset(name="kodak", digest="a" * 64, context="training", source="artifacts/prepare/train")
+    with run.sync(datasets=[photos], tags=describe_context(root, "tunable run train")) as sync:
+        run.log(1, 2)
+        run.picture(2)
+        wait_until(lambda: (run.folder / "system.jsonl").exists())
+    finish(sync, "FINISHED")
+    folder = RunFolder(root / ".state" / "publish-aaaa")
+    folder.begin(
+        "publish", {}, extends=sync.run_id, model=("model", "aaaa"), group="test", description="Says."
+    )
+    folder.log.write_text('{"step": 2, "time_s": 1.5, "default": {"psnr_clean": 30}}\n')
+    folder.end("FINISHED")
+    sync_once(folder, root)
+
+    made = up.get_run(sync.run_id)
+    assert up.get_experiment(made.info.experiment_id).name == "team"
+    assert made.data.tags["dvc.experiment"] == "rusty-lamp"
+    assert made.data.tags["mlflow.source.name"] == "tunable run train"
+    assert [item.dataset.name for item in made.inputs.dataset_inputs] == ["kodak"]
+    numbers = {"train/loss": 0.5, "test/default.psnr_clean": 30.0}
+    assert numbers.items() <= made.data.metrics.items()
+    assert "system/cpu_utilization_percentage" in made.data.metrics
+    assert picture_steps(up, sync.run_id) == [2]
+    candidate = up.get_model_version_by_alias("model", CANDIDATE)
+    assert (candidate.description, candidate.tags["test/default.psnr_clean"]) == ("Says.", "30")
+    (model,) = up.search_logged_models([made.info.experiment_id])
+    assert [(metric.key, metric.value) for metric in model.metrics] == [("test/default.psnr_clean", 30.0)]
+    assert promote_version(root, "model", "aaaa", "1.0.0")
+    assert up.get_model_version_by_alias("model", CHAMPION).version == candidate.version
+
+
+def test_a_promotion_that_no_server_answers_is_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closed_port() as port:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+        with pytest.raises(TrackingError, match="unreachable"):
+            promote_version(tmp_path, "model", "aaaa", "1.0.0")
