@@ -26,7 +26,7 @@ _DETAIL = re.compile(
     r"(^|\.)at\.|^(best|levels)\.|^photographs$|^sliders\.least|^vertices\..*(?<!\.psnr_own)$"
     r"|^monotonicity\.(.*\.|pairs|violations)"
 )
-"""Numbers of ``metrics.json`` that would only bury the others under charts of one point; an artifact has all."""
+"""Numbers of ``metrics.json`` that would bury the others under charts of one point; an artifact has all."""
 
 
 def name_metrics(values: Mapping[str, Any], group: Group) -> dict[str, float]:
@@ -52,7 +52,7 @@ def select_numbers(values: Mapping[str, Any]) -> dict[str, float]:
 
 def _name_training(values: Mapping[str, Any]) -> dict[str, float]:
     rest = dict(values)
-    # The server lists metrics in the order in which it first gets them, and charts of a heading by their names.
+    # The server lists metrics in the order in which it first gets them, charts of a heading by name.
     train = {"loss": rest.pop("loss", None)}
     train |= {f"loss_{name}": share for name, share in (rest.pop("shares", None) or {}).items()}
     train["lr"] = rest.pop("lr", None)
