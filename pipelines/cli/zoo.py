@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import warnings
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli.common import list_stores, print_json, print_table
+from pipelines.cli.common import find_work_tree, list_stores, print_json, print_table
 
 if TYPE_CHECKING:
     from tunable_models import Control
@@ -79,11 +82,33 @@ def verify(ref: Ref) -> None:
 
 @zoo.command()
 def promote(ref: Ref, version: Annotated[str, typer.Option(help="Semantic version, such as 1.0.0.")]) -> None:
-    """Copy an entry into the bundled zoo under a semantic version."""
+    """Copy an entry into the bundled zoo under a semantic version, and make it MLflow's champion.
+
+    MLflow's alias @champion moves to the entry where it was registered: in the work tree around here, or at
+    MLFLOW_TRACKING_URI.
+    """
     from zoo import promote as promote_entry
 
     entry = promote_entry(ref, version, stores=list_stores())
     typer.echo(f"{entry.name}@{entry.version}: {entry.folder}")
+    _move_champion(entry.manifest)
+
+
+def _move_champion(manifest: Manifest) -> None:
+    """Move MLflow's alias, if there may be a registry; a fault is reported, and repeating mends it."""
+    layout = find_work_tree()
+    if find_spec("mlflow") is None or not (layout or os.environ.get("MLFLOW_TRACKING_URI")):
+        return
+    from pipelines.tracking.registry import promote_version
+    from pipelines.tracking.server import TrackingError
+    from zoo.manifest import content_version
+
+    root = layout.root if layout else Path.cwd()
+    try:
+        typer.echo(promote_version(root, manifest.name, content_version(manifest), manifest.version))
+    except TrackingError as error:
+        again = "the entry is promoted, MLflow's @champion is not: repeat this command to move it"
+        typer.echo(f"tunable: {error}; {again}", err=True)
 
 
 def _summarize(manifest: Manifest) -> dict[str, object]:

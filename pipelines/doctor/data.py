@@ -26,7 +26,7 @@ INPUTS: Mapping[str, tuple[str, ...]] = {
         "artifacts/train/model.safetensors",
         "artifacts/train/record.json",
     ),
-    "publish": ("artifacts/evaluate", "metrics/metrics.json", "artifacts/train/record.json"),
+    "publish": ("artifacts/evaluate", "artifacts/train/record.json"),
 }
 """What a stage reads from earlier ones."""
 

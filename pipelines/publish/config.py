@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from pipelines.core.config import Section
+from pipelines.publish.gates import RequireConfig
 
 Sentence = Annotated[str, Field(min_length=1, max_length=2000)]
 
@@ -27,3 +28,5 @@ class PublishConfig(Section):
     )
     """Further files of the entry, such as the attributions of its training photographs: name in the entry,
     and path relative to the work tree."""
+    require: RequireConfig = RequireConfig()
+    """Gates: a network that misses one is not published."""

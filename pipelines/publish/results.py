@@ -1,7 +1,9 @@
-"""Tables of measurements for the model card, made from ``summary.json`` of the evaluation."""
+"""What the model card and the model registry say of ``summary.json`` of the evaluation."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from zoo import Manifest
 
 Table = dict[str, Any]
 """``title``, ``columns`` and ``rows`` of text, as ``zoo.publish`` takes them under ``metrics["tables"]``."""
@@ -16,6 +18,24 @@ def make_tables(summary: Mapping[str, Any]) -> list[Table]:
         _matched_table(summary),
     ]
     return [table for table in tables if table["rows"]]
+
+
+def describe_version(manifest: Manifest, summary: Mapping[str, Any]) -> str:
+    """A published version for the page of a model registry, in Markdown."""
+    space, licence = manifest.control_space, manifest.license
+    sliders = [
+        f"- `{c.name}` {c.low:g} to {c.high:g} {c.unit}".rstrip() + f": {c.description}"
+        for c in space.controls
+    ]
+    tables = [_format_markdown(table) for table in make_tables(summary)]
+    terms = f"Weights {licence.weights}, data {licence.data}. {licence.note}".strip()
+    use = f'```python\nmodel = zoo.load("{manifest.name}@{manifest.version}")\n```'
+    return "\n\n".join([manifest.description, "\n".join(sliders), *tables, terms, use]).strip()
+
+
+def _format_markdown(table: Table) -> str:
+    rows = [table["columns"], ["---"] * len(table["columns"]), *table["rows"]]
+    return "\n".join([f"**{table['title']}**", "", *(f"| {' | '.join(row)} |" for row in rows)])
 
 
 def _quality_table(summary: Mapping[str, Any]) -> Table:

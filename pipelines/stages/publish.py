@@ -14,10 +14,12 @@ from pipelines.core.provenance import provenance
 from pipelines.core.records import read_json
 from pipelines.core.trained import load_trained
 from pipelines.publish.config import PublishConfig
+from pipelines.publish.gates import check_gates
 from pipelines.publish.receipt import write_receipt
-from pipelines.publish.results import make_tables
+from pipelines.publish.results import describe_version, make_tables
 from pipelines.tracking import shown_uri
-from pipelines.tracking.run_folder import RunFolder
+from pipelines.tracking.context import describe_context
+from pipelines.tracking.run_folder import Dataset, RunFolder
 from pipelines.tracking.sync import sync_once, tolerate_faults
 from pipelines.training.log import append_line
 from zoo import Entry, Store, publish
@@ -28,9 +30,12 @@ def run(config: PublishConfig, layout: Layout) -> None:
     """Publish into the local store and register with MLflow.
 
     Raises:
-        DataError: an earlier stage has not run, or its artefacts do not fit together.
+        DataError: an earlier stage has not run, its artefacts do not fit together, or the network misses a
+            gate of ``require``.
         ZooError: the entry cannot be written.
     """
+    summary = _read_required(layout, layout.summary)
+    check_gates(config.require, summary)  # before anything is written
     network, record = load_trained(layout)
     origin = _read_optional(layout, "provenance.json")
     entry = publish(
@@ -40,7 +45,7 @@ def run(config: PublishConfig, layout: Layout) -> None:
         description=record["description"],
         intended_use=config.intended_use,
         limitations=config.limitations,
-        metrics=_collect_metrics(layout, record),
+        metrics=_collect_metrics(summary, record),
         license=_read_license(config, layout),
         provenance={
             **origin,
@@ -50,7 +55,7 @@ def run(config: PublishConfig, layout: Layout) -> None:
         files=_collect_files(config, layout),
         store=Store(layout.store),
     )
-    _track_entry(entry, layout, record["steps"], str(origin.get("mlflow_run_id", "")))
+    _track_entry(entry, layout, summary, record["steps"], str(origin.get("mlflow_run_id", "")))
     write_receipt(layout.receipt, entry)
     print(_summarize_entry(entry, layout))
 
@@ -67,8 +72,7 @@ def _collect_files(config: PublishConfig, layout: Layout) -> dict[str, bytes | P
     return files
 
 
-def _collect_metrics(layout: Layout, record: dict[str, Any]) -> dict[str, Any]:
-    summary = _read_required(layout, layout.summary)
+def _collect_metrics(summary: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
     training = {key: record[key] for key in ("steps", "options", "photos", "materials") if key in record}
     return {"summary": summary, "tables": make_tables(summary), "training": training}
 
@@ -78,19 +82,41 @@ def _read_license(config: PublishConfig, layout: Layout) -> dict[str, str]:
     return {"weights": config.weights_license, "data": data, "note": config.license_note}
 
 
-def _track_entry(entry: Entry, layout: Layout, step: int, run_id: str) -> None:
+def _track_entry(entry: Entry, layout: Layout, summary: dict[str, Any], step: int, run_id: str) -> None:
     """Numbers and picture go to the training run, where they can be compared with other runs'.
 
     The entry is registered as a plain folder: MLflow's own model flavours are pickle.
     """
     folder, name = RunFolder(layout.state / f"publish-{entry.version[:16]}"), f"publish-{entry.version[:8]}"
     with tolerate_faults("publication not tracked"):
-        folder.begin(name, {"stage": "publish"}, extends=run_id, model=(entry.name, entry.version))
-        append_line(folder.log, {**read_json(layout.metrics), "step": step, "time_s": time.time()})
-        folder.hold(layout.evaluate / "sliders.png", "evaluation")
+        folder.begin(
+            name,
+            {"stage": "publish", **describe_context(layout.root, "tunable run publish")},
+            extends=run_id,
+            model=(entry.name, entry.version),
+            group="test",
+            datasets=_list_datasets(layout),
+            description=describe_version(entry.manifest, summary),
+        )
+        append_line(folder.log, {**read_json(layout.metrics)["test"], "step": step, "time_s": time.time()})
+        for result in (layout.summary, layout.evaluate / "sliders.png"):
+            folder.hold(result, "evaluation")
         folder.hold(entry.folder, "entry")
         folder.end("FINISHED")
     sync_once(folder, layout.root)
+
+
+def _list_datasets(layout: Layout) -> list[Dataset]:
+    """The test photographs."""
+    record = _read_required(layout, layout.prepare / "record.json")
+    test = record.get("test")
+    if not test:
+        return []
+    source = (record.get("test_source") or record["source"])["source"]
+    place = (layout.prepare / "test").relative_to(layout.root).as_posix()
+    profile = {"photographs": test["count"]}
+    name = f"{source} (test)"
+    return [Dataset(name=name, digest=test["sha256"], context="test", source=place, profile=profile)]
 
 
 def _summarize_entry(entry: Entry, layout: Layout) -> str:

@@ -33,6 +33,7 @@ from pipelines.search.searchers import ListSearcher, SpecSearcher, make_optuna_s
 from pipelines.search.store import TrialStore
 from pipelines.search.trial import Objective
 from pipelines.search.tune import run_tune
+from pipelines.tracking.context import choose_run_name, describe_context
 from pipelines.tracking.sync import RunSync
 from pipelines.training.config import TrainConfig
 
@@ -77,10 +78,20 @@ def run(config: SearchConfig, layout: Layout, *, adopt: bool = False) -> None:
 def _track_search(search: Search) -> Iterator[RunSync]:
     """Keep the MLflow runs of the search and of its trials below it."""
     params = search.config.model_dump(mode="json")
-    tags = {"stage": "search", "task": search.base.task.name}
-    parent = search.base.tracking.parent
-    name = search.folder.name
-    sync = RunSync(search.folder, search.layout.root, name, params=params, tags=tags, parent=parent)
+    root = search.layout.root
+    sync = RunSync(
+        search.folder,
+        root,
+        choose_run_name(search.folder.name),
+        params=params,
+        tags={
+            "stage": "search",
+            "task": search.base.task.name,
+            **describe_context(root, "tunable search"),
+        },
+        parent=search.base.tracking.parent,
+        group="search",
+    )
     try:
         with sync:
             yield sync

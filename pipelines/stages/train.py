@@ -7,7 +7,8 @@ depends on it.
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,10 @@ from pipelines.running.run import Run
 from pipelines.running.startup import read_startup
 from pipelines.tasks import make_task
 from pipelines.tracking import shown_uri
+from pipelines.tracking.context import choose_run_name, describe_context
+from pipelines.tracking.run_folder import Dataset
 from pipelines.tracking.sync import RunSync
+from pipelines.tracking.tensorboard import EventFiles
 from pipelines.training.config import TrainConfig
 from pipelines.training.learner import suggest_precision
 from pipelines.training.log import LogFollower, Progress
@@ -95,7 +99,7 @@ def _train_and_track(config: TrainConfig, layout: Layout, photos: PhotoSet, this
     if suggestion := suggest_precision(config):
         _report("; ".join(suggestion))
     step = this.begin(_report)
-    sync = _make_sync(config, layout, this)
+    sync = _make_sync(config, layout, this, photos)
     stop = StopRequest()
     try:
         with sync:
@@ -154,6 +158,7 @@ def _train_with_display(config: TrainConfig, layout: Layout, this: Run, step: in
         Display("train", total=config.steps, done=step) as display,
         stop_politely(lambda message: display.say(f"train: {message}")) as stop,
         LogFollower(this.log, ProgressView(config, display, this.folder)),
+        _write_event_files(config, this),
     ):
         try:
             _train(config, layout, this, stop)
@@ -215,16 +220,45 @@ def _open_photos(layout: Layout) -> PhotoSet:
     return PhotoSet.open(folder)
 
 
-def _make_sync(config: TrainConfig, layout: Layout, this: Run) -> RunSync:
+def _make_sync(config: TrainConfig, layout: Layout, this: Run, photos: PhotoSet) -> RunSync:
     """A resumed run continues its own MLflow run."""
+    tags = {
+        "fingerprint": this.identity,
+        "stage": "train",
+        "task": config.task.name,
+        "parameters": str(config.network.count_parameters(make_task(config.task, layout.root).space)),
+        "data_sha256": photos.index.sha256,
+    }
     return RunSync(
         this.folder,
         layout.root,
-        f"train-{this.identity[:8]}",
+        choose_run_name(f"train-{this.identity[:8]}"),
         params=config.model_dump(mode="json"),
-        tags={"fingerprint": this.identity, "stage": "train", "task": config.task.name},
+        tags=tags | describe_context(layout.root, "tunable run train"),
         parent=config.tracking.parent,
+        datasets=_list_datasets(layout, photos),
     )
+
+
+def _list_datasets(layout: Layout, photos: PhotoSet) -> Iterator[Dataset]:
+    """The photographs to train and to validate on, named after their source."""
+    record = layout.prepare / "record.json"
+    source = str(read_json(record)["source"]["source"]) if record.is_file() else "photographs"
+    held_out = layout.prepare / "validation"
+    sides = {"train": photos, "validation": PhotoSet.open(held_out) if held_out.is_dir() else None}
+    for side, there in sides.items():
+        if there:
+            yield Dataset(
+                name=f"{source} ({side})",
+                digest=there.index.sha256,
+                context="training" if side == "train" else "validation",
+                source=(layout.prepare / side).relative_to(layout.root).as_posix(),
+                profile={"photographs": len(there)},
+            )
+
+
+def _write_event_files(config: TrainConfig, this: Run) -> AbstractContextManager[object]:
+    return EventFiles(this.folder) if config.tracking.tensorboard else nullcontext()
 
 
 def _write_artefacts(config: TrainConfig, layout: Layout, photos: PhotoSet, this: Run) -> None:

@@ -5,6 +5,6 @@ folder to it, as often as needed; ``sync`` does so during a run, once, or for al
 of tracking never fails a stage.
 """
 
-from pipelines.tracking.server import EXPERIMENT, PUBLISHED, shown_uri, tracking_uri
+from pipelines.tracking.server import EXPERIMENT, shown_uri, tracking_uri
 
-__all__ = ["EXPERIMENT", "PUBLISHED", "shown_uri", "tracking_uri"]
+__all__ = ["EXPERIMENT", "shown_uri", "tracking_uri"]

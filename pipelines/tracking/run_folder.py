@@ -6,7 +6,8 @@
 ``mlflow.json``      the progress of the copy; written by the uploader, after the server has
                      confirmed
 ``log.jsonl``        points, one line each
-``samples/*.png``    pictures
+``system.jsonl``     load of this machine, if that is asked for
+``samples/*.png``    pictures, by step
 ``outbox``           artefacts that the server does not have yet
 ===================  ====================================================================
 
@@ -17,7 +18,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -26,10 +27,13 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipelines.core.records import flatten_keys, write_json_atomic
+from pipelines.tracking.context import EXPERIMENT_NAME
+from pipelines.tracking.metric_names import Group
 from pipelines.training.log import LOG
 from zoo.durable import TEMPORARY, replacement_of
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
+SYSTEM = "system.jsonl"
 
 
 class _Note(BaseModel):
@@ -50,6 +54,19 @@ class _Note(BaseModel):
         write_json_atomic(path, self.model_dump(mode="json"))
 
 
+class Dataset(BaseModel):
+    """Photographs that a run used, as the server lists them among its inputs."""
+
+    name: str
+    digest: str
+    """Hexadecimal SHA-256 of their index."""
+    context: Literal["training", "validation", "test"]
+    source: str
+    """Where they are: a path relative to the work tree."""
+    profile: dict[str, int] = {}
+    """Counts, by what is counted."""
+
+
 class Plan(_Note):
     """The run as the server is to show it."""
 
@@ -57,7 +74,13 @@ class Plan(_Note):
     """Identifies the run in all databases; unique to the folder."""
     started_ms: int = Field(default_factory=lambda: now_ms())
     name: str
+    experiment: str = ""
+    """Name of the experiment; empty for the default one."""
     tags: dict[str, str] = {}
+    group: Group = ""
+    """How its metrics are named, see :mod:`pipelines.tracking.metric_names`; empty in plans of earlier
+    versions."""
+    datasets: list[Dataset] = []
     params: dict[str, str] = {}
     """Options by dotted name."""
     parent: str = ""
@@ -67,6 +90,8 @@ class Plan(_Note):
     model: str = ""
     """Registered model of which the folder ``entry/<model_version>`` becomes a version; empty for none."""
     model_version: str = ""
+    description: str = ""
+    """Of that version, in Markdown."""
     status: Status = "RUNNING"
     ended_ms: int | None = None
 
@@ -79,7 +104,13 @@ class Sent(_Note):
     """All points of the log before this byte are there."""
     top_step: int = -1
     """The highest step among those points."""
+    system_bytes: int = 0
+    """All lines of ``system.jsonl`` before this byte are there."""
+    group: Group = ""
+    """By which those points are named."""
     params: bool = False
+    tags: dict[str, str] = {}
+    datasets: list[Dataset] = []
     pictures: dict[str, int] = {}
     """By file name: modification time, in ns, of the picture that was sent."""
     status: Status | None = None
@@ -116,6 +147,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.log = path / LOG
+        self.system = path / SYSTEM
         self.outbox = path / "outbox"
         self._plan = path / "tracking.json"
         self._sent = path / "mlflow.json"
@@ -132,8 +164,12 @@ class RunFolder:
         parent: Path | str | None = None,
         extends: str = "",
         model: tuple[str, str] = ("", ""),
+        *,
+        group: Group = "",
+        datasets: Iterable[Dataset] = (),
+        description: str = "",
     ) -> None:
-        """Plan a copy; a resumed run keeps its key and start.
+        """Plan a copy; a resumed run keeps its key, start and experiment, which the environment names.
 
         Args:
             name: of the run on the server.
@@ -142,18 +178,25 @@ class RunFolder:
             parent: folder or id of the parent run.
             extends: id of a run to add to.
             model: name and version to register.
+            group: how its metrics are named.
+            datasets: that it uses.
+            description: of the registered version, in Markdown.
         """
         plan = Plan(
             name=name,
+            experiment=os.environ.get(EXPERIMENT_NAME, ""),
             tags=dict(tags),
+            group=group,
+            datasets=list(datasets),
             params={key: str(value) for key, value in flatten_keys(params or {}).items()},
             parent=os.path.relpath(parent, self.path) if isinstance(parent, Path) else parent or "",
             extends=extends,
             model=model[0],
             model_version=model[1],
+            description=description,
         )
         if known := self.plan():
-            plan = plan.model_copy(update={"key": known.key, "started_ms": known.started_ms})
+            plan = plan.model_copy(update=known.model_dump(include={"key", "started_ms", "experiment"}))
         plan.write(self._plan)
 
     def end(self, status: Status) -> None:

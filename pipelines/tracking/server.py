@@ -8,6 +8,7 @@ Every call is idempotent: a run is found again by its key, and a parameter, a po
 is already there is not added again. So a client that was interrupted repeats the call.
 """
 
+import json
 import logging
 import math
 import os
@@ -15,14 +16,18 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from PIL import Image
 
 from pipelines.core.errors import PipelineError
 from pipelines.core.layout import find_main_work_tree
 
+if TYPE_CHECKING:
+    from pipelines.tracking.run_folder import Dataset
+
 EXPERIMENT = "tunable-zoo"
-PUBLISHED = "published"
-"""Alias of the newest version of a registered model; MLflow reserves ``latest``."""
+"""Default name of the experiment."""
 KEY = "tunable.key"
 """Tag with a run's key, by which it is found when its id was not recorded."""
 PARENT = "mlflow.parentRunId"
@@ -33,6 +38,10 @@ BOUNDS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
 """MLflow's own defaults are minutes a call. Read at every call; values set by the user stay."""
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Tags of a new experiment: its page is that of model training, not that of language models."""
+DIGEST_DIGITS = 36
+"""Of a dataset; MLflow takes no more."""
 METRICS_A_CALL = 1000
 PARAMS_A_CALL = 100
 
@@ -82,32 +91,62 @@ class Server:
         self._connect: Any = MlflowClient
         self._root = root
         self._opened: Any = None
+        self._images: dict[str, set[str]] = {}
 
-    def claim(self, key: str, name: str, tags: Mapping[str, str], started_ms: int | None = None) -> str:
+    def claim(
+        self,
+        key: str,
+        name: str,
+        tags: Mapping[str, str],
+        started_ms: int | None = None,
+        experiment: str = "",
+    ) -> str:
         """The id of the run with this key, which is created if needed; the caller holds the key's lock."""
-        with self._translated_errors():
-            experiment = self._experiment()
-            for run in self._client.search_runs([experiment], f"tags.`{KEY}` = '{key}'"):
+        with self.connect() as client:
+            place = self._find_experiment(client, experiment or EXPERIMENT)
+            for run in client.search_runs([place], f"tags.`{KEY}` = '{key}'"):
                 return str(run.info.run_id)
-            made = self._client.create_run(experiment, started_ms, {**tags, KEY: key}, name)
+            made = client.create_run(place, started_ms, {**tags, KEY: key}, name)
             return str(made.info.run_id)
 
     def has(self, run_id: str) -> bool:
         """Whether the server has the run, not deleted."""
         try:
-            with self._translated_errors():
-                return run_id != "" and bool(self._client.get_run(run_id).info.lifecycle_stage == "active")
+            with self.connect() as client:
+                return run_id != "" and bool(client.get_run(run_id).info.lifecycle_stage == "active")
         except UnknownRunError:
             return False
+
+    def tag(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags of the run."""
+        from mlflow.entities import RunTag
+
+        with self.connect() as client:
+            client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+
+    def inputs(self, run_id: str, datasets: Iterable["Dataset"]) -> None:
+        """List photographs among the inputs of the run; those that are there already stay as they are."""
+        from mlflow.entities import Dataset as Listed
+        from mlflow.entities import DatasetInput, InputTag
+
+        all_ = []
+        for data in datasets:
+            source = json.dumps({"uri": data.source})
+            listed = Listed(
+                data.name, data.digest[:DIGEST_DIGITS], "local", source, profile=json.dumps(data.profile)
+            )
+            all_.append(DatasetInput(listed, [InputTag("mlflow.data.context", data.context)]))
+        with self.connect() as client:
+            client.log_inputs(run_id, all_)
 
     def params(self, run_id: str, values: Mapping[str, str]) -> None:
         """Log options by dotted name."""
         from mlflow.entities import Param
 
         all_ = [Param(_clean_name(key), value) for key, value in values.items()]
-        with self._translated_errors():
+        with self.connect() as client:
             for start in range(0, len(all_), PARAMS_A_CALL):
-                self._client.log_batch(run_id, params=all_[start : start + PARAMS_A_CALL])
+                client.log_batch(run_id, params=all_[start : start + PARAMS_A_CALL])
 
     def values(self, run_id: str, values: Iterable[Value]) -> None:
         """Log points of curves; non-finite values become NaN.
@@ -120,39 +159,42 @@ class Server:
             Metric(_clean_name(v.name), v.value if math.isfinite(v.value) else math.nan, v.time_ms, v.step)
             for v in values
         ]
-        with self._translated_errors():
+        with self.connect() as client:
             for start in range(0, len(all_), METRICS_A_CALL):
-                self._client.log_batch(run_id, metrics=all_[start : start + METRICS_A_CALL])
+                client.log_batch(run_id, metrics=all_[start : start + METRICS_A_CALL])
 
     def file(self, run_id: str, path: Path, folder: str | None = None) -> None:
         """Upload a file into that folder of the run's artefacts."""
-        with self._translated_errors():
-            self._client.log_artifact(run_id, str(path), folder)
+        with self.connect() as client:
+            client.log_artifact(run_id, str(path), folder)
 
-    def register(self, run_id: str, name: str, place: str, zoo_version: str) -> str:
-        """Register a folder of the run as a model version and give it the alias; its number."""
-        tags = {"zoo_version": zoo_version}
-        with self._translated_errors():
-            if not self._client.search_registered_models(f"name = '{name}'"):
-                self._client.create_registered_model(name)
-            known = self._client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
-            numbers = [version.version for version in known if version.tags.get("zoo_version") == zoo_version]
-            if not numbers:
-                source = f"{self._client.get_run(run_id).info.artifact_uri}/{place}"
-                made = self._client.create_model_version(name, source, run_id=run_id, tags=tags)
-                numbers = [made.version]
-            self._client.set_registered_model_alias(name, PUBLISHED, numbers[0])
-            return str(numbers[0])
+    def image(self, run_id: str, path: Path, name: str, step: int, time_ms: int) -> None:
+        """Log a PNG as the picture of that name at a step; it is not added again if it is there.
+
+        Raises:
+            RefusedError: no readable picture.
+        """
+        try:
+            with Image.open(path, formats=["PNG"]) as picture:
+                picture.load()
+        except (OSError, SyntaxError, ValueError) as error:
+            raise RefusedError(f"expected a picture in {path}, got {error}") from error
+        with self.connect() as client:
+            if run_id not in self._images:
+                self._images[run_id] = {item.path for item in client.list_artifacts(run_id, "images")}
+            start = f"images/{name}+step+{step}+timestamp+{time_ms}+"
+            if sum(known.startswith(start) for known in self._images[run_id]) < 2:  # in full, and small
+                client.log_image(run_id, picture, key=name, step=step, timestamp=time_ms)
 
     def resume(self, run_id: str) -> None:
         """Mark the run as running."""
-        with self._translated_errors():
-            self._client.update_run(run_id, status="RUNNING")
+        with self.connect() as client:
+            client.update_run(run_id, status="RUNNING")
 
     def end(self, run_id: str, status: str, time_ms: int | None = None) -> None:
         """Mark the run as FINISHED, FAILED or KILLED, since that time."""
-        with self._translated_errors():
-            self._client.set_terminated(run_id, status, time_ms)
+        with self.connect() as client:
+            client.set_terminated(run_id, status, time_ms)
 
     @property
     def _client(self) -> Any:
@@ -163,18 +205,22 @@ class Server:
             self._opened = self._connect(tracking_uri(self._root))
         return self._opened
 
-    def _experiment(self) -> str:
-        found = self._client.get_experiment_by_name(EXPERIMENT)
+    def _find_experiment(self, client: Any, name: str) -> str:
+        """The id of an experiment, which is created if needed."""
+        found = client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)
         local = tracking_uri(self._root).startswith("sqlite:")
         artifacts = (find_main_work_tree(self._root) / "mlartifacts").as_uri() if local else None
-        return str(self._client.create_experiment(EXPERIMENT, artifact_location=artifacts))
+        return str(client.create_experiment(name, artifact_location=artifacts, tags=KIND))
 
     @contextmanager
-    def _translated_errors(self) -> Iterator[None]:
+    def connect(self) -> Iterator[Any]:
+        """MLflow's client for the length of a block, whose errors are translated."""
         try:
-            yield
+            yield self._client
+        except TrackingError:
+            raise
         except Exception as error:  # any error of a server, a database or a file system
             raise _translate_error(error, shown_uri(self._root)) from error
 

@@ -13,8 +13,10 @@ from typing import Any
 
 from pipelines.core.errors import PipelineError
 from pipelines.core.layout import Layout
-from pipelines.tracking.run_folder import Behind, RunFolder, Status
+from pipelines.tracking.metric_names import Group
+from pipelines.tracking.run_folder import Behind, Dataset, RunFolder, Status
 from pipelines.tracking.server import Server, TrackingError, shown_uri
+from pipelines.tracking.system_metrics import SystemMetrics
 from pipelines.tracking.uploader import Uploader
 
 logger = logging.getLogger(__name__)
@@ -36,7 +38,7 @@ class RunSync:
         sync.finish("FINISHED", [artifacts / "model.safetensors"])
 
     Leaving the block does not end the upload: every exit from a run must call ``finish``. Numbers of the
-    log become metrics by dotted name, at the ``time_s`` of the line.
+    log become metrics, named as :mod:`pipelines.tracking.metric_names` says, at the ``time_s`` of the line.
 
     Args:
         folder: of the run.
@@ -46,6 +48,8 @@ class RunSync:
         tags: of the MLflow run.
         parent: folder of the parent run, which need not be on a server yet; or its run id.
         every_s: seconds between two checks of the folder.
+        group: how its metrics are named.
+        datasets: that the run uses.
 
     Raises:
         PipelineError: MLflow is not installed.
@@ -61,10 +65,14 @@ class RunSync:
         tags: Mapping[str, str] | None = None,
         parent: Path | str | None = None,
         every_s: float = EVERY_S,
+        *,
+        group: Group = "train",
+        datasets: Iterable[Dataset] = (),
     ) -> None:
         self.folder = folder
         self._files = RunFolder(folder)
-        self._files.begin(name, tags or {}, params or {}, parent)
+        self._files.begin(name, tags or {}, params or {}, parent, group=group, datasets=datasets)
+        self._system = SystemMetrics(self._files.system)
         self._ending, self._closed, self._tried = Event(), Event(), Event()
         self._server = Server(root)
         self._uploaders = [self._make_uploader(self._files)]
@@ -88,7 +96,7 @@ class RunSync:
         Raises:
             OSError: the folder cannot be written.
         """
-        RunFolder(folder).begin(name, tags, params, self.folder)
+        RunFolder(folder).begin(name, tags, params, self.folder, group="train")
         self.follow(folder)
 
     def follow(self, folder: Path) -> None:
@@ -108,6 +116,7 @@ class RunSync:
         return self.run_id
 
     def __enter__(self) -> "RunSync":
+        self._system.start()
         self._thread.start()
         return self
 
@@ -122,6 +131,7 @@ class RunSync:
             artefacts: files and folders. They may be replaced afterwards.
             deadline_s: after which the rest is left for ``tunable track``.
         """
+        self._system.stop()
         for artefact in artefacts:
             with tolerate_faults(f"{artefact.name} skipped"):
                 self._files.hold(artefact)

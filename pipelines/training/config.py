@@ -19,7 +19,6 @@ from tunable_models import (
     TruncatedNormal,
     TunableError,
     Uniform,
-    get_architecture,
 )
 from tunable_models.bases import make_basis
 
@@ -204,10 +203,13 @@ class ValidationConfig(Section):
 
 
 class TrackingConfig(Section):
-    """How the run is shown by MLflow. Not part of its identity."""
+    """How the run is shown by MLflow and TensorBoard. Not part of its identity."""
 
     parent: str | None = None
     """Id of the MLflow run below which this one is shown."""
+    tensorboard: bool = False
+    """Whether to write event files too, ``tensorboard`` in the run folder; see them with
+    ``tensorboard --logdir .state``."""
 
 
 class TrainConfig(Section):
@@ -299,8 +301,7 @@ class TrainConfig(Section):
     @property
     def modules(self) -> tuple[str, str]:
         """Names of the modules of its task and of its architecture."""
-        architecture = get_architecture(self.network.architecture)
-        return type(make_task(self.task)).__module__, architecture.network.__module__
+        return type(make_task(self.task)).__module__, self.network.module
 
     def identity(self) -> dict[str, Any]:
         """The options that determine the numbers: all but where it runs, what is logged and what is saved."""

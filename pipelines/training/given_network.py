@@ -83,6 +83,16 @@ class GivenNetwork(NetworkConfig):
         network.load_state_dict(state)
         return network.requires_grad_(False).eval()
 
+    @property
+    def module(self) -> str:
+        """Name of the module of its class, whose code counts with the network itself."""
+        return type(self._network.network).__module__
+
+    def count_parameters(self, space: ControlSpace) -> int:
+        """How many numbers the tunable network has."""
+        del space
+        return sum(parameter.numel() for parameter in self._network.parameters())
+
     def describe(self, space: ControlSpace) -> dict[str, Any]:
         """Its description for records; without an architecture if no file can say how it is built."""
         spec = self.spec(space)

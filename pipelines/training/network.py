@@ -103,6 +103,17 @@ class NetworkConfig(Section):
         """
         return load_network(self.spec(space), state)
 
+    @property
+    def module(self) -> str:
+        """Name of the module of its architecture."""
+        return get_architecture(self.architecture).network.__module__
+
+    def count_parameters(self, space: ControlSpace) -> int:
+        """How many numbers the tunable network has, from its shapes alone."""
+        with torch.device("meta"):
+            network = TunableNetwork.from_spec(self.spec(space))
+        return sum(parameter.numel() for parameter in network.parameters())
+
     def describe(self, space: ControlSpace) -> dict[str, Any]:
         """The network for records, from which it can be built again."""
         return self.spec(space).to_dict()

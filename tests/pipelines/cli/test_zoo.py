@@ -9,6 +9,9 @@ import pytest
 from typer.testing import Result
 
 import zoo
+from pipelines.tracking.registry import CHAMPION, register_version
+from pipelines.tracking.run_folder import Plan
+from pipelines.tracking.server import Server
 
 
 def test_list_shows_name_version_sliders(tunable: Callable[..., Result], store: zoo.Store) -> None:
@@ -97,3 +100,30 @@ def test_the_work_trees_store_comes_first(
     (tmp_path / "dvc.yaml").write_text("stages: {train: {cmd: tunable run train}}")
     shutil.copytree(store.root, tmp_path / "zoo-store")
     assert str(tmp_path / "zoo-store") in tunable("zoo", "show", "tiny").stdout
+
+
+@pytest.mark.slow
+def test_promoting_moves_the_champion_where_the_entry_is_registered(
+    tunable: Callable[..., Result],
+    store: zoo.Store,
+    migrated: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("zoo.publishing.bundled_store", lambda: zoo.Store(tmp_path / "bundled"))
+    promote = ("zoo", "promote", "tiny", "--version", "1.0.0")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////dev/null/mlflow.db")
+    result = tunable(*promote)
+    assert (result.exit_code, "repeat" in result.stderr) == (0, True)
+    assert zoo.Store(tmp_path / "bundled").versions("tiny") == ["1.0.0"]
+
+    shutil.copy(migrated, tmp_path / "mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    server, version = Server(tmp_path), store.open("tiny").version
+    plan = Plan(name="publish", model="tiny", model_version=version)
+    register_version(server, server.claim("k", "run", {}), plan)
+    result = tunable(*promote)
+    assert (result.exit_code, "tiny@champion" in result.stdout) == (0, True), result.stderr
+    with server.connect() as client:
+        champion = client.get_model_version_by_alias("tiny", CHAMPION)
+    assert (champion.tags["zoo_version"], champion.tags["promoted_as"]) == (version, "1.0.0")

@@ -10,8 +10,10 @@ from pipelines.core.errors import DataError
 from pipelines.core.layout import Layout
 from pipelines.core.records import read_json, write_json_atomic
 from pipelines.publish.config import PublishConfig
+from pipelines.publish.gates import RequireConfig
 from pipelines.stages.publish import run
-from pipelines.tracking import PUBLISHED, tracking_uri
+from pipelines.tracking import tracking_uri
+from pipelines.tracking.registry import CANDIDATE
 from tunable_models import TunableNetwork
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
@@ -71,10 +73,11 @@ def test_the_entry_is_registered_with_mlflow(finished: Layout, caplog: pytest.Lo
     run(PublishConfig(), finished)
     assert "tracking" not in caplog.text
     client = MlflowClient(tracking_uri(finished.root))
-    version = client.get_model_version_by_alias("denoise-deblur", PUBLISHED)
+    version = client.get_model_version_by_alias("denoise-deblur", CANDIDATE)
     zoo_version = read_json(finished.publish / "receipt.json")["version"]
     assert version.tags["zoo_version"] == zoo_version
-    assert client.get_run(version.run_id).data.metrics["test.psnr"] == 25.0
+    assert client.get_run(version.run_id).data.metrics["test/psnr"] == 25.0
+    assert "denoise" in version.description
     files = {Path(item.path).name for item in client.list_artifacts(version.run_id, f"entry/{zoo_version}")}
     assert {"manifest.json", "model.safetensors"} <= files
 
@@ -104,3 +107,15 @@ def test_further_files_are_part_of_the_entry(finished: Layout) -> None:
     for name, place in (("attributions.csv", "none.csv"), ("preview.png", "authors.csv")):
         with pytest.raises(DataError, match=r"publish\.files"):
             run(PublishConfig(files={name: place}), finished)
+
+
+def test_a_network_that_misses_a_gate_leaves_nothing(finished: Layout) -> None:
+    before = sorted(finished.root.rglob("*"))
+    config = PublishConfig(require=RequireConfig(gain_db=4))
+    write_json_atomic(finished.metrics, {"gain_db": {"over_input": 3.9}})
+    with pytest.raises(DataError, match=r"3\.9 dB \(gain_db\)"):
+        run(config, finished)
+    assert sorted(finished.root.rglob("*")) == before
+    write_json_atomic(finished.metrics, {"gain_db": {"over_input": 4.0}})
+    run(config, finished)
+    assert (finished.publish / "receipt.json").exists()

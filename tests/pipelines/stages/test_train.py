@@ -43,8 +43,14 @@ def watched(layout: Layout) -> tuple[bytes, bytes]:
 
 
 def test_a_run_leaves_a_loadable_network_and_the_same_bytes_again(
-    config: TrainConfig, layout: Layout, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    config: TrainConfig,
+    layout: Layout,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("DVC_EXP_NAME", "rusty-lamp")
+    monkeypatch.setenv("MLFLOW_RUN_NAME", "first try")
     run(config, layout)
     first = artefacts(layout)
     network, record = load_trained(layout)
@@ -63,10 +69,18 @@ def test_a_run_leaves_a_loadable_network_and_the_same_bytes_again(
     [tracked] = client.search_runs([experiment.experiment_id])
     assert tracked.info.status == "FINISHED"
     assert tracked.data.params["optimizer.lr"] == "0.002"
-    assert [point.step for point in client.get_metric_history(tracked.info.run_id, "loss")] == [2, 4, 6]
-    assert {"loss", "lr", "grad_norm", "images_per_s"} <= set(tracked.data.metrics)
-    pictures = [item.path for item in client.list_artifacts(tracked.info.run_id, "samples")]
-    assert len(pictures) == 3
+    assert [point.step for point in client.get_metric_history(tracked.info.run_id, "train/loss")] == [2, 4, 6]
+    assert {"train/loss", "train/lr", "train/progress/grad_norm", "train/progress/epoch"} <= set(
+        tracked.data.metrics
+    )
+    pictures = [item.path for item in client.list_artifacts(tracked.info.run_id, "images")]
+    assert len(pictures) == 6  # in full, and small
+    (data,) = tracked.inputs.dataset_inputs
+    assert data.dataset.digest == record["photos"]["sha256"][:36]
+    assert tracked.data.tags["data_sha256"] == record["photos"]["sha256"]
+    assert tracked.data.tags["parameters"] == str(sum(p.numel() for p in network.parameters()))
+    assert tracked.data.tags["dvc.experiment"] == "rusty-lamp"
+    assert tracked.info.run_name == "first try"
 
     # Lost artefacts come back from the last checkpoint, under the same tracked run.
     for name in DETERMINISTIC:

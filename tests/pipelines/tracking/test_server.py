@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from PIL import Image
 
 from file_server import closed_port
 from pipelines.core.errors import PipelineError
+from pipelines.tracking.run_folder import Dataset
 from pipelines.tracking.server import (
     BOUNDS,
     RefusedError,
@@ -130,15 +132,43 @@ def test_what_is_not_installed_is_named_before_anything_begins(
         Server(tmp_path)
 
 
-def test_a_folder_is_registered_once_and_the_alias_moves(root: Path, client: MlflowClient) -> None:
+def test_a_run_is_in_the_experiment_that_is_named(root: Path, client: MlflowClient) -> None:
+    run = client.get_run(Server(root).claim("k", "first", {}, experiment="team"))
+    experiment = client.get_experiment(run.info.experiment_id)
+    assert experiment.name == "team"
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+
+
+def test_photographs_are_inputs_once(root: Path, client: MlflowClient) -> None:
     server = Server(root)
     run_id = server.claim("k", "first", {})
-    numbers_ = [server.register(run_id, "model", f"entry/{v}", v) for v in ("aaaa", "bbbb", "aaaa")]
-    assert numbers_ == ["1", "2", "1"]
-    assert str(client.get_model_version_by_alias("model", "published").version) == "1"
-    assert client.get_model_version("model", "2").source.endswith("/artifacts/entry/bbbb")
-    other = server.claim("k2", "second", {})
-    assert server.register(other, "model", "entry/aaaa", "aaaa") == "3"
+    sides = [
+        Dataset(name="kodak", digest=str(n) * 64, context=context, source="a/b", profile={"photographs": n})
+        for n, context in ((1, "training"), (2, "validation"))
+    ]
+    for _ in range(2):
+        server.inputs(run_id, sides)
+    found = {item.dataset.digest[0]: item for item in client.get_run(run_id).inputs.dataset_inputs}
+    assert {number: item.tags[0].value for number, item in found.items()} == {
+        "1": "training",
+        "2": "validation",
+    }
+    assert (found["1"].dataset.name, found["1"].dataset.profile) == ("kodak", '{"photographs": 1}')
+
+
+def test_a_picture_is_there_once_in_full_and_small(root: Path, client: MlflowClient, tmp_path: Path) -> None:
+    path = tmp_path / "step-3.png"
+    Image.new("RGB", (8, 8)).save(path)
+    run_id = Server(root).claim("k", "first", {})
+    for server in (Server(root), Server(root)):  # killed before it was noted
+        server.image(run_id, path, "sliders", 3, 1000)
+    names = sorted(item.path for item in client.list_artifacts(run_id, "images"))
+    assert [Path(name).suffix for name in names] == [".webp", ".png"]
+    assert all(name.startswith("images/sliders+step+3+timestamp+1000+") for name in names)
+    assert client.get_run(run_id).data.tags["mlflow.loggedImages"] == "True"
+    path.write_bytes(b"none")
+    with pytest.raises(RefusedError, match=r"step-3\.png"):
+        server.image(run_id, path, "sliders", 3, 1000)
 
 
 def test_mlflow_still_says_so_when_a_run_is_not_there(client: MlflowClient) -> None:

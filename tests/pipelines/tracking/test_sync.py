@@ -4,7 +4,8 @@ import pytest
 from mlflow import MlflowClient
 
 from pipelines.core.layout import Layout
-from pipelines.tracking import EXPERIMENT, PUBLISHED
+from pipelines.tracking import EXPERIMENT
+from pipelines.tracking.registry import CANDIDATE
 from pipelines.tracking.run_folder import RunFolder
 from pipelines.tracking.server import TrackingError
 from pipelines.tracking.sync import sync_once, sync_work_tree
@@ -24,8 +25,8 @@ def publish(root: Path, version: str, extends: str = "") -> RunFolder:
     entry.mkdir(exist_ok=True)
     (entry / "manifest.json").write_text(version)
     folder = RunFolder(root / ".state" / f"publish-{version}")
-    folder.begin("publish", {"stage": "publish"}, extends=extends, model=("model", version))
-    folder.log.write_text('{"step": 7, "time_s": 1.5, "best": {"is_all_on": true, "psnr": 30}}\n')
+    folder.begin("publish", {"stage": "publish"}, extends=extends, model=("model", version), group="test")
+    folder.log.write_text('{"step": 7, "time_s": 1.5, "default": {"is_all_on": true, "psnr": 30}}\n')
     folder.hold(entry, "entry")
     folder.end("FINISHED")
     sync_once(folder, root)
@@ -61,7 +62,7 @@ def test_a_publication_is_a_run_with_numbers_and_artefacts_beside_the_store(
     root: Path, client: MlflowClient
 ) -> None:
     run = client.get_run(publish(root, "aaaa").sent().run_id)
-    assert run.data.metrics == {"best.psnr": 30.0}
+    assert run.data.metrics == {"test/default.psnr": 30.0}
     assert (run.data.tags["stage"], run.info.status) == ("publish", "FINISHED")
     assert run.info.artifact_uri.startswith((root / "mlartifacts").as_uri())
     assert client.get_experiment_by_name(EXPERIMENT) is not None
@@ -75,7 +76,7 @@ def test_a_publication_adds_to_a_run_and_leaves_its_end(root: Path, client: Mlfl
     ended = client.get_run(run_id).info
     second = publish(root, "aaaa", extends=run_id)
     run = client.get_run(run_id)
-    assert (second.sent().run_id, run.data.metrics["best.psnr"]) == (run_id, 30.0)
+    assert (second.sent().run_id, run.data.metrics["test/default.psnr"]) == (run_id, 30.0)
     assert (run.info.status, run.info.end_time) == ("KILLED", ended.end_time)
     assert run.info.run_name == "train-1"
 
@@ -93,7 +94,7 @@ def test_a_broken_store_is_reported_once_and_caught_up_later(
     (warning,) = [r.getMessage() for r in caplog.records if r.name.startswith("pipelines")]
     assert warning.endswith("tunable track")
     sync_work_tree(Layout(root))
-    assert client.get_model_version_by_alias("model", PUBLISHED).tags == {"zoo_version": "aaaa"}
+    assert client.get_model_version_by_alias("model", CANDIDATE).tags == {"zoo_version": "aaaa"}
 
 
 def test_two_entries_of_one_run_stay_apart(root: Path, client: MlflowClient) -> None:
@@ -104,6 +105,6 @@ def test_two_entries_of_one_run_stay_apart(root: Path, client: MlflowClient) -> 
         assert registered.tags == {"zoo_version": version}
         copied = Path(registered.source.removeprefix("file://")) / "manifest.json"
         assert copied.read_text() == version
-    assert str(client.get_model_version_by_alias("model", PUBLISHED).version) == "2"
+    assert str(client.get_model_version_by_alias("model", CANDIDATE).version) == "2"
     publish(root, "aaaa")
-    assert str(client.get_model_version_by_alias("model", PUBLISHED).version) == "1"
+    assert str(client.get_model_version_by_alias("model", CANDIDATE).version) == "1"

@@ -9,11 +9,15 @@ import pytest
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Metric
+from PIL import Image
 
 from file_server import closed_port
 from pipelines.core.layout import Layout
-from pipelines.tracking import EXPERIMENT, PUBLISHED
-from pipelines.tracking.run_folder import RunFolder, Status
+from pipelines.tracking import EXPERIMENT
+from pipelines.tracking.context import describe_context
+from pipelines.tracking.registry import CANDIDATE, CHAMPION, promote_version
+from pipelines.tracking.run_folder import Dataset, RunFolder, Status
+from pipelines.tracking.server import TrackingError
 from pipelines.tracking.sync import RunSync, sync_once, sync_work_tree
 from pipelines.tracking.uploader import Uploader
 from tracking_servers import RealServer, failing_server, passing_server, real_server, silent_server
@@ -73,7 +77,7 @@ class Run:
         return [(point["step"], round(1000 * point["time_s"])) for point in points]
 
     def picture(self, step: int) -> None:
-        (self.folder / "samples" / f"step-{step}.png").write_bytes(b"picture")
+        Image.new("RGB", (8, 8)).save(self.folder / "samples" / f"step-{step}.png")
 
     def artefact(self, text: str = "weights") -> Path:
         path = self.folder.parents[1] / "artifacts" / "model.safetensors"
@@ -97,18 +101,24 @@ def finish(sync: RunSync, status: Status, artefacts: Iterable[Path] = ()) -> Non
     sync.finish(status, artefacts, deadline_s=UNREACHED_S)
 
 
-def history(client: MlflowClient, run_id: str, name: str = "loss") -> list[tuple[int, float]]:
+def history(client: MlflowClient, run_id: str, name: str = "train/loss") -> list[tuple[int, float]]:
     """Step and time of every point, in ms."""
     points: list[Metric] = client.get_metric_history(run_id, name)
     return sorted((point.step, point.timestamp) for point in points)
 
 
-def steps(client: MlflowClient, run_id: str, name: str = "loss") -> list[int]:
+def steps(client: MlflowClient, run_id: str, name: str = "train/loss") -> list[int]:
     return [step for step, _ in history(client, run_id, name)]
 
 
 def files(client: MlflowClient, run_id: str, folder: str | None = None) -> list[str]:
     return [item.path for item in client.list_artifacts(run_id, folder)]
+
+
+def picture_steps(client: MlflowClient, run_id: str) -> list[int]:
+    """Steps of the sample pictures in full size, as MLflow's page reads them."""
+    names = [name for name in files(client, run_id, "images") if name.endswith(".png")]
+    return sorted(int(name.split("+")[2]) for name in names)
 
 
 def test_what_a_server_missed_arrives_when_it_answers(
@@ -132,9 +142,9 @@ def test_what_a_server_missed_arrives_when_it_answers(
     made = client.get_run(sync.run_id)
     assert (made.info.status, made.info.run_name) == ("FINISHED", "train-01234567")
     assert (made.data.params, made.data.tags["task"]) == ({"seed": "1"}, "denoise")
-    assert steps(client, sync.run_id) == steps(client, sync.run_id, "at.denoise") == [1, 2, 3, 4]
-    assert files(client, sync.run_id) == ["model.safetensors", "samples"]
-    assert files(client, sync.run_id, "samples") == ["samples/step-2.png"]
+    assert steps(client, sync.run_id) == steps(client, sync.run_id, "score/at.denoise") == [1, 2, 3, 4]
+    assert files(client, sync.run_id) == ["images", "model.safetensors"]
+    assert picture_steps(client, sync.run_id) == [2]
 
 
 def test_a_server_that_is_killed_midway_loses_and_doubles_nothing(
@@ -151,9 +161,9 @@ def test_a_server_that_is_killed_midway_loses_and_doubles_nothing(
         server.start()
         wait_until(lambda: "caught up to step 302" in caplog.text)
     finish(sync, "FINISHED", [run.artefact()])
-    assert history(up, sync.run_id) == history(up, sync.run_id, "at.denoise") == run.logged()
-    assert files(up, sync.run_id, "samples") == ["samples/step-1.png", "samples/step-2.png"]
-    assert files(up, sync.run_id) == ["model.safetensors", "samples"]
+    assert history(up, sync.run_id) == history(up, sync.run_id, "score/at.denoise") == run.logged()
+    assert picture_steps(up, sync.run_id) == [1, 2]
+    assert files(up, sync.run_id) == ["images", "model.safetensors"]
 
 
 def test_a_run_that_resumes_goes_on_and_says_again_only_what_changed(run: Run, up: MlflowClient) -> None:
@@ -170,7 +180,7 @@ def test_a_run_that_resumes_goes_on_and_says_again_only_what_changed(run: Run, u
     finish(second, "FINISHED")
     assert second.run_id == first.run_id
     assert steps(up, first.run_id) == [1, 2, 3, 3, 4]
-    assert steps(up, first.run_id, "at.denoise") == [1, 2, 3, 4]
+    assert steps(up, first.run_id, "score/at.denoise") == [1, 2, 3, 4]
 
 
 def test_a_run_that_the_server_has_forgotten_is_sent_from_the_start(run: Run, up: MlflowClient) -> None:
@@ -266,7 +276,7 @@ def test_the_alias_is_on_what_was_published_last(run: Run, up: MlflowClient, tmp
         folder.hold(entry, "entry")
         folder.end("FINISHED")
         sync_once(folder, tmp_path)
-        published = up.get_model_version_by_alias("model", PUBLISHED)
+        published = up.get_model_version_by_alias("model", CANDIDATE)
         assert published.tags["zoo_version"] == version
         numbers.append(str(published.version))
     assert numbers == ["1", "2", "2", "1", "3"]
@@ -405,3 +415,51 @@ def test_runs_below_it_are_sent_too_whoever_ends_them(run: Run, up: MlflowClient
     assert [one.data.params["lr"] for one in sent] == ["1", "2"]
     assert {one.data.tags["mlflow.parentRunId"] for one in sent} == {sync.run_id}
     assert all(steps(up, one.info.run_id) == [1, 2] for one in sent)
+
+
+def test_a_run_is_shown_as_users_of_mlflow_expect(
+    run: Run, up: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "team")
+    monkeypatch.setenv("DVC_EXP_NAME", "rusty-lamp")
+    monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true")
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.05")
+    root = run.folder.parents[1]
+    photos = Dataset(name="kodak", digest="a" * 64, context="training", source="artifacts/prepare/train")
+    with run.sync(datasets=[photos], tags=describe_context(root, "tunable run train")) as sync:
+        run.log(1, 2)
+        run.picture(2)
+        wait_until(lambda: (run.folder / "system.jsonl").exists())
+    finish(sync, "FINISHED")
+    folder = RunFolder(root / ".state" / "publish-aaaa")
+    folder.begin(
+        "publish", {}, extends=sync.run_id, model=("model", "aaaa"), group="test", description="Says."
+    )
+    folder.log.write_text('{"step": 2, "time_s": 1.5, "default": {"psnr_clean": 30}}\n')
+    folder.end("FINISHED")
+    sync_once(folder, root)
+
+    made = up.get_run(sync.run_id)
+    assert up.get_experiment(made.info.experiment_id).name == "team"
+    assert made.data.tags["dvc.experiment"] == "rusty-lamp"
+    assert made.data.tags["mlflow.source.name"] == "tunable run train"
+    assert [item.dataset.name for item in made.inputs.dataset_inputs] == ["kodak"]
+    numbers = {"train/loss": 0.5, "test/default.psnr_clean": 30.0}
+    assert numbers.items() <= made.data.metrics.items()
+    assert "system/cpu_utilization_percentage" in made.data.metrics
+    assert picture_steps(up, sync.run_id) == [2]
+    candidate = up.get_model_version_by_alias("model", CANDIDATE)
+    assert (candidate.description, candidate.tags["test/default.psnr_clean"]) == ("Says.", "30")
+    (model,) = up.search_logged_models([made.info.experiment_id])
+    assert [(metric.key, metric.value) for metric in model.metrics] == [("test/default.psnr_clean", 30.0)]
+    assert promote_version(root, "model", "aaaa", "1.0.0")
+    assert up.get_model_version_by_alias("model", CHAMPION).version == candidate.version
+
+
+def test_a_promotion_that_no_server_answers_is_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closed_port() as port:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+        with pytest.raises(TrackingError, match="unreachable"):
+            promote_version(tmp_path, "model", "aaaa", "1.0.0")

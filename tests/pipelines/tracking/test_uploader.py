@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 
 from pipelines.tracking.run_folder import RunFolder, Sent
 from pipelines.tracking.server import Server, TrackingError, UnknownRunError
-from pipelines.tracking.uploader import Point, Uploader, read_points, select_numbers
+from pipelines.tracking.uploader import Point, Uploader, read_points
 from pipelines.training.log import Progress, RunLog
 
 pytestmark = pytest.mark.slow
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def folder(root: Path) -> RunFolder:
     folder = RunFolder(root / ".state" / "train-1")
-    folder.begin("name", {}, {"seed": 1}, None)
+    folder.begin("name", {"stage": "train"}, {"seed": 1}, None, group="train")
     return folder
 
 
@@ -33,7 +33,7 @@ def log(folder: RunFolder, *steps: int, loss: float = 1.0, timed: bool = True) -
             file.write(f"{json.dumps({'step': step, 'loss': loss, 'lr': 0.1, **time})}\n")
 
 
-def steps(client: MlflowClient, folder: RunFolder, name: str = "loss") -> list[int]:
+def steps(client: MlflowClient, folder: RunFolder, name: str = "train/loss") -> list[int]:
     return sorted(point.step for point in client.get_metric_history(folder.sent().run_id, name))
 
 
@@ -74,7 +74,7 @@ def test_a_step_that_is_logged_again_is_sent_where_it_changed(
     log(folder, 4)
     uploader.upload()
     assert steps(client, folder) == [1, 2, 3, 3, 4]
-    assert steps(client, folder, "lr") == [1, 2, 3, 4]
+    assert steps(client, folder, "train/lr") == [1, 2, 3, 4]
 
 
 def test_points_without_a_time_have_the_same_one_whenever_they_are_sent(
@@ -150,14 +150,18 @@ def test_what_the_server_refuses_does_not_keep_the_rest_from_it(
 ) -> None:
     server = Server(root)
     Uploader(folder, server).upload()
-    folder.begin("name", {}, {"seed": 2}, None)
+    folder.begin("name", {}, {"seed": 2}, None, group="train")
     folder.note(folder.sent().model_copy(update={"params": False}))
     log(folder, 1)
     folder.end("FINISHED")
     Uploader(folder, server).upload()
     assert "options" in caplog.text
     run = client.get_run(folder.sent().run_id)
-    assert (run.data.params, run.data.metrics["loss"], run.info.status) == ({"seed": "1"}, 1.0, "FINISHED")
+    assert (run.data.params, run.data.metrics["train/loss"], run.info.status) == (
+        {"seed": "1"},
+        1.0,
+        "FINISHED",
+    )
 
 
 def test_a_run_that_is_deleted_while_it_goes_on_is_made_again(
@@ -236,9 +240,10 @@ def test_points_of_the_run_log_are_read(tmp_path: Path) -> None:
     given = {"step": 3, "time_s": 1.5, "loss": 0.5, "shares": {"RMSE": 0.25}, "validation": {}}
     point = Progress(**dict.fromkeys((field.name for field in fields(Progress)), 1.0) | given)
     RunLog(tmp_path).append(point)
-    ((step, values, time_ms),) = read_points(tmp_path / "log.jsonl")[0]
-    assert (step, time_ms, values["loss"], values["shares.RMSE"]) == (3, 1500, 0.5, 0.25)
-    assert "time_s" not in values
+    for group, loss, share in (("", "loss", "shares.RMSE"), ("train", "train/loss", "train/loss_RMSE")):
+        ((step, values, time_ms),) = read_points(tmp_path / "log.jsonl", group=group)[0]
+        assert (step, time_ms, values[loss], values[share]) == (3, 1500, 0.5, 0.25)
+        assert "time_s" not in values
 
 
 def test_reading_goes_on_where_it_ended_and_waits_for_the_end_of_a_line(file: Path) -> None:
@@ -268,6 +273,33 @@ def test_what_is_no_point_is_skipped(file: Path, line: str) -> None:
     assert read_points(file)[0] == [Point(2, {}, None), Point(3, {}, None)]
 
 
-def test_numbers_are_found_at_any_depth() -> None:
-    values = {"a": 1, "b": {"c": 0.5, "d": {"e": 2}, "f": "text"}, "g": True, "h": [1], "i": None}
-    assert select_numbers(values) == {"a": 1.0, "b.c": 0.5, "b.d.e": 2.0}
+def test_a_run_of_an_earlier_version_is_completed_under_the_names_of_today(
+    root: Path, folder: RunFolder, client: MlflowClient
+) -> None:
+    path = folder.path / "tracking.json"
+    plan = json.loads(path.read_text())
+    new = ("group", "datasets", "experiment", "description")
+    path.write_text(json.dumps({key: value for key, value in plan.items() if key not in new}))
+    log(folder, 1, 2)
+    Uploader(folder, Server(root)).upload()
+    assert steps(client, folder, "loss") == [1, 2]
+    folder.begin("name", {"stage": "train", "task": "denoise"}, {"seed": 1}, None, group="train")
+    log(folder, 3)
+    Uploader(folder, Server(root)).upload()
+    assert steps(client, folder, "loss") == [1, 2]
+    assert steps(client, folder) == [1, 2, 3]
+    assert client.get_run(folder.sent().run_id).data.tags["task"] == "denoise"
+    assert folder.plan() is not None
+    assert not Uploader(folder, Server(root)).behind()
+
+
+def test_the_environment_names_the_experiment_when_a_run_begins_not_when_it_is_sent(
+    root: Path, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder(root / ".state" / "train-2")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "team")
+    folder.begin("name", {})
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "other")
+    Uploader(folder, Server(root)).upload()
+    run = client.get_run(folder.sent().run_id)
+    assert client.get_experiment(run.info.experiment_id).name == "team"
