@@ -279,7 +279,7 @@ def test_nothing_is_decoded_twice(
         decoded[content] += 1
         return decode_photo(content, limit)
 
-    monkeypatch.setattr("pipelines.data.ingest.decode_photo", counted)
+    monkeypatch.setattr("pipelines.data.decoding.decode_photo", counted)
     prepare(test_photos=2, validation_photos=2)
     assert set(decoded.values()) == {1}
     assert len(decoded) == 7
