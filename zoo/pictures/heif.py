@@ -41,7 +41,7 @@ def open_heif(content: Path | bytes, page: int = 0) -> tuple[Any, str, int, part
             "convert it to PNG or JPEG, by heif-convert of libheif for instance"
         ) from error
     source = BytesIO(content) if isinstance(content, bytes) else str(content)
-    file = pillow_heif.open_heif(source, convert_hdr_to_8bit=False)
+    file: Any = pillow_heif.open_heif(source, convert_hdr_to_8bit=False)
     others = [number for number in range(len(file)) if number != file.primary_index]
     frame = file[[file.primary_index, *others][page]]
     bits = int(frame.info["bit_depth"])
