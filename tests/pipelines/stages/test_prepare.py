@@ -148,7 +148,7 @@ def test_the_record_says_what_was_left_out(
     last = capsys.readouterr().out.splitlines()[-1]
     assert last == (
         "prepare: 6 photographs for training, 1 for test; skipped: 0 exact duplicates, 1 unreadable, "
-        "0 near duplicates of a test photograph; in artifacts/prepare"
+        "1 too small, 0 near duplicates of a test photograph; in artifacts/prepare"
     )
 
 
