@@ -1,7 +1,5 @@
 """The whole road by ``dvc repro``, on a copy of the repository and four generated photographs."""
 
-import csv
-import io
 import json
 import os
 import shutil
@@ -22,7 +20,6 @@ from pipelines.publish.receipt import WorkTreeStore
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
-IDENTITY = ("-c", "user.name=a", "-c", "user.email=a@example.org")
 TITLE = "The loss in training, and on the validation photographs"
 COPIED = ("tunable_models", "zoo", "pipelines", "dvc.yaml", ".dvcignore", ".gitignore", "params.yaml")
 
@@ -63,7 +60,6 @@ def options(tree: Path, **changes: dict[str, Any]) -> None:
             "patch_px": 16,
             "log_every": 2,
             "validation": {"every": 2, "crop_px": 16},
-            "optimizer": {"lr": 0.001},
             "checkpoint_every": 2,
         },
         "evaluate": {"steps": 3, "grid": 2, "threads": 1, "picture": {"crop_px": 16, "values": 2}},

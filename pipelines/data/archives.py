@@ -17,8 +17,9 @@ from typing import IO, NamedTuple
 
 from pipelines.core.errors import DataError, explain_full_disk, require_free_space
 from zoo.durable import replace_folder
+from zoo.pictures.heif import SUFFIXES as HEIF_SUFFIXES
 
-PHOTO_SUFFIXES = frozenset({".avif", ".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+PHOTO_SUFFIXES = HEIF_SUFFIXES | {".avif", ".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 
 
 def is_photo(name: str) -> bool:

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class Decoded:
 
 def decode_files(
     files: Sequence[PhotoFile], max_side_px: int | None, processes: int | None = None
-) -> Iterator[Decoded]:
+) -> Generator[Decoded, None, None]:
     """Download and decode photographs, in the order of the files.
 
     At most two photographs a process are in memory, and what decoding takes.

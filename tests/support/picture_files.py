@@ -17,7 +17,7 @@ HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)
 HEIF = b"\0\0\0\x14ftypmif1\0\0\0\0mif1" + bytes(100)
 JPEG_XL = b"\xff\x0a" + bytes(100)
 JPEG_XL_BOXES = b"\0\0\0\x0cJXL \r\n\x87\n\0\0\0\x14ftypjxl " + bytes(100)
-"""Heads of formats that are not read."""
+"""Heads of files with nothing behind them."""
 
 
 def noise(channels: int, dtype: str = "uint16") -> np.ndarray:

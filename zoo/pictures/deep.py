@@ -1,4 +1,4 @@
-"""Read files of more than 8 bits a channel, which Pillow would reduce to 8, with libvips.
+"""Read files of more than 8 bits a channel, which Pillow would reduce to 8, with libvips; and HEIC.
 
 Pillow decodes all others, so that ordinary files stay what they are to the bit, and so does its choice of
 formats: the wheel of libvips has neither BMP nor PPM, and knows fewer compressions of TIFF.
@@ -18,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from zoo.errors import ImageError
 from zoo.pictures import avif, tiff
 from zoo.pictures.by_pillow import foreign_format_error
+from zoo.pictures.heif import open_heif
 from zoo.pictures.libvips import get_field, rgb_of_cmyk, vips_errors
 from zoo.pictures.metadata import PNG, chunks_of
 from zoo.pictures.picture import FLOAT, Kind, Picture
@@ -138,7 +139,7 @@ class Deep:
 
 
 def open_deep(content: Path | bytes, page: int = 0) -> Deep | None:
-    """Open a file that Pillow would read with less depth; None for all others.
+    """Open a file that Pillow would read with less depth, or not at all; None for all others.
 
     Args:
         content: of the file.
@@ -160,7 +161,8 @@ def open_deep(content: Path | bytes, page: int = 0) -> Deep | None:
     if avif.read_brands(head) & avif.AVIF:
         return _open_avif(content, head, page)
     if avif.read_brands(head) & avif.HEIC:
-        raise foreign_format_error("HEIC", "heif-convert of libheif")
+        source, label, white, load = open_heif(content, page)
+        return Deep(source, label, white, load=load)
     if head.startswith(_JPEG_XL):
         raise foreign_format_error("JPEG XL", "djxl of libjxl")
     if (match := _PPM.match(head)) and int(match[4]) > 255:

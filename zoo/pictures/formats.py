@@ -23,6 +23,7 @@ from PIL import Image
 from zoo.errors import ImageError
 from zoo.pictures import libvips
 from zoo.pictures.by_pillow import FORMATS as READABLE
+from zoo.pictures.heif import SUFFIXES as HEIF_SUFFIXES
 from zoo.pictures.metadata import Metadata, into_png, into_tiff, jpeg_options, webp_options
 from zoo.pictures.picture import FLOAT, Header, Kind, Pages, Picture
 from zoo.pictures.planes import of_depth
@@ -239,8 +240,8 @@ BY_SUFFIX = {suffix: form for form in WRITABLE for suffix in form.suffixes}
 
 
 def readable_suffixes() -> frozenset[str]:
-    """Usual suffixes, in lower case, of the formats that are read."""
-    return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in READABLE)
+    """Usual suffixes, in lower case, of the formats that are read; HEIC asks for the extra ``heif``."""
+    return HEIF_SUFFIXES | {s for s, name in Image.registered_extensions().items() if name in READABLE}
 
 
 def _formats_for(kind: Kind, size: tuple[int, int]) -> list[Format]:

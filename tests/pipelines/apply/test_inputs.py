@@ -9,7 +9,7 @@ from pipelines.apply.inputs import Inputs, collect_inputs
 from pipelines.core.errors import ConfigError
 
 FILES = ("photos/a.png", "photos/B.JPG", "photos/sub/c.webp", "photos/sub/deep/d.tif", "photos/notes.txt",
-         "photos/x.heic", "photos/.hidden.png", "photos/.cache/e.png", "other/a.png",
+         "photos/x.jxl", "photos/.hidden.png", "photos/.cache/e.png", "other/a.png",
          "odd[1].png")  # fmt: skip
 
 
@@ -29,7 +29,7 @@ def places(inputs: Inputs) -> list[str]:
 def test_a_folder_is_all_pictures_below_it() -> None:
     inputs = collect_inputs(["photos"], "out")
     assert places(inputs) == ["B.JPG", "a.png", "sub/c.webp", "sub/deep/d.tif"]
-    assert inputs.ignored == {".txt": 1, ".heic": 1}
+    assert inputs.ignored == {".txt": 1, ".jxl": 1}
     assert not inputs.is_single
 
 

@@ -1,9 +1,11 @@
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+from pillow_heif import from_pillow
 
 from pipelines.core.errors import DataError
 from pipelines.data.config import PrepareConfig
@@ -83,3 +85,18 @@ def test_exact_duplicates_are_counted_once(source: Path, tmp_path: Path) -> None
     assert intake.photos.names == ["0.png", "1.png", "2.png"]
     assert len(intake.hashes) == 3
     assert intake.summarize()["duplicates"] == {"copy of 1.png": "1.png", "same pixels.bmp": "0.png"}
+
+
+def test_a_phones_photograph_is_read_or_its_remedy_named(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from_pillow(Image.open(source / "0.png")).save(source / "IMG_1.HEIC", quality=-1)
+    (source / "IMG_1.MOV").touch()
+    intake = ingest_source("photos", config(), tmp_path, tmp_path / "set")
+    assert intake.photos.names == ["0.png", "1.png", "2.png", "IMG_1.HEIC"]
+    assert intake.summarize()["ignored_files"] == {".mov": 1, ".txt": 1}
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    (source / "broken.png").unlink()
+    shutil.copy(source / "IMG_1.HEIC", source / "IMG_2.HEIC")
+    with pytest.raises(DataError, match=r"IMG_1\.HEIC.*tunable-zoo\[heif\]"):
+        ingest_source("photos", config(), tmp_path, tmp_path / "set")

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageCms
 
 import zoo
-from picture_files import HEIC, png, tiff
+from picture_files import JPEG_XL, png, tiff
 from pipelines.serve import app as app_module
 from pipelines.serve.config import ServeConfig
 from waiting import UNREACHED_S
@@ -168,8 +168,8 @@ def test_a_kind_that_is_not_supported_is_named(client: Any) -> None:
 
 
 def test_a_format_that_is_not_read_is_named(client: Any) -> None:
-    assert "got HEIC; convert it to PNG" in check_error(
-        client.post(APPLY, **make_upload(HEIC)), 422, "bad_image"
+    assert "got JPEG XL; convert it to PNG" in check_error(
+        client.post(APPLY, **make_upload(JPEG_XL)), 422, "bad_image"
     )
 
 

@@ -148,7 +148,7 @@ def test_the_record_says_what_was_left_out(
     last = capsys.readouterr().out.splitlines()[-1]
     assert last == (
         "prepare: 6 photographs for training, 1 for test; skipped: 0 exact duplicates, 1 unreadable, "
-        "0 near duplicates of a test photograph; in artifacts/prepare"
+        "1 too small, 0 near duplicates of a test photograph; in artifacts/prepare"
     )
 
 
@@ -279,7 +279,7 @@ def test_nothing_is_decoded_twice(
         decoded[content] += 1
         return decode_photo(content, limit)
 
-    monkeypatch.setattr("pipelines.data.ingest.decode_photo", counted)
+    monkeypatch.setattr("pipelines.data.decoding.decode_photo", counted)
     prepare(test_photos=2, validation_photos=2)
     assert set(decoded.values()) == {1}
     assert len(decoded) == 7

@@ -161,5 +161,5 @@ def test_the_profile_is_written() -> None:
 
 def test_suffixes() -> None:
     assert set(BY_SUFFIX) == {".png", ".tif", ".tiff", ".webp", ".jpg", ".jpeg"}
-    assert set(BY_SUFFIX) | {".avif", ".bmp", ".gif", ".ppm"} <= readable_suffixes()
-    assert not {".pdf", ".eps", ".ico", ".heic"} & readable_suffixes()
+    assert set(BY_SUFFIX) | {".avif", ".bmp", ".gif", ".heic", ".ppm"} <= readable_suffixes()
+    assert not {".pdf", ".eps", ".ico", ".jxl"} & readable_suffixes()

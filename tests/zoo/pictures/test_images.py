@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 
-from picture_files import HEIC, HEIF, JPEG_XL, JPEG_XL_BOXES
+from picture_files import JPEG_XL, JPEG_XL_BOXES
 from zoo.errors import ImageError, ImageTooLargeError
 from zoo.pictures.images import (
     DEFAULT_MAX_PIXELS,
@@ -90,8 +90,6 @@ def test_other_formats_are_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "tool", "data"),
     [
-        ("HEIC", "heif-convert", HEIC),
-        ("HEIC", "heif-convert", HEIF),
         ("JPEG XL", "djxl", JPEG_XL),
         ("JPEG XL", "djxl", JPEG_XL_BOXES),
     ],
