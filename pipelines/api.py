@@ -159,7 +159,7 @@ def _make_task_options(task: Task | TaskOptions | str) -> TaskOptions:
     if isinstance(task, TaskOptions):
         return task
     if isinstance(task, str):
-        return get_task(task).config_class()
+        return get_task(task).config_class(name=task)
     if not isinstance(task, Task):
         raise ConfigError(f"{SOURCE}: expected a task, its options or its name, got {type(task).__name__}")
     config = getattr(task, "config", None)

@@ -126,8 +126,11 @@ class CodeWalker:
             inner.append(
                 self._describe_class(value) if isinstance(value, type) else self._describe_function(value)
             )
-        elif not _is_installed(module):
-            self.modules.add(module)
+        else:
+            if isinstance(value, type) and not _is_in_module(value):
+                inner.append(self._describe_class(value))  # made by a function, from values of its own
+            if not _is_installed(module):
+                self.modules.add(module)
         if isinstance(value, FunctionType):
             cells = [cell.cell_contents for cell in value.__closure__ or ()]
             inner += map(self.describe, (value.__defaults__, value.__kwdefaults__, cells))
@@ -177,6 +180,10 @@ class CodeWalker:
 
 
 _MODULE_INTERNALS = frozenset(vars(nn.Module()))
+
+
+def _is_in_module(value: type) -> bool:
+    return getattr(sys.modules.get(value.__module__), value.__qualname__, None) is value
 
 
 def _describe_tensor(value: Tensor) -> Any:

@@ -20,13 +20,12 @@ from pipelines.tasks.gaussian_noise import NoiseLevel, NoiseLevelConfig
 from pipelines.training.config import TrainConfig
 from tunable_models import (
     Architecture,
-    ImageContract,
     architectures,
     objectives,
     register_architecture,
     register_objective,
 )
-from tunable_models.architectures.edsr import EDSR, EDSRConfig
+from tunable_models.architectures.edsr import EDSR, EDSRConfig, make_contract
 
 
 class OwnConfig(NoiseLevelConfig):
@@ -59,9 +58,8 @@ def own_registries(monkeypatch: pytest.MonkeyPatch) -> None:
 def own(config: TrainConfig) -> TrainConfig:
     """Options that name a task, an architecture and an objective of this file."""
     registry.register_task(OwnTask)
-    contract = ImageContract(radius_px=9)
     register_architecture(
-        Architecture(name="own", config_class=EDSRConfig, network=OwnNetwork, contract_of=lambda _: contract)
+        Architecture(name="own", config_class=EDSRConfig, network=OwnNetwork, contract_of=make_contract)
     )
     register_objective("peak", Peak)
     values: dict[str, Any] = config.model_dump(exclude={"task", "network"})
