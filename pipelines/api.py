@@ -180,7 +180,8 @@ def _make_config(
     if contract is None:
         registered = network.spec.architecture
         contract = network.spec.contract if registered else ImageContract(scale=task.scale)
-    given = GivenNetwork.of(network, contract, CodeWalker().digest([network.spec, network]))
+    code = CodeWalker(tensors=False).digest([network.spec, network])
+    given = GivenNetwork.of(network, contract, code, CodeWalker().digest(network.state_dict()))
     given.spec(task.space)
     config = parse_section({**values, "network": given}, "train", TrainConfig, source=SOURCE)
     _check_output(network, contract, config.patch_px)

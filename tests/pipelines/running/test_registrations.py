@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from pipelines.core.config import parse_section
@@ -87,7 +88,7 @@ def test_a_job_registers_what_it_carries(own: TrainConfig, layout: Layout) -> No
     for module in (registry, architectures, objectives):
         module._REGISTRY._registered.clear()
     job: TrainJob = pickle.loads(packed)
-    with pytest.raises(ConfigError, match="unknown task"):
+    with pytest.raises(ValidationError, match="unknown task"):
         job.config.model_validate_json(job.config.model_dump_json())
     job.registrations.apply()
     job.check_node()
