@@ -159,7 +159,7 @@ def _make_task_options(task: Task | TaskOptions | str) -> TaskOptions:
     if isinstance(task, TaskOptions):
         return task
     if isinstance(task, str):
-        return get_task(task).config_class()
+        return get_task(task).config_class(name=task)
     if not isinstance(task, Task):
         raise ConfigError(f"{SOURCE}: expected a task, its options or its name, got {type(task).__name__}")
     config = getattr(task, "config", None)
@@ -180,7 +180,8 @@ def _make_config(
     if contract is None:
         registered = network.spec.architecture
         contract = network.spec.contract if registered else ImageContract(scale=task.scale)
-    given = GivenNetwork.of(network, contract, CodeWalker().digest([network.spec, network]))
+    code = CodeWalker(tensors=False).digest([network.spec, network])
+    given = GivenNetwork.of(network, contract, code, CodeWalker().digest(network.state_dict()))
     given.spec(task.space)
     config = parse_section({**values, "network": given}, "train", TrainConfig, source=SOURCE)
     _check_output(network, contract, config.patch_px)

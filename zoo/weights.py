@@ -87,8 +87,7 @@ def _check_architecture(manifest: Manifest) -> None:
         "newer tunable-zoo may know it"
     )
     raise ManifestError(
-        f"{manifest.name}@{manifest.version} is a network of the architecture {name!r}, which is not "
-        f"registered here{known}; {remedy}"
+        f"{manifest.name}@{manifest.version} asks for the unknown architecture {name!r}{known}; {remedy}"
     )
 
 

@@ -64,14 +64,22 @@ class Registrations:
 
 
 def digest_plugins(config: TrainConfig) -> dict[str, str]:
-    """SHA-256 of the code that the options name and this package does not have, by file or by role.
+    """SHA-256 of the code that the options name or hold and this package does not have, by file or by role.
 
     Empty for options that name nothing of others, and so is what it adds to the run's fingerprint.
     """
+    given = {
+        f"{role} {name}": item.code
+        for role, name, item in (
+            ("task", config.task.name, config.task),
+            ("network", config.network.architecture, config.network),
+        )
+        if isinstance(item, (GivenTask, GivenNetwork))
+    }
     named = _find_definitions(config)
     walker = CodeWalker({str(item.__module__).partition(".")[0] for item in named.values()})
     roles = {f"plug-in {role}": _sha256(walker.describe(item)) for role, item in named.items()}
-    return {**roles, **walker.files}
+    return {**given, **roles, **walker.files}
 
 
 def list_user_modules(config: TrainConfig, registrations: Registrations) -> tuple[str, ...]:

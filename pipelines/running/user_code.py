@@ -49,16 +49,17 @@ class CodeWalker:
 
     Args:
         plugins: top-level packages that count by their files although they are installed.
+        tensors: whether the values of tensors count, beside their shapes.
 
     Attributes:
         files: SHA-256 of the syntax tree of each file, by the name of its module.
         modules: names of the modules outside any installed package, but for ``__main__``.
     """
 
-    def __init__(self, plugins: Iterable[str] = ()) -> None:
+    def __init__(self, plugins: Iterable[str] = (), *, tensors: bool = True) -> None:
         self.files: dict[str, str] = {}
         self.modules: set[str] = set()
-        self._plugins = frozenset(plugins)
+        self._plugins, self._tensors = frozenset(plugins), tensors
         self._seen: dict[int, int] = {}
         self._kept: list[Any] = []  # so that no id is used twice
 
@@ -85,7 +86,7 @@ class CodeWalker:
         if isinstance(value, Mapping):
             return ["mapping", *([self.describe(key), self.describe(value[key])] for key in value)]
         if isinstance(value, Tensor):
-            return _describe_tensor(value)
+            return _describe_tensor(value, whole=self._tensors)
         if isinstance(value, (type, FunctionType)):
             return self._describe_definition(value)
         if isinstance(value, MethodType):
@@ -126,8 +127,11 @@ class CodeWalker:
             inner.append(
                 self._describe_class(value) if isinstance(value, type) else self._describe_function(value)
             )
-        elif not _is_installed(module):
-            self.modules.add(module)
+        else:
+            if isinstance(value, type) and not _is_in_module(value):
+                inner.append(self._describe_class(value))  # made by a function, from values of its own
+            if not _is_installed(module):
+                self.modules.add(module)
         if isinstance(value, FunctionType):
             cells = [cell.cell_contents for cell in value.__closure__ or ()]
             inner += map(self.describe, (value.__defaults__, value.__kwdefaults__, cells))
@@ -179,9 +183,15 @@ class CodeWalker:
 _MODULE_INTERNALS = frozenset(vars(nn.Module()))
 
 
-def _describe_tensor(value: Tensor) -> Any:
-    raw = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+def _is_in_module(value: type) -> bool:
+    return getattr(sys.modules.get(value.__module__), value.__qualname__, None) is value
+
+
+def _describe_tensor(value: Tensor, *, whole: bool) -> Any:
     kind = [str(value.dtype), list(value.shape), value.requires_grad]
+    if not whole:
+        return ["tensor", *kind]
+    raw = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
     return ["tensor", *kind, hashlib.sha256(raw).hexdigest()]
 
 

@@ -129,17 +129,26 @@ class GivenTask(TaskOptions):
     """A task itself in place of options that name one; it travels with a job, and no file can hold it."""
 
     name: str
-    code: str
-    """SHA-256 of what it computes: its code and its values."""
 
     _task: Task = PrivateAttr()
+    _code: str = PrivateAttr()
 
     @classmethod
     def of(cls, task: Task, code: str) -> Self:
-        """The options that stand for a task."""
-        config = cls(name=task.name, code=code)
-        config._task = task
+        """The options that stand for a task.
+
+        Args:
+            task: of any class.
+            code: SHA-256 of what it computes, its code and its values.
+        """
+        config = cls(name=task.name)
+        config._task, config._code = task, code
         return config
+
+    @property
+    def code(self) -> str:
+        """SHA-256 of what the task computes; part of a run's identity, as code is."""
+        return self._code
 
     def make(self) -> Task:
         """A copy of the task as it was given, which may be moved to a device."""

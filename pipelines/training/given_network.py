@@ -23,21 +23,29 @@ class GivenNetwork(NetworkConfig):
     _network: TunableNetwork = PrivateAttr()
     _contract: ImageContract = PrivateAttr()
     _code: str = PrivateAttr()
+    _tensors: str = PrivateAttr()
 
     @classmethod
-    def of(cls, network: TunableNetwork, contract: ImageContract, code: str) -> Self:
+    def of(cls, network: TunableNetwork, contract: ImageContract, code: str, tensors: str) -> Self:
         """The options that stand for a network.
 
         Args:
             network: as training begins.
             contract: how images go through it.
-            code: SHA-256 of its code and tensors.
+            code: SHA-256 of its code, and of its values but for tensors.
+            tensors: SHA-256 of its tensors.
         """
         spec = network.spec
         name = spec.architecture or type(network.network).__name__
         config = cls(architecture=name, basis=spec.basis, rank=spec.rank)
-        config._network, config._contract, config._code = network, contract, code
+        config._network, config._contract = network, contract
+        config._code, config._tensors = code, tensors
         return config
+
+    @property
+    def code(self) -> str:
+        """SHA-256 of what the network computes; part of a run's identity, as code is."""
+        return self._code
 
     def classes(self) -> list[type]:
         """The classes of its modules."""
@@ -66,9 +74,9 @@ class GivenNetwork(NetworkConfig):
         return spec
 
     def materials(self, root: Path) -> Mapping[str, str]:
-        """The network itself, by the SHA-256 of its code and tensors."""
+        """Its tensors as training begins, by their SHA-256."""
         del root
-        return {"network": self._code}
+        return {"network": self._tensors}
 
     def make(self, space: ControlSpace, seed: int, root: Path = Path()) -> TunableNetwork:
         """A copy of the network as training begins."""

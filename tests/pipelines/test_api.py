@@ -120,17 +120,20 @@ def test_it_trains_resumes_and_tells_runs_apart(
     assert "resuming from step 4" in said
     assert "prepare:" not in said
 
+    torch.manual_seed(1)
+    other = type("Net", (Net,), {"extra": 1})
     changes: list[tuple[str, dict[str, Any]]] = [
-        ("materials.network", {"network": make_net(kind=type("Net", (Net,), {"extra": 1}))}),
-        ("task.code", {"task": make_task(lambda clean, generator: {"input": clean * 0.5})}),
-        ("train.seed", {"seed": 1}),
+        (r"training code changed \(network Net\)", {"network": make_net(kind=other)}),
+        (r"train.materials.network was \w+", {"network": make_tunable(Net(), SPACE)}),
+        (r"training code changed \(task sharpen\)", {"task": make_task(lambda c, _: {"input": c * 0.5})}),
+        ("train.seed was 0, is 1", {"seed": 1}),
     ]
-    for key, change in changes:
+    monkeypatch.setattr("pipelines.stages.train.launch_job", _refuse)
+    for message, change in changes:
         values = {"network": make_net(), "task": make_task(), **change}
-        monkeypatch.setattr("pipelines.stages.train.launch_job", _refuse)
         with pytest.raises(Launched):
             train(values.pop("network"), values.pop("task"), **values)
-        assert re.search(rf"starting clean.*{key} was", capsys.readouterr().out), key
+        assert re.search(rf"starting clean.*since the last run .*{message}", capsys.readouterr().out), message
 
 
 class Launched(Exception):

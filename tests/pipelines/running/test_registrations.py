@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from pipelines.core.config import parse_section
@@ -20,13 +21,12 @@ from pipelines.tasks.gaussian_noise import NoiseLevel, NoiseLevelConfig
 from pipelines.training.config import TrainConfig
 from tunable_models import (
     Architecture,
-    ImageContract,
     architectures,
     objectives,
     register_architecture,
     register_objective,
 )
-from tunable_models.architectures.edsr import EDSR, EDSRConfig
+from tunable_models.architectures.edsr import EDSR, EDSRConfig, make_contract
 
 
 class OwnConfig(NoiseLevelConfig):
@@ -59,9 +59,8 @@ def own_registries(monkeypatch: pytest.MonkeyPatch) -> None:
 def own(config: TrainConfig) -> TrainConfig:
     """Options that name a task, an architecture and an objective of this file."""
     registry.register_task(OwnTask)
-    contract = ImageContract(radius_px=9)
     register_architecture(
-        Architecture(name="own", config_class=EDSRConfig, network=OwnNetwork, contract_of=lambda _: contract)
+        Architecture(name="own", config_class=EDSRConfig, network=OwnNetwork, contract_of=make_contract)
     )
     register_objective("peak", Peak)
     values: dict[str, Any] = config.model_dump(exclude={"task", "network"})
@@ -89,7 +88,7 @@ def test_a_job_registers_what_it_carries(own: TrainConfig, layout: Layout) -> No
     for module in (registry, architectures, objectives):
         module._REGISTRY._registered.clear()
     job: TrainJob = pickle.loads(packed)
-    with pytest.raises(ConfigError, match="unknown task"):
+    with pytest.raises(ValidationError, match="unknown task"):
         job.config.model_validate_json(job.config.model_dump_json())
     job.registrations.apply()
     job.check_node()

@@ -79,6 +79,13 @@ def make_adder(amount: float) -> Callable[[float], float]:
     return lambda x: x + amount
 
 
+def make_class(amount: int) -> type:
+    class Own:
+        value = amount
+
+    return Own
+
+
 def make_layer(seed: int, *, frozen: bool = False) -> nn.Module:
     torch.manual_seed(seed)
     return nn.Conv2d(3, 3, 1).requires_grad_(not frozen)
@@ -91,6 +98,7 @@ SPACE = ControlSpace.box("a")
     ("one", "same", "other"),
     [
         (make_adder(1.0), make_adder(1.0), make_adder(2.0)),
+        (make_class(1), make_class(1), make_class(2)),
         (functools.partial(max, 1), functools.partial(max, 1), functools.partial(max, 2)),
         (make_layer(0), make_layer(0), make_layer(1)),
         (make_layer(0), make_layer(0).eval(), make_layer(0, frozen=True)),
