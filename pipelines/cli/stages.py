@@ -96,7 +96,7 @@ def send_runs(root: Root = None) -> None:
     require_extra("pipelines")
     from pipelines.tracking.sync import sync_work_tree
 
-    sync_work_tree(_find_layout(root))
+    sync_work_tree(find_layout(root))
 
 
 def write_recipe(
@@ -141,7 +141,7 @@ def check_work_tree(
     from pipelines.doctor.report import print_findings, print_findings_json
     from pipelines.doctor.run import examine_work_tree
 
-    findings = examine_work_tree(_find_layout(root), stage, processes)
+    findings = examine_work_tree(find_layout(root), stage, processes)
     if not (print_findings_json(findings) if json else print_findings(findings)):
         raise typer.Exit(1)
 
@@ -185,7 +185,7 @@ def _run_in_order(names: tuple[str, ...], root: Path | None, flags: Flags, *, re
     try:
         end_with_dvc()
         with terminable():
-            layout = _find_layout(root)
+            layout = find_layout(root)
             for name in names:
                 with report_known_errors(name):
                     run_stage(name, layout, **flags.get(name, {}))
@@ -202,11 +202,12 @@ def _dry_run(stage: str, root: Path | None) -> None:
     require_extra("pipelines")
     from pipelines.doctor.dry_run import dry_run
 
-    if not dry_run(stage, _find_layout(root)):
+    if not dry_run(stage, find_layout(root)):
         raise typer.Exit(1)
 
 
-def _find_layout(root: Path | None) -> Layout:
+def find_layout(root: Path | None) -> Layout:
+    """The work tree that an option names, or the one around here."""
     return Layout.at(root) if root else Layout.find()
 
 
