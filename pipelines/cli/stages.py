@@ -7,6 +7,7 @@ change to the server.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -34,6 +35,9 @@ PIPELINE = ("prepare", "train", "evaluate", "publish")
 """What ``all`` runs."""
 LOCK_TIMEOUT_S = 90.0
 """For the same stage to end: one whose ``dvc repro`` was killed writes a checkpoint first."""
+
+UPLOADED = re.compile(r"/runtime_resources/(working_dir|py_modules)_files/")
+"""In the path of what ``ray job submit`` has uploaded."""
 
 Flags = dict[str, dict[str, bool]]
 """Further arguments of a stage's ``run``, by stage."""
@@ -185,7 +189,7 @@ def _run_in_order(names: tuple[str, ...], root: Path | None, flags: Flags, *, re
     try:
         end_with_dvc()
         with terminable():
-            layout = find_layout(root)
+            layout = _require_lasting(find_layout(root))
             for name in names:
                 with report_known_errors(name):
                     run_stage(name, layout, **flags.get(name, {}))
@@ -209,6 +213,20 @@ def _dry_run(stage: str, root: Path | None) -> None:
 def find_layout(root: Path | None) -> Layout:
     """The work tree that an option names, or the one around here."""
     return Layout.at(root) if root else Layout.find()
+
+
+def _require_lasting(layout: Layout) -> Layout:
+    """Refuse a work tree in the cache into which ``ray job submit --working-dir`` puts an uploaded folder.
+
+    Raises:
+        ConfigError: all that a run writes there would be deleted after the job.
+    """
+    if UPLOADED.search(layout.root.as_posix()):
+        raise ConfigError(
+            f"expected a work tree that stays, got {layout.root}, Ray's copy of an uploaded folder, which it "
+            "deletes with all results; name one on storage that all nodes share: --root /shared/FOLDER"
+        )
+    return layout
 
 
 @contextmanager
