@@ -41,7 +41,7 @@ def test_a_stage_depends_on_exactly_the_modules_it_uses(stage: str) -> None:
 def test_the_fingerprint_covers_all_code_the_loop_uses() -> None:
     # These decide where files lie and what an error says, not what is computed.
     aside = {f"pipelines/core/{name}.py" for name in ("errors", "records")} | {"zoo/durable.py"}
-    aside |= {f"pipelines/data/{name}.py" for name in ("cache", "remote", "shards")}
+    aside |= {f"pipelines/data/{name}.py" for name in ("cache", "config", "remote", "shards")}
     used = closure("pipelines.training.loop")
     assert sorted(path for path in used - aside if not covered(path, list(TRAINING_CODE))) == []
 

@@ -1,5 +1,7 @@
 """The whole road by ``dvc repro``, on a copy of the repository and four generated photographs."""
 
+import csv
+import io
 import json
 import os
 import shutil
@@ -20,6 +22,7 @@ from pipelines.publish.receipt import WorkTreeStore
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
+IDENTITY = ("-c", "user.name=a", "-c", "user.email=a@b")
 TITLE = "The loss in training, and on the validation photographs"
 COPIED = ("tunable_models", "zoo", "pipelines", "dvc.yaml", ".dvcignore", ".gitignore", "params.yaml")
 

@@ -14,6 +14,8 @@ disk; then ``latest`` moves. A crash in between leaves the old entries, perhaps 
 
 import os
 import re
+import shutil
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +23,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from zoo import strict_json
-from zoo.durable import create_folder, replace_file, sync_folder, write_file
+from zoo.durable import TEMPORARY, create_folder, replace_file, sync_folder, write_file
 from zoo.entry import Entry
 from zoo.errors import EntryExistsError, EntryNotFoundError, IntegrityError, ManifestError
 from zoo.manifest import MANIFEST, NAME, SEMANTIC, VERSION, FileRecord, Manifest, content_version
@@ -140,6 +142,21 @@ class Store:
             aliases = self.aliases(name)
             if aliases.get(alias) != version:
                 replace_file(path, strict_json.encode_json({**aliases, alias: version}))
+
+    def remove(self, name: str, version: str) -> bool:
+        """Delete an entry that no alias points at; false if there is none, or one that is pointed at.
+
+        It is renamed first: readers, and a crash, see all of it or nothing.
+        """
+        path = self.path(name, version)
+        with FileLock(self._home(name) / ".aliases.lock", timeout=_LOCK_TIMEOUT_S):
+            if not path.is_dir() or version in self.aliases(name).values():
+                return False
+            doomed = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
+            path.rename(doomed)
+            sync_folder(path.parent)
+        shutil.rmtree(doomed)
+        return True
 
     def _home(self, name: str) -> Path:
         # Names are checked wherever they become paths, so that none leads out of the root.

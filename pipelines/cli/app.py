@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 from pipelines.cli.apply import apply_model
 from pipelines.cli.common import AssignmentCommand, report_known_errors
 from pipelines.cli.export import export_model, serve_models
+from pipelines.cli.prune import prune_work_tree
 from pipelines.cli.stages import check_work_tree, run_search, run_stages, send_runs, write_recipe
 from pipelines.cli.zoo import zoo
 
@@ -46,6 +47,7 @@ def _take_options(
 
 app.command("run")(run_stages)
 app.command("search")(run_search)
+app.command("prune")(prune_work_tree)
 app.command("recipe")(write_recipe)
 app.command("track")(send_runs)
 app.add_typer(zoo, name="zoo")

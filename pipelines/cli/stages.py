@@ -7,6 +7,7 @@ change to the server.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -32,6 +33,9 @@ STAGES = {
 }
 PIPELINE = ("prepare", "train", "evaluate", "publish")
 """What ``all`` runs."""
+
+UPLOADED = re.compile(r"/runtime_resources/(working_dir|py_modules)_files/")
+"""In the path of what ``ray job submit`` has uploaded."""
 
 Flags = dict[str, dict[str, bool]]
 """Further arguments of a stage's ``run``, by stage."""
@@ -94,7 +98,7 @@ def send_runs(root: Root = None) -> None:
     require_extra("pipelines")
     from pipelines.tracking.sync import sync_work_tree
 
-    sync_work_tree(_find_layout(root))
+    sync_work_tree(find_layout(root))
 
 
 def write_recipe(
@@ -139,7 +143,7 @@ def check_work_tree(
     from pipelines.doctor.report import print_findings, print_findings_json
     from pipelines.doctor.run import examine_work_tree
 
-    findings = examine_work_tree(_find_layout(root), stage, processes)
+    findings = examine_work_tree(find_layout(root), stage, processes)
     if not (print_findings_json(findings) if json else print_findings(findings)):
         raise typer.Exit(1)
 
@@ -183,7 +187,7 @@ def _run_in_order(names: tuple[str, ...], root: Path | None, flags: Flags, *, re
     try:
         end_with_dvc()
         with terminable():
-            layout = _find_layout(root)
+            layout = _require_lasting(find_layout(root))
             for name in names:
                 with report_known_errors(name):
                     run_stage(name, layout, **flags.get(name, {}))
@@ -200,12 +204,27 @@ def _dry_run(stage: str, root: Path | None) -> None:
     require_extra("pipelines")
     from pipelines.doctor.dry_run import dry_run
 
-    if not dry_run(stage, _find_layout(root)):
+    if not dry_run(stage, find_layout(root)):
         raise typer.Exit(1)
 
 
-def _find_layout(root: Path | None) -> Layout:
+def find_layout(root: Path | None) -> Layout:
+    """The work tree that an option names, or the one around here."""
     return Layout.at(root) if root else Layout.find()
+
+
+def _require_lasting(layout: Layout) -> Layout:
+    """Refuse a work tree in the cache into which ``ray job submit --working-dir`` puts an uploaded folder.
+
+    Raises:
+        ConfigError: all that a run writes there would be deleted after the job.
+    """
+    if UPLOADED.search(layout.root.as_posix()):
+        raise ConfigError(
+            f"expected a work tree that stays, got {layout.root}, Ray's copy of an uploaded folder, which it "
+            "deletes with all results; name one on storage that all nodes share: --root /shared/FOLDER"
+        )
+    return layout
 
 
 @contextmanager

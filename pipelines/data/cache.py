@@ -144,7 +144,7 @@ class ShardCache:
         for file in files:
             if free >= nbytes:
                 break
-            if _remove_unused(file.path):
+            if remove_unused(file.path):
                 free += file.nbytes
         return free >= nbytes
 
@@ -165,7 +165,8 @@ class _CachedFile:
     used_at: float
 
 
-def _remove_unused(path: Path) -> bool:
+def remove_unused(path: Path) -> bool:
+    """Remove a shard, unless a process reads or writes it; whether it is gone."""
     try:
         with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

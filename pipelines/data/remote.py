@@ -6,6 +6,7 @@ the AWS tools read them, from the environment or ``~/.aws``), ``https://``, ``me
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,11 +48,14 @@ class Remote:
 
     url: str
 
-    def list_files(self) -> list[str]:
-        """List the paths of all files below the URL, sorted."""
+    def list_files(self, *, missing_ok: bool = False) -> list[str]:
+        """List the paths of all files below the URL, sorted; with ``missing_ok`` none if that is missing."""
 
         def call(fs: Any, root: str) -> list[str]:
+            fs.invalidate_cache()
             if not fs.exists(root):
+                if missing_ok:
+                    return []
                 raise FileNotFoundError("no such folder")
             root = root.rstrip("/")
             return sorted(path.removeprefix(root).lstrip("/") for path in fs.find(root))
@@ -93,6 +97,15 @@ class Remote:
                 fs.put_file(str(path), remote)
 
         self._retry("to write", name, call)
+
+    def remove(self, name: str) -> None:
+        """Remove a file; one that does not exist is removed."""
+
+        def call(fs: Any, path: str) -> None:
+            with suppress(FileNotFoundError):
+                fs.rm_file(path)
+
+        self._retry("to remove", name, call)
 
     def _retry(self, purpose: str, name: str, call: Callable[[Any, str], T]) -> T:
         url = f"{self.url.rstrip('/')}/{name}" if name else self.url

@@ -1,8 +1,11 @@
-"""Checks of photographs: the sources, the prepared sets, and shards that are streamed from a URL."""
+"""Checks of photographs, and of URLs: sources, prepared sets, streamed shards, copies of checkpoints."""
 
+import secrets
 from collections.abc import Mapping
 from itertools import accumulate
 from math import ceil
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from pipelines.core.errors import DataError
 from pipelines.core.layout import Layout
@@ -125,6 +128,25 @@ def check_streaming(layout: Layout, config: TrainConfig) -> list[Finding]:
         return [_check_first_shard(index, index.base), *_check_window(index, config)]
     except DataError as error:
         return [Finding.fault("streaming", str(error), "")]
+
+
+def check_storage(url: str) -> list[Finding]:
+    """Check that the storage of checkpoints takes a small file, gives it back and removes it."""
+    storage, name, token = Remote(url), f"doctor-{secrets.token_hex(8)}", secrets.token_bytes(16)
+    try:
+        with NamedTemporaryFile() as file:
+            file.write(token)
+            file.flush()
+            storage.upload(Path(file.name), name)
+        got = storage.read(name)
+        storage.remove(name)
+    except DataError as error:
+        return [Finding.fault("storage", str(error), "repair train.compute.storage")]
+    if got != token:
+        return [
+            Finding.fault("storage", f"{url} gave back another file", "name another train.compute.storage")
+        ]
+    return [Finding.ok("storage", f"{url} takes files, gives them back and removes them")]
 
 
 def _check_first_shard(index: Index, base: str) -> Finding:

@@ -54,7 +54,7 @@ def describe_training(config: TrainConfig, layout: Layout) -> Iterator[str]:
 
     Raises:
         CheckpointError: the run has checkpoints, and all are damaged.
-        DataError: a file that the options name is missing.
+        DataError: a file that the options name is missing, or the storage of checkpoints cannot be reached.
     """
     yield from _describe_run(config, layout)
     size = measure_network(config, layout.root)
@@ -77,6 +77,10 @@ def _describe_run(config: TrainConfig, layout: Layout) -> Iterator[str]:
     notes: list[str] = []
     step = run.store.newest(notes.append)
     yield f"run         {run.identity[:16]}, of these options, photographs and code"
+    copied = run.store.newest_copy()
+    if copied is not None and copied > (step or 0):
+        step = copied
+        notes.append(f"fetched from {config.compute.storage} first")
     yield f"begins      {_describe_start(step, config.steps)}"
     yield from (f"            {note}" for note in notes)
     yield f"state       {run.folder}"

@@ -10,7 +10,7 @@ from threading import Thread
 from pipelines.core.errors import ConfigError, is_expected
 from pipelines.core.layout import Layout
 from pipelines.doctor.cluster import check_cluster
-from pipelines.doctor.data import check_inputs, check_prepared, check_sources, check_streaming
+from pipelines.doctor.data import check_inputs, check_prepared, check_sources, check_storage, check_streaming
 from pipelines.doctor.disk import check_disk
 from pipelines.doctor.local import (
     check_dvc,
@@ -84,6 +84,8 @@ def list_checks(options: Options, layout: Layout, stage: str | None, processes: 
         yield Check("data", partial(check_inputs, stage, layout))
     if own.train:
         yield Check("streaming", partial(check_streaming, layout, own.train), 20.0)
+        if own.train.compute.storage:
+            yield Check("storage", partial(check_storage, own.train.compute.storage), 20.0)
         yield Check("processes", partial(check_processes, own.train, processes))
     if concerns("prepare", "train", "evaluate", "publish"):
         yield Check("disk", partial(check_disk, own, layout))

@@ -85,8 +85,7 @@ class TrainJob:
     @property
     def store(self) -> CheckpointStore:
         """The checkpoints of the run."""
-        keep = self.config.compute.keep_checkpoints
-        return CheckpointStore(self.folder / "checkpoints", self.fingerprint, keep)
+        return CheckpointStore.of_run(self.folder, self.fingerprint, self.config.compute)
 
     def load_network(self, step: int | None = None) -> TunableNetwork:
         """The network, or its moving average, after a step, by default the last one; frozen, on the CPU.

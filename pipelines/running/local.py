@@ -22,8 +22,8 @@ def launch_job(job: TrainJob, hooks: Hooks) -> None:
 
     Args:
         job: the run.
-        hooks: further callbacks. On Ray ``stop`` is asked in this process, ``at_checkpoint``, which must be
-            picklable, is called on the main worker, and the others are not called.
+        hooks: further callbacks. On Ray ``stop`` is asked in this process, ``at_checkpoint`` and
+            ``at_resume``, which must be picklable, are called on the main worker, and the others are not.
 
     Raises:
         ConfigError: the runner cannot start, with the reason.

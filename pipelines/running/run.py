@@ -30,7 +30,7 @@ from pipelines.running.job import TrainJob
 from pipelines.running.registrations import digest_plugins
 from pipelines.tasks import make_task
 from pipelines.training.checkpoint import CheckpointStore
-from pipelines.training.config import TrainConfig
+from pipelines.training.config import ComputeConfig, TrainConfig
 from pipelines.training.log import LOG, RunLog
 
 NOTE = "run.json"
@@ -48,7 +48,7 @@ class Run:
         materials: files that its options name, by role, with their SHA-256.
         options: all that determine its numbers, as JSON values.
         photos_sha256: of the photographs.
-        keep: how many checkpoints to keep.
+        compute: where it runs, which is no part of its identity.
         code: digests of the training code that it uses, by file.
         versions: of Python and of the packages that its numbers depend on; they may change during the run.
     """
@@ -58,7 +58,7 @@ class Run:
     materials: dict[str, str]
     options: dict[str, Any]
     photos_sha256: str
-    keep: int
+    compute: ComputeConfig
     code: dict[str, str]
     versions: dict[str, str] = field(default_factory=installed_versions)
 
@@ -80,7 +80,7 @@ class Run:
             materials=materials,
             options=options,
             photos_sha256=photos.index.sha256,
-            keep=config.compute.keep_checkpoints,
+            compute=config.compute,
             code=code,
         )
 
@@ -91,7 +91,7 @@ class Run:
     @property
     def store(self) -> CheckpointStore:
         """Its checkpoints."""
-        return CheckpointStore(self.folder / "checkpoints", self.identity, self.keep)
+        return CheckpointStore.of_run(self.folder, self.identity, self.compute)
 
     @property
     def log(self) -> RunLog:
@@ -113,18 +113,22 @@ class Run:
 
         Raises:
             CheckpointError: there are checkpoints of this run, and all are damaged.
+            DataError: the storage of the run's checkpoints cannot be reached.
             TrainingError: the disk is full.
         """
+        note = self.folder / NOTE
+        self.store.pull(report, [note])
         step = self.store.newest(report)
         if step:
             self._resume(step, report)
-            return step
-        other = next((note for _, note in self._find_others()), None)
-        if other is not None:
-            changes = "; ".join(self._differences(other))
-            report(f"starting clean, in {self.folder}; since the last run {changes}")
-        self._write([], self.versions)
-        return 0
+        else:
+            other = next((note for _, note in self._find_others()), None)
+            if other is not None:
+                changes = "; ".join(self._differences(other))
+                report(f"starting clean, in {self.folder}; since the last run {changes}")
+            self._write([], self.versions)
+        self.store.push([note])  # a storage that refuses does so before anything is trained
+        return step or 0
 
     def accept(self, report: Report) -> None:
         """Take over the newest checkpoint of the last run that differs in code alone, and record that.

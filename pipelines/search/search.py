@@ -49,7 +49,8 @@ class Search:
     def compute(self) -> ComputeConfig:
         """Of every trial: in its own process, or with several workers of Ray Train."""
         workers = self.config.workers
-        own = {"runner": "ray" if workers > 1 else "local", "workers": workers, "keep_checkpoints": 1}
+        runner = "ray" if workers > 1 else "local"
+        own = {"runner": runner, "workers": workers, "keep_checkpoints": 1, "storage": None}
         return self.base.compute.model_copy(update=own)
 
     @property

@@ -18,6 +18,9 @@ from pipelines.search.trial_worker import FOLDER
 
 SEED = "seed"
 
+MOST_TWINS = 3
+"""Proposals of points under way in a row, after which a searcher is asked again when a trial has ended."""
+
 
 class ListSearcher(Searcher):
     """Proposes points one by one, each with every seed.
@@ -44,7 +47,9 @@ class ListSearcher(Searcher):
 class SpecSearcher(Searcher):
     """Turns the proposals of another searcher into trial specs; Tune knows their folders alone.
 
-    Untrainable points are logged, and the other searcher learns that they failed.
+    Untrainable points are logged, and the other searcher learns that they failed. A point that a trial is
+    training already gets no second trial, which would wait for the first one's folder and take its place
+    meanwhile: the other searcher learns of its score twice.
 
     Args:
         searcher: proposes points.
@@ -55,7 +60,9 @@ class SpecSearcher(Searcher):
     def __init__(self, searcher: Searcher, seed: int, add_trial: Callable[[Point, int], TrialSpec]) -> None:
         super().__init__(searcher.metric, searcher.mode)
         self._searcher, self._seed, self._add_trial = searcher, seed, add_trial
-        self._names: dict[str, str] = {}
+        self._names: dict[str, list[str]] = {}
+        self._running: dict[str, str] = {}
+        self._is_waiting = False
 
     def suggest(self, trial_id: str) -> Any:
         """The next trial; None if there is none at the moment.
@@ -63,29 +70,40 @@ class SpecSearcher(Searcher):
         Raises:
             ConfigError: too many points in a row cannot be trained.
         """
-        refused = 0
-        while True:
-            name = self._names[trial_id] = f"{trial_id}-{refused}"
+        refused, twins = 0, 0
+        while not self._is_waiting:
+            name = f"{trial_id}-{refused + twins}"
             proposed: Any = self._searcher.suggest(name)
             if proposed is None or proposed == Searcher.FINISHED:
                 return proposed
             point = dict(proposed)
             try:
-                return {FOLDER: str(self._add_trial(point, point.pop(SEED, self._seed)).folder)}
+                folder = str(self._add_trial(point, point.pop(SEED, self._seed)).folder)
             except ConfigError as error:
                 self._searcher.on_trial_complete(name, error=True)
                 refused += 1
                 log_skipped(error, refused)
+                continue
+            trainer = self._running.setdefault(folder, trial_id)
+            self._names.setdefault(trainer, []).append(name)
+            if trainer == trial_id:
+                return {FOLDER: folder}
+            twins += 1
+            self._is_waiting = twins == MOST_TWINS
+        return None
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Pass a score on."""
-        self._searcher.on_trial_result(self._names[trial_id], result)
+        self._searcher.on_trial_result(self._names[trial_id][0], result)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """Pass the end of a trial on."""
-        self._searcher.on_trial_complete(self._names[trial_id], result, error)
+        for name in self._names[trial_id]:
+            self._searcher.on_trial_complete(name, result, error)
+        self._running = {folder: other for folder, other in self._running.items() if other != trial_id}
+        self._is_waiting = False
 
     def __getstate__(self) -> dict[str, Any]:
         """Empty: Tune pickles searchers for its own way to resume, which is not used here."""

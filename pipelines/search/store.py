@@ -2,11 +2,16 @@
 
 import logging
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from pipelines.core.errors import CheckpointError
 from pipelines.core.progress import Display
 from pipelines.data.photos import PhotoSet
+from pipelines.running.fingerprint import changed_versions, describe_versions
+from pipelines.running.job import TrainJob
 from pipelines.running.run import Run
 from pipelines.search.axes import Point
 from pipelines.search.search import Search
@@ -63,7 +68,8 @@ class TrialStore:
         job = replace(run.make_job(config, layout), folder=folder, validation=no_validation)
         known = self._specs.get(folder)
         number = known.number if known else len(self._specs) + 1
-        spec = TrialSpec(number=number, point=point, seed=seed, job=job)
+        lineage = _continue_lineage(known, job) if known else ()
+        spec = TrialSpec(number=number, point=point, seed=seed, job=job, lineage=lineage)
         spec.write()
         self._specs[folder] = spec
         return spec
@@ -132,6 +138,24 @@ class TrialStore:
             self.display.update(len(self._ended), facts={f"best {n}": f"{v:.4g}" for n, v in best.items()})
         line = {"step": len(self._ended), "time_s": time.time(), "best": best}
         append_line(self._search.folder / "log.jsonl", line)
+
+
+def _continue_lineage(known: TrialSpec, job: TrainJob) -> Sequence[Mapping[str, Any]]:
+    """The lineage of a trial that starts again; a resumption under other versions is added, and logged."""
+    changed = changed_versions(known.job.versions, job.versions)
+    if not changed or known.record().state == "completed":
+        return known.lineage
+    try:
+        step = job.store.newest()
+    except CheckpointError:  # which the trial reports
+        step = None
+    if step is None:
+        return known.lineage
+    under = describe_versions(changed)
+    _log.warning(
+        "search: trial %d resumes from step %d with %s: numbers may differ", known.number, step, under
+    )
+    return [*known.lineage, {"fingerprint": job.fingerprint, "step": step, "versions": changed}]
 
 
 def _read_status(folder: Path) -> Status | None:

@@ -83,12 +83,14 @@ class TrialSpec:
         point: of the search space.
         seed: of training.
         job: the run, with the trial's folder.
+        lineage: where it resumed under other versions of libraries, as in the record of a run.
     """
 
     number: int
     point: Point
     seed: int
     job: TrainJob
+    lineage: Sequence[Mapping[str, Any]] = ()
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -99,12 +101,24 @@ class TrialSpec:
         """
         values = read_json(folder / SPEC)
         job = TrainJob.from_dict(values["assignment"])
-        return cls(number=values["number"], point=dict(values["point"]), seed=values["seed"], job=job)
+        return cls(
+            number=values["number"],
+            point=dict(values["point"]),
+            seed=values["seed"],
+            job=job,
+            lineage=values.get("lineage", ()),
+        )
 
     def write(self) -> None:
         """Write it into the trial's folder."""
         pairs = list(self.point.items())  # keep the order of axes, which sorted JSON keys would lose
-        values = {"number": self.number, "point": pairs, "seed": self.seed, "assignment": self.job.to_dict()}
+        values = {
+            "number": self.number,
+            "point": pairs,
+            "seed": self.seed,
+            "assignment": self.job.to_dict(),
+            "lineage": list(self.lineage),
+        }
         write_json_atomic(self.folder / SPEC, values)
 
     @property

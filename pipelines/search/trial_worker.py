@@ -50,6 +50,14 @@ class ScoreCheckpoint:
             self.spec.log_score(step, self.scorer(network))
             self.report()
 
+    def score_missed(self, step: int, network: TunableNetwork) -> None:
+        """Score what a run resumes from, if the worker that wrote it died before it had a score.
+
+        Training resumes behind it, so that a scheduler would mistake the next score for this one.
+        """
+        if step not in dict(self.spec.scores()):
+            self(step, network)
+
 
 class ScoreReporter:
     """Reports the scores in a trial's log that Tune does not know yet."""
@@ -102,28 +110,29 @@ def _train_trial(spec: TrialSpec, scorer: Scorer, reporter: ScoreReporter) -> No
     if reporter.step == config.steps:
         return
     if config.compute.runner == "local":
-        launch_job(spec.job, Hooks(at_checkpoint=ScoreCheckpoint(spec, scorer, reporter)))
+        launch_job(spec.job, _make_hooks(ScoreCheckpoint(spec, scorer, reporter)))
     else:
         _train_on_workers(spec, scorer, reporter)
         _score_missed_checkpoint(spec, scorer, reporter)
 
 
 def _score_missed_checkpoint(spec: TrialSpec, scorer: Scorer, reporter: ScoreReporter) -> None:
-    """Score the newest checkpoint if its writer was killed in between.
-
-    Training resumes behind it, so that a scheduler would mistake the next score for this one.
-    """
+    """Score the last checkpoint if its writer died in between; the loop does so with earlier ones."""
     step = spec.job.store.newest()
-    if step is None or step in dict(spec.scores()):
+    if step != spec.config.steps or step in dict(spec.scores()):
         return
     network = spec.job.load_network(step)
     # On the CPU: the process of a trial with several workers has no GPU.
     ScoreCheckpoint(spec, replace(scorer, device="cpu"), reporter)(step, network)
 
 
+def _make_hooks(score: ScoreCheckpoint, stop: Callable[[], bool] = lambda: False) -> Hooks:
+    return Hooks(at_checkpoint=score, at_resume=score.score_missed, stop=stop)
+
+
 def _train_on_workers(spec: TrialSpec, scorer: Scorer, reporter: ScoreReporter) -> None:
     stop = [False]
-    hooks = Hooks(at_checkpoint=ScoreCheckpoint(spec, scorer), stop=lambda: stop[0])
+    hooks = _make_hooks(ScoreCheckpoint(spec, scorer), stop=lambda: stop[0])
     with ThreadPoolExecutor(1) as pool:
         training = pool.submit(launch_job, spec.job, hooks)
         try:

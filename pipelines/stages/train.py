@@ -55,7 +55,8 @@ def run(config: TrainConfig, layout: Layout, *, accept_code_change: bool = False
 
     Raises:
         ConfigError: torchrun started this, and the options ask for Ray.
-        DataError: the ``prepare`` stage has not run, or a file that the options name is missing or unfit.
+        DataError: the ``prepare`` stage has not run, a file that the options name is missing or unfit, or the
+            storage of checkpoints does not take them.
         TrainingError: the loss is not finite, or workers keep failing.
         CheckpointError: this run's checkpoints are all damaged.
         Interrupted: a stop was requested; the last step has a checkpoint.
@@ -111,6 +112,7 @@ def _train_and_track(config: TrainConfig, layout: Layout, photos: PhotoSet, this
                 "mlflow_run_id": sync.wait_for_run(),
             }
             write_json_atomic(layout.train / "provenance.json", provenance(layout.root) | facts)
+            this.store.push([layout.train / name for name in ARTEFACTS], "artifacts")
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             sync.finish("KILLED", deadline_s=5.0)  # the user is waiting

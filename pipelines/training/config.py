@@ -5,6 +5,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, PositiveInt, model_validator
 
 from pipelines.core.config import Section
+from pipelines.data.config import Url
 from pipelines.tasks import DenoiseDeblurConfig, TaskConfig, make_task
 from pipelines.training.network import NetworkConfig
 from tunable_models import (
@@ -166,6 +167,11 @@ class ComputeConfig(Section):
     """With elastic workers, seconds between checks for new nodes."""
     keep_checkpoints: int = Field(default=2, ge=1)
     """How many of the newest checkpoints stay on disk."""
+    storage: Url | None = None
+    """URL below which copies of the run's checkpoints and log are kept, such as ``s3://bucket/runs``: any
+    machine that has the same photographs and code resumes from there. The copy on the disk stays, a storage
+    that does not answer is waited for until the end of the run, and null keeps none. Trials of a search have
+    none."""
     cache_gb: float = Field(default=20.0, gt=0)
     """Disk on each node for photographs that are streamed from a URL, in 10^9 bytes."""
 

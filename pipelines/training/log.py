@@ -117,6 +117,17 @@ def _parse_line(text: bytes) -> dict[str, Any] | None:
     return values if is_line else None
 
 
+def append_missing_lines(path: Path, data: bytes) -> None:
+    """Append the lines of another machine's copy of a log that this one lacks, durably.
+
+    What is there stays where it is, as uploads to the tracking server count its bytes.
+    """
+    known = set(path.read_bytes().splitlines()) if path.exists() else set()
+    for line in data.splitlines():
+        if line not in known and (values := _parse_line(line)):
+            append_line(path, values)
+
+
 class RunLog:
     """The log of one run, ``<folder>/log.jsonl``, as points."""
 

@@ -17,6 +17,7 @@ from pipelines.measure.runner import evaluation_mode
 from pipelines.tasks import Task, make_task
 from pipelines.training.batches import Batches, Share
 from pipelines.training.checkpoint import CheckpointStore
+from pipelines.training.checkpoint_writer import CheckpointWriter
 from pipelines.training.collectives import StopConsensus
 from pipelines.training.config import TrainConfig
 from pipelines.training.learner import Learner
@@ -60,13 +61,16 @@ class Hooks:
 
     Attributes:
         report: called on every worker, every ``log_every`` steps.
-        at_checkpoint: called on the main worker after each checkpoint, with the network to publish.
+        at_checkpoint: called on the main worker at each checkpoint, with the network to publish; the
+            checkpoint may still be on its way to the disk.
+        at_resume: called in the same way with what a run resumes from.
         stop: whether this worker was asked to stop; asked at every step.
         ready: called on every worker before the first step, when everything is in place.
     """
 
     report: Callable[[Progress], None] = field(default=lambda progress: None)
     at_checkpoint: Callable[[int, TunableNetwork], None] = field(default=lambda step, network: None)
+    at_resume: Callable[[int, TunableNetwork], None] = field(default=lambda step, network: None)
     stop: Callable[[], bool] = field(default=lambda: False)
     ready: Callable[[], None] = field(default=lambda: None)
 
@@ -92,7 +96,8 @@ def run_training_loop(inputs: LoopInputs, hooks: Hooks) -> TunableNetwork:
 
     Raises:
         Stopped: a worker was asked to; on every worker, at the same step.
-        TrainingError: the loss is not finite.
+        TrainingError: the loss is not finite, or the disk is full.
+        DataError: the storage of checkpoints does not take the last one.
         CheckpointError: checkpoints exist, and none is complete.
     """
     torch.set_num_threads(inputs.config.compute.threads)
@@ -109,15 +114,19 @@ class _Loop:
         self._metrics = MetricsAccumulator(config.batch_size, len(inputs.photos), workers, device)
         self._validation = _make_validation(inputs, task)
         self._stop_consensus = StopConsensus(hooks.stop, workers, device)
+        self._writer = CheckpointWriter(inputs.store)
 
     def run(self) -> TunableNetwork:
         config, learner = self._inputs.config, self._learner
-        self._resume()
+        resumed = self._resume()
         learner.start()
+        if resumed:
+            self._show_network(self._hooks.at_resume)
         self._hooks.ready()
         self._metrics.start_clock()
-        with closing(self._batches.from_step(learner.done)) as batches:
+        with self._writer, closing(self._batches.from_step(learner.done)) as batches:
             while learner.done < config.steps:
+                self._writer.check()
                 self._metrics.add(learner.step(next(batches)))
                 stop = self._stop_consensus()
                 if self._is_due(config.log_every):
@@ -127,7 +136,10 @@ class _Loop:
                 if stop and learner.done < config.steps:
                     batches.close()  # its processes may get the same signal, and would fail during a save
                     self._stop()
+            self._writer.wait()
         self._stop_consensus.close()
+        if self._inputs.is_main:
+            self._inputs.store.push()
         return learner.result
 
     def _is_due(self, every: int) -> bool:
@@ -151,30 +163,35 @@ class _Loop:
         done, config = self._learner.done, self._inputs.config
         if done % config.checkpoint_every:
             self._save({"unlogged": self._metrics.state(done)} if done % config.log_every else {})
+        self._writer.wait()
         if self._inputs.share.count > 1:
             dist.barrier()  # launchers end all processes when the first one has exited
         raise Stopped(done)
 
     def _save(self, more: dict[str, Any]) -> None:
-        if not self._inputs.is_main:
-            return
-        self._inputs.store.save(self._learner.done, self._learner.state() | more)
-        with evaluation_mode(self._learner.result):
-            self._hooks.at_checkpoint(self._learner.done, self._learner.result)
+        if self._inputs.is_main:
+            self._writer.save(self._learner.done, self._learner.state() | more)
+            self._show_network(self._hooks.at_checkpoint)
 
-    def _resume(self) -> None:
-        """Load the newest complete checkpoint, if there is one."""
+    def _show_network(self, hook: Callable[[int, TunableNetwork], None]) -> None:
+        if self._inputs.is_main:
+            with evaluation_mode(self._learner.result):
+                hook(self._learner.done, self._learner.result)
+
+    def _resume(self) -> bool:
+        """Load the newest complete checkpoint, if there is one; whether there is."""
         inputs = self._inputs
         # The main worker decides: on a shared file system others may not see its newest folder yet.
         decision: list[int | None] = [inputs.store.newest()] if inputs.is_main else [None]
         if inputs.share.count > 1:
             dist.broadcast_object_list(decision, src=0, device=inputs.device)
         if decision[0] is None:
-            return
+            return False
         state = inputs.store.load(decision[0])
         self._learner.load(state)
         if "unlogged" in state:
             self._metrics.load(state["unlogged"], is_main=inputs.is_main)
+        return True
 
 
 def _make_validation(inputs: LoopInputs, task: Task) -> Validation | None:

@@ -156,3 +156,21 @@ def patient_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr("pipelines.running.ray.driver.UNHEARD_S", UNREACHED_S)
     monkeypatch.setattr("pipelines.running.ray.coordinator.ANSWER_WITHIN_S", UNREACHED_S)
+
+
+@pytest.fixture(scope="module")
+def s3_endpoint() -> Iterator[str]:
+    """The address of an S3 server on this machine."""
+    from s3_server import serve_s3  # its imports take seconds
+
+    with serve_s3() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def s3(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
+    """A client of an S3 that holds the empty bucket ``data``."""
+    from s3_server import make_bucket
+
+    with make_bucket(s3_endpoint, monkeypatch, tmp_path) as client:
+        yield client

@@ -1,8 +1,9 @@
 """Launch a job on Ray Train workers; the only module that imports ``ray.train``.
 
 Ray places the workers, connects them in a process group and restarts them after a fault, elastic ones with as
-many as the cluster has. It sees metrics, never weights: checkpoints are ours
-(:mod:`pipelines.training.checkpoint`), because Ray copies its own into place without a completeness marker.
+many as the cluster has. It sees neither weights nor metrics. Checkpoints are ours
+(:mod:`pipelines.training.checkpoint`), because Ray copies its own into place without a completeness marker;
+and ``ray.train.report`` would let all workers wait for its controller, which polls every two seconds.
 """
 
 import os
@@ -75,7 +76,7 @@ def run_on_ray(job: TrainJob, hooks: Hooks) -> None:
     Args:
         job: the run; its paths are readable by every worker.
         hooks: of which ``stop`` is asked in this process and forwarded to the workers, and
-            ``at_checkpoint``, which must be picklable, is called on the main worker.
+            ``at_checkpoint`` and ``at_resume``, which must be picklable, are called on the main worker.
 
     Raises:
         ConfigError: there is no cluster at the address, it is too small, or a node has other code.
@@ -98,7 +99,7 @@ def run_on_ray(job: TrainJob, hooks: Hooks) -> None:
                 "probe": DirectoryProbe.write(ray_folder / name),
                 "coordinator": coordinator.handle,
                 "startup": startup.mark("cluster"),
-                "at_checkpoint": hooks.at_checkpoint,
+                "hooks": {"at_checkpoint": hooks.at_checkpoint, "at_resume": hooks.at_resume},
             }
             trainer = _make_trainer(compute, settings, ray_folder, name)
             warning = IdleWarning(compute, coordinator.free_resources)
@@ -230,30 +231,19 @@ def _run_ray_worker(settings: dict[str, Any]) -> int | None:
     startup: Startup = settings["startup"].mark("workers")
     context = ray.train.get_context()
     share = Share(context.get_world_rank(), context.get_world_size())
-    is_main, config = share.rank == 0, job.config
-
-    def report(progress: Progress) -> None:
-        if is_main:
-            _export_gauges(progress)
-        if progress.step % config.checkpoint_every == 0 or progress.step == config.steps:
-            _report_to_ray(progress)
-
-    main_hooks = Hooks(
-        report=report,
-        stop=StopPoll(settings["coordinator"]),
-        at_checkpoint=settings["at_checkpoint"],
-        ready=lambda: startup.mark("network").write(job.folder),
-    )
+    hooks = Hooks()
+    if share.rank == 0:
+        hooks = Hooks(
+            report=_export_gauges,
+            stop=StopPoll(settings["coordinator"]),
+            ready=lambda: startup.mark("network").write(job.folder),
+            **settings["hooks"],
+        )
     try:
-        run_worker(job, share, get_device(), main_hooks if is_main else Hooks(report=report))
+        run_worker(job, share, get_device(), hooks)
     except Stopped as stopped:
         return stopped.step
     return None
-
-
-def _report_to_ray(progress: Progress) -> None:
-    """All workers wait here, and for Ray's controller, which polls every two seconds."""
-    ray.train.report({"step": progress.step, "loss": progress.loss, "images_per_s": progress.images_per_s})
 
 
 def _export_gauges(progress: Progress) -> None:

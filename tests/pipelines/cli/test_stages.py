@@ -42,6 +42,18 @@ def test_known_errors_are_one_line(work_tree: Path, arguments: str, words: str) 
     assert result.stderr.count("\n") == 1
 
 
+def test_a_work_tree_that_ray_will_delete_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uploaded = tmp_path / "session_1" / "runtime_resources" / "working_dir_files" / "_ray_pkg_1"
+    uploaded.mkdir(parents=True)
+    (uploaded / "params.yaml").touch()
+    monkeypatch.chdir(uploaded)
+    for arguments in ("run all", "run train --root .", "search"):
+        result = tunable(*arguments.split())
+        assert result.exit_code == 1
+        assert "--root /shared" in result.stderr
+    assert [path.name for path in uploaded.iterdir()] == ["params.yaml"]
+
+
 @pytest.mark.parametrize(
     "arguments",
     ["run train --publish", "run", "run train --stesp 3", "train", "run evaluate --accept-code-change"],

@@ -57,3 +57,19 @@ def test_nothing_but_such_points_is_an_end() -> None:
     searcher = SpecSearcher(Remembering(*[{"lr": 0.0}] * 60), 9, add_trial)
     with pytest.raises(ConfigError, match=r"50 .*lr 0 trains nothing"):
         searcher.suggest("a")
+
+
+def test_a_point_under_way_gets_no_second_trial() -> None:
+    same, other = {"lr": 0.1}, {"lr": 0.2}
+    inner = Remembering(same, same, other, *[same] * 9)
+    searcher = SpecSearcher(inner, 9, add_trial)
+    assert searcher.suggest("a") == {"folder": "/lr-0.1-seed-0"}
+    assert searcher.suggest("b") == {"folder": "/lr-0.2-seed-0"}
+    for _ in range(5):  # of which only the first asks for points
+        assert searcher.suggest("c") is None
+    searcher.on_trial_complete("b", {}, error=False)
+    assert searcher.suggest("d") is None
+    searcher.on_trial_complete("a", {}, error=False)
+    twins = [f"c-{number}" for number in range(3)] + [f"d-{number}" for number in range(3)]
+    assert inner.ended == [("b-1", False), ("a-0", False), ("b-0", False), *((name, False) for name in twins)]
+    assert searcher.suggest("e") == {"folder": "/lr-0.1-seed-0"}  # is over, and tells its score at once

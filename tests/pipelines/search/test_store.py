@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import mlflow
@@ -127,3 +128,26 @@ def test_what_was_under_way_at_a_kill_and_does_not_begin_again_is_not_running(se
         pass
     info, steps = tracked(search)
     assert (info.status, steps) == ("KILLED", [10])
+
+
+def test_a_trial_that_resumes_under_other_versions_says_so(
+    search: Search, caplog: pytest.LogCaptureFixture
+) -> None:
+    spec = killed(search).add(POINT, 0)
+    now = spec.job.versions
+    before = replace(spec, job=replace(spec.job, versions=now | {"torch": "1.0"}))
+    before.write()
+    assert not killed(search).add(POINT, 0).lineage  # it starts from nothing
+    spec.job.store.save(10, {})
+    assert not killed(search).add(POINT, 0).lineage
+
+    before.write()
+    again = killed(search).add(POINT, 0)
+    changed = {"torch": {"was": "1.0", "is": now["torch"]}}
+    event = {"fingerprint": spec.job.fingerprint, "step": 10, "versions": changed}
+    assert list(again.lineage) == [event]
+    assert list(TrialSpec.read(again.folder).lineage) == [event]
+    assert "trial 1 resumes from step 10 with torch" in caplog.text
+    score(again, 20)  # its last step: nothing is trained any more
+    replace(before, lineage=again.lineage).write()
+    assert list(killed(search).add(POINT, 0).lineage) == [event]

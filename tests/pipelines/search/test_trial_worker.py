@@ -15,6 +15,7 @@ from pipelines.tracking.sync import RunSync
 from pipelines.training.loop import Hooks, Stopped
 from tiny_search import search_of, write_search
 from tunable_models import TunableNetwork
+from waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -40,6 +41,7 @@ def train_until_killed_behind_checkpoint(search: Search, spec: TrialSpec, step: 
 
     def at_checkpoint(at: int, network: TunableNetwork) -> None:
         if at == step:
+            wait_until(lambda: spec.job.store.newest() == step)  # it is written beside training
             raise Killed
         scoring(at, network)
 
@@ -77,3 +79,15 @@ def test_a_checkpoint_that_is_not_due_for_a_score_gets_none(layout: Layout) -> N
     with pytest.raises(Stopped):
         launch_job(spec.job, hooks)
     assert [report["step"] for report in run_to_end(search, spec)] == [10, 20, 30]
+
+
+def test_a_worker_that_ray_restarts_scores_what_the_one_before_did_not(layout: Layout) -> None:
+    write_search(layout, space={"lr": [0.001]}, steps=30)
+    search = search_of(layout)
+    spec = add_trial(search)
+    train_until_killed_behind_checkpoint(search, spec, 20)
+    scoring = ScoreCheckpoint(spec, search.scorer)  # of Ray's next worker; the trial knows of no restart
+    launch_job(spec.job, Hooks(at_checkpoint=scoring, at_resume=scoring.score_missed))
+    assert [step for step, _ in spec.scores()] == [10, 20, 30]
+    launch_job(spec.job, Hooks(at_checkpoint=scoring, at_resume=scoring.score_missed))
+    assert (spec.folder / "log.jsonl").read_text().count('"score"') == 3
