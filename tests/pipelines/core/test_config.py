@@ -1,9 +1,5 @@
 import ast
 import inspect
-import json
-import os
-import subprocess
-import sys
 import textwrap
 from collections.abc import Iterator
 from itertools import pairwise
@@ -11,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from dvc.utils.hydra import apply_overrides
 from dvc.utils.serialize import parse_yaml
 from pydantic import Field
@@ -108,40 +103,6 @@ def test_a_parameter_that_dvc_sets_changes_one_line(source: Path, tmp_path: Path
     apply_overrides(path, ["train.optimizer.lr=0.00001"])
     assert "lr: 1e-05" in path.read_text(encoding="utf-8")
     assert load_section(path, "train", TrainConfig).optimizer.lr == 1e-5
-
-
-@pytest.mark.slow
-@pytest.mark.server
-def test_an_experiment_may_set_a_small_learning_rate(tmp_path: Path) -> None:
-    """By ``dvc exp run``, with a stage that reads the options as ours do."""
-    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    (tmp_path / "stage.py").write_text(
-        "import json, pathlib\n"
-        "from pipelines.core.config import load_section\n"
-        "from pipelines.training.config import TrainConfig\n"
-        "config = load_section(pathlib.Path('params.yaml'), 'train', TrainConfig)\n"
-        "pathlib.Path('metrics.json').write_text(json.dumps({'rate': config.optimizer.lr}))\n"
-    )
-    stage = {
-        "cmd": f"{sys.executable} stage.py",
-        "params": ["train"],
-        "metrics": [{"metrics.json": {"cache": False}}],
-    }
-    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"train": stage}}))
-    dvc = [sys.executable, "-m", "dvc"]
-    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
-    for command in (
-        ["git", "init", "--quiet"],
-        [*dvc, "init", "--quiet"],
-        ["git", "add", "--all"],
-        [*git, "commit", "--quiet", "--message", "first"],
-        [*dvc, "exp", "run", "--set-param", "train.optimizer.lr=0.00001"],
-    ):
-        subprocess.run(command, cwd=tmp_path, check=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
-    assert json.loads((tmp_path / "metrics.json").read_text()) == {"rate": 1e-5}
-    changed = ["git", "diff", "--numstat", "--", "params.yaml"]
-    said = subprocess.run(changed, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
-    assert said.split() == ["1", "1", "params.yaml"]
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
