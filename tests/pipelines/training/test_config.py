@@ -48,7 +48,7 @@ def critic(depth: int, **values: Any) -> dict[str, Any]:
         ({"log_every": 30}, "multiple of log_every 30"),
         ({"network": {"preset": "huge"}}, "no preset 'huge'"),
         ({"network": {"config": {"widht": 3}, "preset": "baseline-x1"}}, "did you mean 'width'"),
-        ({"task": {"name": "colorize"}}, "'colorize' found using 'name'"),
+        ({"task": {"name": "colorize"}}, "train.task.name: unknown task 'colorize'"),
         ({"task": {"noise_sigma": [1.0, 2.0]}}, "train.task"),
         ({"task": {"name": "super-resolution"}}, "enlarges a picture 4 times, network.config enlarges it 1"),
         ({**SUPER, "patch_px": 50}, "patch_px 50 must be a multiple of 4"),
