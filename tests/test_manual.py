@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import tomllib
 from collections.abc import Callable
@@ -18,9 +19,11 @@ from typer.testing import CliRunner
 
 import tunable_models
 from pipelines.cli import app, stages
-from pipelines.core.config import parse_section
+from pipelines.core.config import load_section, parse_section
 from pipelines.core.layout import Layout
 from pipelines.data.config import PrepareConfig
+from pipelines.doctor.options import MODELS
+from pipelines.evaluate.config import EvaluateConfig
 from pipelines.recipes import BUDGETS, find_budgets
 from pipelines.recipes import TASKS as RECIPES
 from pipelines.search.candidates import draw_points
@@ -113,8 +116,21 @@ def test_python_runs(chapter: tuple[str, str], folder: Path) -> None:
 
 
 def find_options(page: str) -> Any:
-    [block] = find_blocks("yaml", PAGES[f"docs/{page}.md"])
-    return yaml.safe_load(block)
+    """Those of the first block."""
+    return yaml.safe_load(find_blocks("yaml", PAGES[f"docs/{page}.md"])[0])
+
+
+def test_machine_settings_are_valid(tmp_path: Path) -> None:
+    [local] = find_blocks("yaml", find_chapter("Settings of a machine"))
+    (tmp_path / "local.yaml").write_text(local)
+    (tmp_path / "params.yaml").touch()
+    assert load_section(tmp_path / "params.yaml", "train", TrainConfig).compute.use_gpu
+    assert load_section(tmp_path / "params.yaml", "evaluate", EvaluateConfig).device == "cuda"
+    named = set(find_code(find_chapter("Settings of a machine")))
+    for name, model in MODELS.items():
+        options = {f"{name}.{option}" for option in model.machine}
+        assert options <= named or name == "serve"
+        assert not {f"{name}.{field}" for field in model.model_fields} & named - options
 
 
 def test_parameters_are_valid() -> None:
@@ -159,11 +175,19 @@ def of_others(arguments: list[str]) -> None:
     """Nothing: programs of others, with options that are theirs."""
 
 
+def copy(arguments: list[str]) -> None:
+    source, target = arguments
+    shutil.copy(ROOT / source, target)
+
+
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "make": make,
     "tunable": tunable,
     "mkdir": mkdir,
+    "cp": copy,
     ".": of_others,
+    "export": of_others,
+    "git": of_others,
     "dvc": of_others,
     "mlflow": of_others,
     "ray": of_others,
