@@ -78,7 +78,9 @@ def _log_model(client: Any, run: Any, plan: Plan, mark: Mapping[str, str], resul
     metrics = [Metric(p.key, p.value, p.timestamp, p.step, model_id=model.model_id) for p in points]
     client.log_batch(run_id, metrics=metrics)
     step = max((point.step for point in points), default=0)
-    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step)])
+    known = run.outputs.model_outputs if run.outputs else []
+    if model.model_id not in [output.model_id for output in known]:  # a database refuses to repeat it
+        client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step)])
     client.finalize_logged_model(model.model_id, "READY")
 
 
