@@ -36,11 +36,11 @@ def register_version(server: Server, run_id: str, plan: Plan) -> str:
             client.create_registered_model(name)
         known = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
         numbers = [found.version for found in known if found.tags.get(ZOO_VERSION) == plan.model_version]
+        run = client.get_run(run_id)
+        results = {key: value for key, value in run.data.metrics.items() if key.startswith(RESULTS)}
         if numbers:
             client.update_model_version(name, numbers[0], plan.description)
         else:
-            run = client.get_run(run_id)
-            results = {key: value for key, value in run.data.metrics.items() if key.startswith(RESULTS)}
             made = client.create_model_version(
                 name,
                 f"{run.info.artifact_uri}/entry/{plan.model_version}",
@@ -48,17 +48,16 @@ def register_version(server: Server, run_id: str, plan: Plan) -> str:
                 # A version of the open-source registry has no metrics of its own; its page shows tags.
                 tags=mark | {key: f"{value:g}" for key, value in results.items()},
                 description=plan.description,
-                model_id=_log_model(client, run, plan, mark, results),
             )
             numbers = [made.version]
         client.set_registered_model_alias(name, CANDIDATE, numbers[0])
+        # Beside the version: a server takes no version of a logged model whose files are the run's.
+        _log_model(client, run, plan, mark, results)
     return str(numbers[0])
 
 
-def _log_model(
-    client: Any, run: Any, plan: Plan, mark: Mapping[str, str], results: Iterable[str]
-) -> str | None:
-    """The id of a logged model, which has the results as its metrics; None on servers before MLflow 3."""
+def _log_model(client: Any, run: Any, plan: Plan, mark: Mapping[str, str], results: Iterable[str]) -> None:
+    """Make a logged model of the run, with the results as its metrics; servers before MLflow 3 have none."""
     from mlflow.entities import LoggedModelOutput, Metric
     from mlflow.exceptions import MlflowException
 
@@ -73,15 +72,16 @@ def _log_model(
             model = client.create_logged_model(experiment, name, run_id, dict(mark), model_type="tunable")
     except MlflowException as error:
         if error.error_code in ("ENDPOINT_NOT_FOUND", "NOT_IMPLEMENTED"):
-            return None
+            return
         raise
     points = [client.get_metric_history(run_id, name)[-1] for name in results]
     metrics = [Metric(p.key, p.value, p.timestamp, p.step, model_id=model.model_id) for p in points]
     client.log_batch(run_id, metrics=metrics)
     step = max((point.step for point in points), default=0)
-    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step)])
+    known = run.outputs.model_outputs if run.outputs else []
+    if model.model_id not in [output.model_id for output in known]:  # a database refuses to repeat it
+        client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step)])
     client.finalize_logged_model(model.model_id, "READY")
-    return str(model.model_id)
 
 
 def _clean_model_name(name: str) -> str:
