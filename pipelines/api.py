@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
 from filelock import FileLock, Timeout
 
@@ -20,8 +21,6 @@ from pipelines.core.random_streams import stream_seed
 from pipelines.core.records import read_json, write_json_atomic
 from pipelines.core.torchrun import world_size
 from pipelines.data.config import PrepareConfig
-from pipelines.data.photos import PhotoSet
-from pipelines.running.run import Run
 from pipelines.running.user_code import CodeWalker
 from pipelines.stages import prepare as prepare_stage
 from pipelines.stages import train as train_stage
@@ -232,9 +231,10 @@ def _make_stamp(config: PrepareConfig) -> dict[str, Any]:
 
 
 def _read_result(config: TrainConfig, layout: Layout) -> Trained:
-    run = Run.of(config, PhotoSet.open(layout.prepare / "train"), layout)
+    space = make_task(config.task, layout.root).space
+    weights = safetensors.torch.load_file(layout.train / "model.safetensors")
     return Trained(
-        network=run.make_job(config, layout).load_network(),
+        network=config.network.load(space, weights),
         task=config.task.name,
         folder=layout.root,
         record=read_json(layout.train / "record.json"),
@@ -243,8 +243,8 @@ def _read_result(config: TrainConfig, layout: Layout) -> Trained:
 
 @contextmanager
 def _hold_lock(layout: Layout) -> Iterator[None]:
-    layout.state.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(layout.state / "train.lock")
+    layout.lock("train").parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(layout.lock("train"))
     try:
         lock.acquire(timeout=0)
     except Timeout:

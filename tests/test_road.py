@@ -64,6 +64,7 @@ def options(tree: Path, **changes: dict[str, Any]) -> None:
             "log_every": 2,
             "validation": {"every": 2, "crop_px": 16},
             "checkpoint_every": 2,
+            "optimizer": {"lr": 0.001},
         },
         "evaluate": {"steps": 3, "grid": 2, "threads": 1, "picture": {"crop_px": 16, "values": 2}},
         "publish": {"name": "tiny"},

@@ -1,7 +1,7 @@
 """Writes a complete ``params.yaml`` with some values changed; comments and order stay.
 
-The text is read and written as YAML 1.1, as ``pipelines.core.config`` reads it, so that ``1.0e-05`` stays a
-number and the text ``off`` is quoted.
+The form is the one in which DVC writes the file: lists with an item a line, nothing for null. The text is read
+and written as YAML 1.1, as ``pipelines.core.config`` reads it, so that the text ``off`` is quoted.
 """
 
 import io
@@ -12,8 +12,6 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import CommentMark, YAMLError
-from ruamel.yaml.nodes import ScalarNode
-from ruamel.yaml.representer import RoundTripRepresenter
 from ruamel.yaml.tokens import CommentToken
 
 from pipelines.core.errors import ConfigError
@@ -38,25 +36,12 @@ def write_params(source: Path, target: Path, changes: Mapping[str, Any]) -> None
     yaml.version = (1, 1)
     yaml.preserve_quotes = True
     yaml.width = 4096
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    yaml.Representer = _Representer
     document = _load_document(source, yaml)
     for key, value in changes.items():
         _set_value(document, key, value)
     text = io.StringIO()
     yaml.dump(document, text)
     write_atomic(target, text.getvalue().removeprefix(_HEAD).encode())
-
-
-class _Representer(RoundTripRepresenter):
-    """Writes null as such; ruamel's default is an empty value, which looks like a forgotten one."""
-
-    def represent_null(self, _: None) -> ScalarNode:
-        """Represent None."""
-        return self.represent_scalar("tag:yaml.org,2002:null", "null")
-
-
-_Representer.add_representer(type(None), _Representer.represent_null)
 
 
 def _load_document(source: Path, yaml: YAML) -> CommentedMap:
@@ -123,7 +108,5 @@ def _to_yaml(value: Any) -> Any:
     if isinstance(value, Mapping):
         return CommentedMap({key: _to_yaml(item) for key, item in value.items()})
     if isinstance(value, (list, tuple)):
-        row = CommentedSeq([_to_yaml(item) for item in value])
-        row.fa.set_flow_style()
-        return row
+        return CommentedSeq([_to_yaml(item) for item in value])
     return float(value) if isinstance(value, float) else value  # numpy's subclass has no form in YAML

@@ -57,6 +57,7 @@ def test_other_tasks_and_architectures_do_not_count(copied: Callable[[str], Path
     folders = {path: path.rpartition("/")[0] for path in counted}
     assert {Path(path).stem for path, folder in folders.items() if folder == "pipelines/tasks"} == {
         "degradations",
+        "registry",
         "super_resolution",
         "task",
         "distances",

@@ -1,5 +1,6 @@
 """The local runner, in this process and in two of torchrun's."""
 
+import shutil
 import signal
 from dataclasses import replace
 from typing import Any
@@ -79,6 +80,7 @@ def test_two_processes_stop_resume_bit_for_bit_and_agree_with_one(
     two = stop_and_resume(layout, run)
 
     run.folder.rename(layout.state / "disturbed")
+    shutil.rmtree(layout.train)
     ended(start(layout, *TWO), 0)
     assert curve(run.log) == two
 

@@ -73,7 +73,9 @@ def test_options_that_name_nothing_of_others_add_nothing(config: TrainConfig, la
     assert digest_plugins(config) == {}
     assert Registrations.of(config) == Registrations()
     assert list_user_modules(config, Registrations()) == ()
-    assert Run.of(config, PhotoSet.open(layout.prepare / "train"), layout).code == code_digests()
+    assert Run.of(config, PhotoSet.open(layout.prepare / "train"), layout).code == code_digests(
+        used=config.modules
+    )
 
 
 def test_a_job_registers_what_it_carries(own: TrainConfig, layout: Layout) -> None:

@@ -68,7 +68,7 @@ def test_values_are_counted(name: str, given: Any, size: float) -> None:
         ({"group": []}, "empty list"),
         ({"lr": [0.1, 0.1]}, "duplicate value"),
         ({"lr": {"lov": 1, "high": 2}}, "'space.lr.lov'.*'low'"),
-        ({"lr": ["1e-3"]}, "write 0.001"),
+        ({"lr": ["1e-3"]}, "valid number"),
         ({"patch": [1.5]}, "valid integer"),
         ({"lr": {"values": [0.1, 0.2], "log": True}}, "log applies to a range"),
         ({"lr": float("nan")}, "finite"),

@@ -63,7 +63,7 @@ def tracked(search: Search) -> tuple[Any, list[int]]:
     """The MLflow run of the only trial, and the steps of its scores."""
     run = runs(search.layout)["trial-1"]
     client = mlflow.MlflowClient(f"sqlite:///{search.layout.root}/mlflow.db")
-    return run.info, [point.step for point in client.get_metric_history(run.info.run_id, "score.hypervolume")]
+    return run.info, [point.step for point in client.get_metric_history(run.info.run_id, "score/hypervolume")]
 
 
 def test_a_failure_that_another_attempt_overcomes_does_not_stay_one(search: Search) -> None:

@@ -112,10 +112,10 @@ def test_further_files_are_part_of_the_entry(finished: Layout) -> None:
 def test_a_network_that_misses_a_gate_leaves_nothing(finished: Layout) -> None:
     before = sorted(finished.root.rglob("*"))
     config = PublishConfig(require=RequireConfig(gain_db=4))
-    write_json_atomic(finished.metrics, {"gain_db": {"over_input": 3.9}})
+    write_json_atomic(finished.summary, {"gain_db": {"over_input": 3.9}})
     with pytest.raises(DataError, match=r"3\.9 dB \(gain_db\)"):
         run(config, finished)
     assert sorted(finished.root.rglob("*")) == before
-    write_json_atomic(finished.metrics, {"gain_db": {"over_input": 4.0}})
+    write_json_atomic(finished.summary, {"gain_db": {"over_input": 4.0}})
     run(config, finished)
     assert (finished.publish / "receipt.json").exists()

@@ -101,7 +101,7 @@ def _assert_tracked(layout: Layout) -> None:
     assert {name for name, run in by_name.items() if run.info.status == "FAILED"} == {"trial-2"}
     assert {run.info.status for run in by_name.values()} == {"FINISHED", "FAILED"}
     first = by_name["trial-1"].data
-    assert first.metrics["score.hypervolume"] == searched(layout)["hypervolume"][0]
+    assert first.metrics["score/hypervolume"] == searched(layout)["hypervolume"][0]
     assert first.params["point.lr"] == "0.001"
 
 

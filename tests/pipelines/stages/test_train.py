@@ -109,10 +109,30 @@ def test_the_last_validation_is_a_metric_and_each_a_row(config: TrainConfig, lay
     assert (head, [row.split(",")[0] for row in rows]) == ("step,loss,psnr", ["4", "6"])
     _, loss, psnr = rows[-1].split(",")
     assert metrics["validation"] == {"loss": float(loss), "psnr": float(psnr)}
-    for folder in layout.state.glob("train-*"):
-        shutil.rmtree(folder)
+    shutil.rmtree(layout.state)
+    shutil.rmtree(layout.train)
     run(watching, layout)
     assert watched(layout) == first
+
+
+def test_a_colleagues_artefacts_of_the_same_run_are_left_as_they_are(
+    config: TrainConfig, layout: Layout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(config, layout)
+    first = artefacts(layout)
+    shutil.rmtree(layout.state)  # which no colleague gets
+    other_machine = {"compute": {"runner": "local", "threads": 2}, "log_every": 3, "checkpoint_every": 3}
+    elsewhere = parse_section(config.model_dump() | other_machine, "train", TrainConfig)
+    capsys.readouterr()
+    run(elsewhere, layout)
+    assert "nothing to train" in capsys.readouterr().out
+    assert not layout.state.exists()
+    assert artefacts(layout) == first
+
+    (layout.train / "model.safetensors").write_bytes(b"damaged")
+    run(config, layout)
+    assert "step 6/6" in capsys.readouterr().out
+    assert artefacts(layout) == first
 
 
 def test_other_options_start_clean(config: TrainConfig, layout: Layout) -> None:
