@@ -1,7 +1,7 @@
 """Writes a complete ``params.yaml`` with some values changed; comments and order stay.
 
-The form is the one in which DVC writes the file: lists with an item a line, nothing for null. The text is read
-and written as YAML 1.1, as ``pipelines.core.config`` reads it, so that the text ``off`` is quoted.
+The form is the one in which DVC writes the file: lists with an item a line, nothing for null. The text is
+read and written as YAML 1.1, as ``pipelines.core.config`` reads it, so that the text ``off`` is quoted.
 """
 
 import io
