@@ -53,5 +53,6 @@ def _name_training(values: Mapping[str, Any]) -> dict[str, float]:
     settings = validation.pop("at", {})
     for setting, numbers in settings.items():
         validation |= {f"{name} at {setting}": value for name, value in numbers.items()}
-    parts = {"train": train, "train/progress": progress, "validation": validation, "score": rest}
+    score = dict(rest.pop("score", None) or {}) | rest
+    parts = {"train": train, "train/progress": progress, "validation": validation, "score": score}
     return {f"{part}/{key}": value for part in parts for key, value in select_numbers(parts[part]).items()}

@@ -1,7 +1,7 @@
 """Writes a complete ``params.yaml`` with some values changed; comments and order stay.
 
-The form is the one in which DVC writes the file: lists with an item a line, nothing for null. The text is
-read and written as YAML 1.1, as ``pipelines.core.config`` reads it, so that the text ``off`` is quoted.
+What stays has the form in which DVC writes the file. The text is read and written as YAML 1.1, as
+``pipelines.core.config`` reads it, so that the text ``off`` is quoted.
 """
 
 import io
@@ -108,5 +108,7 @@ def _to_yaml(value: Any) -> Any:
     if isinstance(value, Mapping):
         return CommentedMap({key: _to_yaml(item) for key, item in value.items()})
     if isinstance(value, (list, tuple)):
-        return CommentedSeq([_to_yaml(item) for item in value])
+        row = CommentedSeq([_to_yaml(item) for item in value])
+        row.fa.set_flow_style()
+        return row
     return float(value) if isinstance(value, float) else value  # numpy's subclass has no form in YAML

@@ -24,7 +24,7 @@ def test_a_point_of_training_begins_with_its_loss() -> None:
 
 
 def test_scores_of_a_trial_are_beside_its_losses() -> None:
-    scores = {"hypervolume": 0.7, "points": {"denoise": 1}}
+    scores = {"score": {"hypervolume": 0.7, "points": {"denoise": 1}}, "settings": []}
     assert name_metrics(scores, "train") == {"score/hypervolume": 0.7, "score/points.denoise": 1.0}
     assert name_metrics({"best": {"hypervolume": 0.7}}, "search") == {"search/best.hypervolume": 0.7}
 

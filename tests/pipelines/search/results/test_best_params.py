@@ -64,7 +64,7 @@ def test_comments_below_what_goes_stay(source: Path, tmp_path: Path) -> None:
     changes = {"train.sampling": {"family": "beta", "a": 0.5, "b": [1, 2]}, "train.seed": 3}
     write_params(source, tmp_path / "best.yaml", changes)
     assert (tmp_path / "best.yaml").read_text() == (
-        FRAGMENT.replace("    alpha: 0.5  # flat is 1\n", "    a: 0.5\n    b:\n    - 1\n    - 2\n")
+        FRAGMENT.replace("    alpha: 0.5  # flat is 1\n", "    a: 0.5\n    b: [1, 2]\n")
         .replace("dirichlet", "beta")
         .replace("  log_every: 10\n", "  log_every: 10\n  seed: 3\n")
     )
