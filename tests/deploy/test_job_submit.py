@@ -19,7 +19,7 @@ from PIL import Image
 import zoo
 from waiting import wait_until
 
-pytestmark = [pytest.mark.cluster, pytest.mark.server, pytest.mark.slow]
+pytestmark = [pytest.mark.cluster, pytest.mark.server, pytest.mark.slow, pytest.mark.faults]
 
 ROOT = Path(__file__).parents[2]
 

@@ -61,6 +61,7 @@ def kill_trial(search: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.cluster
+@pytest.mark.faults
 def test_a_killed_search_resumes_and_a_diverging_trial_is_a_row(
     layout: Layout, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
