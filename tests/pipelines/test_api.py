@@ -211,6 +211,7 @@ def test_the_package_is_light() -> None:
         pipelines.no_such_name  # noqa: B018
 
 
+@pytest.mark.faults
 @pytest.mark.slow
 @pytest.mark.cluster
 @pytest.mark.server
