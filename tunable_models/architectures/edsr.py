@@ -157,7 +157,7 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Restore features."""
         change: Tensor = self.body(x)
-        return x + self.damping * change
+        return torch.add(x, change, alpha=self.damping)
 
 
 class MeanShift(nn.Module):
