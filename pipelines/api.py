@@ -4,19 +4,19 @@ It runs the stages ``prepare`` and ``train`` in a folder, so what holds for them
 from its last checkpoint, is tracked by MLflow, and shows its progress.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
-from filelock import FileLock, Timeout
 
 from pipelines.core.config import parse_section
 from pipelines.core.errors import ConfigError
 from pipelines.core.layout import Layout
+from pipelines.core.locks import hold_lock
+from pipelines.core.progress import tell
 from pipelines.core.random_streams import stream_seed
 from pipelines.core.records import read_json, write_json_atomic
 from pipelines.core.torchrun import world_size
@@ -100,10 +100,11 @@ def train(
             ``optimizer={"lr": 0.001}``.
 
     Raises:
-        ConfigError: an option is unknown or invalid; the network does not fit the task; another process
-            trains in the folder; or torchrun started this process.
+        ConfigError: an option is unknown or invalid; the network does not fit the task; or torchrun started
+            this process.
         DataError: there are no such photographs, or they are too small.
         TrainingError: the run failed.
+        PipelineError: another process trains in the folder, and goes on for a minute and a half.
         Interrupted: Ctrl-C or SIGTERM; the last step has a checkpoint.
     """
     if world_size() > 1:
@@ -122,7 +123,7 @@ def train(
     }
     config = _make_config(start, values, contract, root)
     prepared = parse_section({**(prepare or {}), "source": source}, "prepare", PrepareConfig, source=SOURCE)
-    with _hold_lock(layout):
+    with hold_lock(layout.lock("train"), f"training in {root}", tell):
         _prepare_once(prepared, layout)
         train_stage.run(config, layout, accept_code_change=accept_code_change)
         return _read_result(config, layout)
@@ -239,17 +240,3 @@ def _read_result(config: TrainConfig, layout: Layout) -> Trained:
         folder=layout.root,
         record=read_json(layout.train / "record.json"),
     )
-
-
-@contextmanager
-def _hold_lock(layout: Layout) -> Iterator[None]:
-    layout.lock("train").parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(layout.lock("train"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise ConfigError(f"{SOURCE}: another training runs in {layout.root}; wait for it to end") from None
-    try:
-        yield
-    finally:
-        lock.release()

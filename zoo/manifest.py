@@ -89,7 +89,7 @@ class License(_Strict):
 
     Attributes:
         weights: SPDX expression or name.
-        data: licence of the training data.
+        data: licences of the training data, up to 2000 characters.
         note: one sentence on what that means for a user.
 
     Example:
@@ -98,7 +98,7 @@ class License(_Strict):
     """
 
     weights: str = Field(min_length=1, max_length=200)
-    data: str = Field(min_length=1, max_length=200)
+    data: str = Field(min_length=1, max_length=2000)
     note: Sentence = ""
 
 

@@ -105,7 +105,7 @@ class PrepareConfig(Section):
     """``http://`` or ``https://`` URL of a folder with a copy of the public sets, each in a folder of its
     name; null: their makers'."""
 
-    license: str | None = None
+    license: str | None = Field(default=None, min_length=1, max_length=2000)
     """License of the training photographs, recorded with trained weights. Null: as stated by scikit-image or
     the makers of a public set, "not stated" for a folder or a URL."""
 

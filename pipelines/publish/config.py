@@ -15,9 +15,9 @@ class PublishConfig(Section):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")] | None = None
     """Of the model in the zoo; every publication is another version of it. Null takes the task's name."""
-    weights_license: str = Field(default="Apache-2.0", min_length=1)
+    weights_license: str = Field(default="Apache-2.0", min_length=1, max_length=200)
     """SPDX expression for the trained weights."""
-    license_note: str = ""
+    license_note: str = Field(default="", max_length=2000)
     """One sentence on what the licences mean for a user, such as "non-commercial research only"."""
     intended_use: tuple[Sentence, ...] = ()
     """What the model is for, one item a use, for its card."""

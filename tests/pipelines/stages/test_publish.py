@@ -6,7 +6,8 @@ from mlflow import MlflowClient
 from PIL import Image
 
 import zoo
-from pipelines.core.errors import DataError
+from pipelines.core.config import parse_section
+from pipelines.core.errors import ConfigError, DataError
 from pipelines.core.layout import Layout
 from pipelines.core.records import read_json, write_json_atomic
 from pipelines.publish.config import PublishConfig
@@ -67,6 +68,19 @@ def test_publishing_again_is_the_same_entry_and_other_weights_another(finished: 
     store = zoo.Store(finished.store)
     assert len(store.versions("denoise-deblur")) == 2
     assert store.open("denoise-deblur").manifest.license.note == "Research only."
+
+
+def test_licences_of_many_photographs_fit(finished: Layout) -> None:
+    stated = "; ".join(f"{number}.png: CC-BY-4.0 (An Author)" for number in range(40))
+    write_json_atomic(finished.prepare / "record.json", {"license": stated})
+    run(PublishConfig(), finished)
+    assert zoo.Store(finished.store).open("denoise-deblur").manifest.license.data == stated
+
+
+@pytest.mark.parametrize("option", [{"weights_license": "x" * 201}, {"license_note": "x" * 2001}])
+def test_what_no_entry_holds_is_refused_before_any_stage(option: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="publish"):
+        parse_section(option, "publish", PublishConfig)
 
 
 def test_the_entry_is_registered_with_mlflow(finished: Layout, caplog: pytest.LogCaptureFixture) -> None:
