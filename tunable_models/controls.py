@@ -180,9 +180,14 @@ class ControlSpace:
             (P,) float32 on the CPU.
 
         Raises:
-            OmegaError: an unknown name, a value that is not a finite number or out of range, or
-                simplex values that sum to more than 1 (or, all set, to less).
+            OmegaError: values without names, an unknown name, a value that is not a finite number or out
+                of range, or simplex values that sum to more than 1 (or, all set, to less).
         """
+        if values is not None and not isinstance(values, Mapping):
+            raise OmegaError(
+                f"expected settings by name, such as {{{self.names[0]!r}: {self.controls[0].default}}} or "
+                f"{self.names[0]}={self.controls[0].default}, got {type(values).__name__}"
+            )
         given = {**(values or {}), **named}
         for name in given:
             if name not in self.names:

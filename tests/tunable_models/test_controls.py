@@ -62,9 +62,11 @@ def test_box_weights_are_multilinear() -> None:
         ({"noise": math.inf}, "inf"),
         ({"noise": "0,5"}, "expected a number"),
         ({"noise": True}, "expected a number"),
+        (25.0, "settings by name, such as .*noise=.*got float"),
+        (torch.ones(2), "got Tensor"),
     ],
 )
-def test_bad_values_are_refused(values: dict[str, Any], words: str) -> None:
+def test_bad_values_are_refused(values: Any, words: str) -> None:
     with pytest.raises(OmegaError, match=words):
         BOX.omega(values)
 
