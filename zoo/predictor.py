@@ -1,7 +1,7 @@
 """Run a published network on pictures: files, PIL images, arrays and tensors."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -20,8 +20,9 @@ from zoo.manifest import WEIGHTS, ImageInput, Manifest
 from zoo.pictures.images import DEFAULT_MAX_PIXELS, read_picture, upright
 from zoo.pictures.picture import Picture
 from zoo.pictures.planes import Planes, check_range
+from zoo.pixels import PicturePixels, Pixels, TensorPixels, restore_tiles
 from zoo.storage import Store
-from zoo.tiling import Network, OnTile, pad_to_multiple, run_tiled
+from zoo.tiling import Network, OnTile, plan_tiles, take_whole
 from zoo.weights import rebuild_network
 
 Array = NDArray[Any]
@@ -250,11 +251,11 @@ class Predictor:
         return replace(picture, pixels=self._array(picture.pixels, view, on_tile))
 
     def _array(self, array: Array, view: Network, on_tile: OnTile | None = None) -> Array:
-        planes = Planes.of(array)
-        batch = torch.from_numpy(np.array(planes.rgb.transpose(2, 0, 1), order="C"))
-        return planes.restore(self._tensor(batch, view, on_tile).permute(1, 2, 0).numpy())
+        pixels = PicturePixels(Planes.of(array), self.manifest.input.scale)
+        self._run(pixels, array.shape[:2], view, on_tile)
+        return pixels.result
 
-    def _tensor(self, tensor: Tensor, view: Network, on_tile: OnTile | None = None) -> Tensor:
+    def _tensor(self, tensor: Tensor, view: Network) -> Tensor:
         if tensor.dtype not in _FLOATS or tensor.dim() not in (3, 4) or tensor.shape[-3] != 3:
             raise ImageError(
                 "expected a floating point tensor (3, H, W) or (B, 3, H, W) in [0, 1], "
@@ -263,37 +264,40 @@ class Predictor:
             )
         if tensor.numel() == 0:
             raise ImageError(f"expected at least one pixel, got shape {tuple(tensor.shape)}")
-        height, width = tensor.shape[-2:]
-        if self.manifest.input.radius_px is None and height * width > self.max_pixels:
-            raise ImageTooLargeError(self._too_large(height, width))
         check_range(*(bound.item() for bound in tensor.detach().aminmax()))
-        output = self._run(tensor if tensor.dim() == 4 else tensor.unsqueeze(0), view, on_tile)
-        return output if tensor.dim() == 4 else output.squeeze(0)
+        pixels = TensorPixels(tensor if tensor.dim() == 4 else tensor.unsqueeze(0), self.manifest.input.scale)
+        self._run(pixels, tensor.shape[-2:], view)
+        return pixels.result if tensor.dim() == 4 else pixels.result.squeeze(0)
 
     @torch.no_grad()
-    def _run(self, batch: Tensor, view: Network, on_tile: OnTile | None) -> Tensor:
+    def _run(
+        self, pixels: Pixels, sides: Sequence[int], view: Network, on_tile: OnTile | None = None
+    ) -> None:
         contract = self.manifest.input
-        height, width = batch.shape[-2:]
-        padded = pad_to_multiple(batch.to(self.device, torch.float32), contract.multiple)
+        height, width = sides
+        if contract.radius_px is None and height * width > self.max_pixels:
+            raise ImageTooLargeError(self._too_large(height, width))
         if contract.radius_px is None or height * width <= self.whole_px:
-            output = view(padded)
-            if on_tile is not None:
-                on_tile(1, 1)
+            tiles = [take_whole(height, width, contract.multiple)]
         else:
-            output = run_tiled(
-                view,
-                padded,
+            tiles = plan_tiles(
+                height,
+                width,
                 tile_px=max(self.tile_px, 2 * contract.radius_px),  # halo at most as large as the tile
                 radius_px=contract.radius_px,
                 multiple=contract.multiple,
                 alignment=contract.alignment,
-                scale=contract.scale,
-                on_tile=on_tile,
             )
-        output = output[..., : contract.scale * height, : contract.scale * width]
-        if not output.isfinite().all():
-            raise ImageError(f"{self.name}@{self.version} gave values that are not finite for this picture")
-        return output.clamp(0, 1).to(batch.device, batch.dtype)
+
+        def restore(batch: Tensor) -> Tensor:
+            output = view(batch.to(self.device))
+            if not output.isfinite().all():
+                raise ImageError(
+                    f"{self.name}@{self.version} gave values that are not finite for this picture"
+                )
+            return output.clamp(0, 1)
+
+        restore_tiles(restore, pixels, tiles, contract.scale, on_tile)
 
     def _too_large(self, height: int, width: int) -> str:
         return (

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from tunable_models import build
-from zoo.tiling import pad_to_multiple, run_tiled
+from zoo.pixels import TensorPixels, restore_tiles
+from zoo.tiling import Network, OnTile, mirror, pad_to_multiple, plan_tiles
 
 SIDE = st.integers(1, 30)
 
@@ -28,6 +29,15 @@ class Strided(nn.Module):
         return output
 
 
+def run_tiled(
+    network: Network, batch: Tensor, scale: int = 1, on_tile: OnTile | None = None, **options: int
+) -> Tensor:
+    """The output for the whole batch, by its tiles."""
+    pixels = TensorPixels(batch, scale)
+    restore_tiles(network, pixels, plan_tiles(*batch.shape[-2:], **options), scale, on_tile)
+    return pixels.result
+
+
 @settings(max_examples=25)
 @given(height=SIDE, width=SIDE, tile=st.integers(4, 36))
 def test_tiled_is_whole(enlarging: nn.Module, height: int, width: int, tile: int) -> None:
@@ -36,13 +46,14 @@ def test_tiled_is_whole(enlarging: nn.Module, height: int, width: int, tile: int
     torch.testing.assert_close(tiled, enlarging(batch), rtol=0, atol=1e-6)
 
 
-@settings(max_examples=25)
-@given(height=SIDE, width=SIDE, tile=st.integers(3, 20))
-def test_tiles_of_a_strided_network_stay_aligned(height: int, width: int, tile: int) -> None:
+@settings(max_examples=50)
+@given(height=SIDE, width=SIDE, tile=st.integers(1, 20), multiple=st.sampled_from([2, 4, 6, 8]))
+def test_tiles_of_a_strided_network_stay_aligned(height: int, width: int, tile: int, multiple: int) -> None:
     network = Strided().requires_grad_(False)
-    batch = pad_to_multiple(torch.rand(1, 3, height, width), 2)
-    tiled = run_tiled(network, batch, tile_px=tile, radius_px=3, multiple=2)
-    torch.testing.assert_close(tiled, network(batch), rtol=0, atol=1e-6)
+    batch = torch.rand(1, 3, height, width)
+    whole = network(pad_to_multiple(batch, multiple))[..., :height, :width]
+    tiled = run_tiled(network, batch, tile_px=tile, radius_px=3, multiple=multiple)
+    torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-6)
 
 
 @settings(max_examples=25)
@@ -101,6 +112,14 @@ def test_padding_reflects_where_it_can_and_repeats_where_it_cannot() -> None:
     row = torch.tensor([1.0, 2.0, 3.0]).expand(1, 3, 1, 3)
     padded = pad_to_multiple(row, 4)
     assert padded[0, 0].tolist() == [[1.0, 2.0, 3.0, 2.0]] * 4
+
+
+@pytest.mark.parametrize(("length", "stop"), [(1, 4), (2, 4), (3, 4), (5, 8), (4, 4)])
+def test_a_span_is_mirrored_as_the_whole_axis_is_padded(length: int, stop: int) -> None:
+    axis = torch.arange(float(length))
+    padded = pad_to_multiple(axis.expand(1, 3, 4, length), 4)[0, 0, 0]
+    for start in range(length):
+        assert torch.equal(axis[mirror(slice(start, stop), length)], padded[start:])
 
 
 def test_tiles_are_told(enlarging: nn.Module) -> None:

@@ -26,6 +26,7 @@ from PIL import Image
 
 from zoo.errors import ImageError
 from zoo.pictures.color import to_rgb
+from zoo.tiling import Area
 
 Array = NDArray[Any]
 
@@ -39,15 +40,15 @@ _OPAQUE_MODES = {"L": "LA", "RGB": "RGBA", "P": "RGBA"}
 
 @dataclass(frozen=True, eq=False)
 class Planes:
-    """The colors and the alpha of one picture.
+    """The colors and the alpha of one picture, converted part by part.
 
     Attributes:
-        rgb: (H, W, 3) float32, white is 1.
         like: (H, W[, C]) array whose dtype, channels and alpha the output takes.
+        filled: (H, W, 3) float32, where some pixels are invisible: the colors with those replaced.
     """
 
-    rgb: NDArray[np.float32]
     like: Array = field(repr=False)
+    filled: NDArray[np.float32] | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, array: Array) -> "Planes":
@@ -57,10 +58,9 @@ class Planes:
             ImageError: another shape or dtype, no pixels, or floats that are not finite or not about [0, 1].
         """
         like = _check_array(array)
-        colour = like[..., : _color_count(like)]
-        rgb = np.broadcast_to(colour.astype(np.float32) / np.float32(_white_of(like)), (*like.shape[:2], 3))
-        visible = np.full(like.shape[:2], True) if like.shape[2] in (1, 3) else like[..., -1] > 0
-        return cls(_spread_colors(rgb, visible), array)
+        if like.shape[2] in (1, 3) or like[..., -1].all():
+            return cls(array)
+        return cls(array, _spread_colors(_convert_colors(like), like[..., -1] > 0))
 
     @property
     def alpha(self) -> Array | None:
@@ -68,22 +68,37 @@ class Planes:
         has_alpha = self.like.ndim == 3 and self.like.shape[2] in (2, 4)
         return self.like[..., -1] if has_alpha else None
 
-    def restore(self, rgb: Array) -> Array:
-        """An array of the picture's kind from the network's output.
+    @property
+    def rgb(self) -> NDArray[np.float32]:
+        """All colors (H, W, 3), white is 1."""
+        return self.read(slice(None), slice(None))
+
+    def read(self, rows: slice | list[int], columns: slice | list[int]) -> NDArray[np.float32]:
+        """Colors (h, w, 3) of some rows and columns, white is 1."""
+        if self.filled is not None:
+            return self.filled[rows][:, columns]
+        return _convert_colors(self.like[rows][:, columns])
+
+    def make_canvas(self, scale: int) -> Array:
+        """An array (sH, sW[, C]) of the picture's kind, for :meth:`write`; its alpha is the picture's."""
+        height, width, *channels = self.like.shape
+        canvas = np.empty((scale * height, scale * width, *channels), self.like.dtype)
+        if self.alpha is not None:
+            canvas[..., -1] = _enlarge_alpha(self.alpha, canvas.shape[:2])
+        return canvas
+
+    def write(self, canvas: Array, area: Area, rgb: Array) -> None:
+        """Put a part of the network's output onto the canvas.
 
         Args:
-            rgb: (sH, sW, 3) float in [0, 1]; s is the network's scale.
-
-        Returns:
-            (sH, sW) or (sH, sW, C) with the picture's channels and dtype, integers rounded.
+            canvas: of :meth:`make_canvas`.
+            area: its rows and columns.
+            rgb: (h, w, 3) float in [0, 1]; as grey their mean, as integers rounded.
         """
-        channels = 1 if self.like.ndim == 2 else self.like.shape[2]
-        colour = rgb.mean(axis=2, keepdims=True) if channels < 3 else rgb
-        colour = _quantize(colour * _white_of(self.like), self.like.dtype)
-        if self.alpha is not None:
-            alpha = _enlarge_alpha(self.alpha, (rgb.shape[0], rgb.shape[1]))
-            colour = np.concatenate([colour, alpha[..., None]], axis=2)
-        return colour[..., 0] if self.like.ndim == 2 else colour
+        part = canvas[area] if canvas.ndim == 3 else canvas[area][..., None]
+        count = _color_count(part)
+        colour = rgb.mean(axis=2, keepdims=True) if count == 1 else rgb
+        part[..., :count] = _quantize(colour * _white_of(canvas), canvas.dtype)
 
     def over_white(self) -> NDArray[np.uint8]:
         """The picture as (H, W, 3) uint8, alpha composited on white."""
@@ -171,6 +186,15 @@ def check_range(low: float, high: float) -> None:
         raise ImageError(f"expected floats in [0, 1], got {low:g} to {high:g}; replace what is not finite")
     if low < FLOAT_RANGE[0] or high > FLOAT_RANGE[1]:
         raise ImageError(f"expected floats in [0, 1], got {low:g} to {high:g}; divide 0..255 by 255")
+
+
+def _convert_colors(pixels: Array) -> NDArray[np.float32]:
+    """The colors (H, W, 3) of pixels (H, W[, C]), white is 1; grey is seen as three equal channels."""
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    colour = pixels[..., : _color_count(pixels)]
+    rgb = colour.astype(np.float32) / np.float32(_white_of(pixels))
+    return np.broadcast_to(rgb, (*pixels.shape[:2], 3))
 
 
 def _color_count(like: Array) -> int:

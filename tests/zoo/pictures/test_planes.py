@@ -17,6 +17,13 @@ def ramp(shape: tuple[int, ...], dtype: str) -> Array:
     return values.astype(dtype) if dtype[0] == "f" else (values * np.iinfo(dtype).max).astype(dtype)
 
 
+def restore(planes: Planes, rgb: Array) -> Array:
+    """The picture's kind of the network's whole output."""
+    canvas = planes.make_canvas(rgb.shape[0] // planes.like.shape[0])
+    planes.write(canvas, (slice(None), slice(None)), rgb)
+    return canvas
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_restoring_what_was_seen_gives_the_array_back(shape: tuple[int, ...], dtype: str) -> None:
@@ -25,7 +32,7 @@ def test_restoring_what_was_seen_gives_the_array_back(shape: tuple[int, ...], dt
     assert planes.rgb.shape == (4, 5, 3)
     assert planes.rgb.dtype == np.float32
     assert 0 <= planes.rgb.min() <= planes.rgb.max() <= 1
-    restored = planes.restore(planes.rgb)
+    restored = restore(planes, planes.rgb)
     assert restored.dtype == array.dtype
     np.testing.assert_allclose(restored, array, rtol=1e-6)
 
@@ -33,7 +40,7 @@ def test_restoring_what_was_seen_gives_the_array_back(shape: tuple[int, ...], dt
 @given(arrays(np.uint16, (3, 2)))
 def test_sixteen_bits_survive(array: Array) -> None:
     planes = Planes.of(array)
-    assert np.array_equal(planes.restore(planes.rgb), array)
+    assert np.array_equal(restore(planes, planes.rgb), array)
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -41,7 +48,7 @@ def test_grey_is_the_mean_and_alpha_is_untouched(seed: int) -> None:
     generator = np.random.default_rng(seed)
     array = generator.integers(0, 256, (4, 5, 2), dtype=np.uint8)
     output = generator.random((4, 5, 3), dtype=np.float32)
-    restored = Planes.of(array).restore(output)
+    restored = restore(Planes.of(array), output)
     assert np.array_equal(restored[..., 1], array[..., 1])
     assert np.abs(restored[..., 0] - output.mean(2) * 255).max() <= 0.5001
 
@@ -49,7 +56,7 @@ def test_grey_is_the_mean_and_alpha_is_untouched(seed: int) -> None:
 def test_integers_are_rounded_and_clamped() -> None:
     planes = Planes.of(np.zeros((1, 4), np.uint8))
     output = np.array([-1, 0.499 / 255, 0.501 / 255, 2], np.float32)
-    assert planes.restore(output.reshape(1, 4, 1).repeat(3, 2)).tolist() == [[0, 0, 1, 255]]
+    assert restore(planes, output.reshape(1, 4, 1).repeat(3, 2)).tolist() == [[0, 0, 1, 255]]
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([(1, 1, 2), (5, 7, 2), (8, 8, 4), (13, 3, 4)]))
@@ -82,9 +89,21 @@ def test_hidden_colours_are_those_nearby() -> None:
 
 def test_alpha_grows_with_the_image() -> None:
     array = np.full((4, 5, 4), 200, np.uint8)
-    restored = Planes.of(array).restore(np.zeros((8, 10, 3), np.float32))
+    restored = restore(Planes.of(array), np.zeros((8, 10, 3), np.float32))
     assert restored.shape == (8, 10, 4)
     assert (restored[..., 3] == 200).all()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_parts_are_those_of_the_whole(shape: tuple[int, ...]) -> None:
+    array = ramp(shape, "uint8")
+    planes = Planes.of(array)
+    canvas = planes.make_canvas(1)
+    for area in ((slice(0, 1), slice(0, 5)), (slice(1, 4), slice(0, 2)), (slice(1, 4), slice(2, 5))):
+        part = planes.read(*area)
+        assert np.array_equal(part, planes.rgb[area])
+        planes.write(canvas, area, part)
+    assert np.array_equal(canvas, array)
 
 
 def test_over_white() -> None:
@@ -138,7 +157,7 @@ def test_what_is_no_picture_is_refused(array: Array, message: str) -> None:
 def test_every_mode_has_its_rule(mode: str, back: str, shape: tuple[int, ...]) -> None:
     array = to_array(Image.new(mode, (3, 2)))
     assert array.shape == shape
-    assert to_image(Planes.of(array).restore(Planes.of(array).rgb)).mode == back
+    assert to_image(restore(Planes.of(array), Planes.of(array).rgb)).mode == back
 
 
 @pytest.mark.parametrize(("mode", "shape"), [("P", (2, 3, 4)), ("RGB", (2, 3, 4)), ("L", (2, 3, 2))])
