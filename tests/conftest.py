@@ -1,7 +1,8 @@
 """What holds for every test: the same environment everywhere, no haste, tiers, a second try.
 
-Graphs of networks are kept in a folder of the run, never in the user's. And ``auto`` means torch: most tests
-load entries of their own, and each would wait seconds for a graph. Those of the engine say otherwise.
+Graphs of networks, pulled entries and sources are kept in a folder of the run, never in the user's. And
+``auto`` means torch: most tests load entries of their own, and each would wait seconds for a graph. Those of
+the engine say otherwise.
 """
 
 import gc
@@ -27,7 +28,8 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):  # processes of xdist have their parent's
         _clear_environment()
-        folder = os.environ["TUNABLE_ZOO_CACHE"] = tempfile.mkdtemp(prefix="graphs-")
+        folder = os.environ["TUNABLE_ZOO_CACHE"] = tempfile.mkdtemp(prefix="zoo-")
+        os.environ["TUNABLE_ZOO_CONFIG"] = folder
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 

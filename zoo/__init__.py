@@ -16,6 +16,7 @@ from zoo.errors import (
     EngineError,
     EntryExistsError,
     EntryNotFoundError,
+    FetchError,
     ImageError,
     ImageTooLargeError,
     IntegrityError,
@@ -27,6 +28,7 @@ from zoo.pictures.images import read_image, read_pages, read_picture
 from zoo.pictures.picture import Pages, Picture
 from zoo.predictor import Predictor, load
 from zoo.publishing import promote, publish
+from zoo.remote.remote_zoo import RemoteZoo
 from zoo.storage import Store
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "Entry",
     "EntryExistsError",
     "EntryNotFoundError",
+    "FetchError",
     "ImageError",
     "ImageTooLargeError",
     "IntegrityError",
@@ -43,6 +46,7 @@ __all__ = [
     "Pages",
     "Picture",
     "Predictor",
+    "RemoteZoo",
     "Report",
     "Store",
     "ZooError",

@@ -1,14 +1,18 @@
 """Find entries by reference, over several stores.
 
-A reference is ``name``, ``name@version``, ``name@alias`` or the path of an entry's folder. Stores are
-searched in order, so an entry that ships with the package comes before a user's own of the same name.
+A reference is ``name``, ``name@version``, ``name@alias``, one of these behind the URL of a zoo, such as
+``https://host/zoo/denoise@1.0.0``, or the path of an entry's folder. Stores are searched in order, so an
+entry that ships with the package comes before a user's own of the same name. What none of them has is pulled
+from the sources that the user added, in their order.
 """
 
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from platformdirs import user_data_path
 
@@ -16,6 +20,9 @@ from tunable_models.errors import suggest_name
 from zoo.entry import Entry
 from zoo.errors import EntryNotFoundError, ZooError
 from zoo.manifest import MANIFEST, NAME, WEIGHTS, FileRecord
+from zoo.remote.cache import PulledStore
+from zoo.remote.remote_zoo import RemoteZoo
+from zoo.remote.sources import OFFLINE_VARIABLE, is_offline, list_sources, show_progress
 from zoo.storage import LATEST, Store
 from zoo.weights import rebuild_network
 
@@ -54,13 +61,13 @@ def user_store() -> Store:
 
 
 def default_stores() -> list[Store]:
-    """Where references are looked up, in order: bundled entries, then the user's.
+    """Where references are looked up, in order: bundled entries, the user's, those pulled from each source.
 
     Example:
         >>> [type(place).__name__ for place in default_stores()]
         ['Store', 'Store']
     """
-    return [bundled_store(), user_store()]
+    return [bundled_store(), user_store(), *(RemoteZoo(url).store for url in list_sources().values())]
 
 
 def list_models(task: str | None = None, stores: Iterable[Store] | None = None) -> list[Entry]:
@@ -83,26 +90,36 @@ def list_models(task: str | None = None, stores: Iterable[Store] | None = None) 
 
 
 def resolve(ref: str | Path, stores: Iterable[Store] | None = None) -> Entry:
-    """The entry of a reference; reads its manifest only.
+    """The entry of a reference, pulled first if no store has it; reads its manifest only.
+
+    Other machines are asked only for a URL, and for what is missing where a source is among the stores; with
+    ``$TUNABLE_OFFLINE`` never.
 
     Raises:
         EntryNotFoundError: there is none; the message names the nearest or says what to type.
         ManifestError: its manifest, or an alias file on the way, cannot be used.
         IntegrityError: its manifest was edited or moved.
+        FetchError: it is elsewhere and cannot be fetched.
 
     Example:
         >>> entry = resolve("tiny@latest", stores=[store])
         >>> entry == resolve(entry.folder)
         True
     """
-    name, _, selector = str(ref).partition("@")
+    text = str(ref)
+    if not isinstance(ref, Path) and "://" in text:
+        place, _, text = text.rpartition("/")
+        searched: list[Store] = [RemoteZoo(place).store]
+    else:
+        searched = _stores_or_default(stores)
+    name, _, selector = text.partition("@")
     if isinstance(ref, Path) or not NAME.fullmatch(name):
         return _open_folder(Path(ref))
-    searched = _stores_or_default(stores)
     for store in searched:
         if _has_entry(store, name, selector):
             return store.open(name, selector or LATEST)
-    raise EntryNotFoundError(_not_found(ref, name, searched))
+    sources = [store for store in searched if isinstance(store, PulledStore)]
+    return _pull_missing(name, selector, sources) or _refuse(ref, name, searched)
 
 
 def verify(ref: str | Path, stores: Iterable[Store] | None = None) -> Report:
@@ -133,6 +150,23 @@ def _open_folder(folder: Path) -> Entry:
             f"expected a name, name@version or an entry's folder, got {str(folder)!r} without a {MANIFEST}"
         )
     return Entry.open(folder)
+
+
+def _pull_missing(name: str, selector: str, sources: Sequence[PulledStore]) -> Entry | None:
+    if not sources or is_offline():
+        return None
+    for source in sources:
+        remote = RemoteZoo(source.url, source.cache)
+        with suppress(EntryNotFoundError), show_progress(f"pulling {name}") as report:
+            return remote.pull(name, selector or LATEST, report)
+    return None
+
+
+def _refuse(ref: str | Path, name: str, stores: list[Store]) -> NoReturn:
+    message = _not_found(ref, name, stores)
+    if is_offline() and any(isinstance(store, PulledStore) for store in stores):
+        message += f"; {OFFLINE_VARIABLE} is set, so no other machine was asked"
+    raise EntryNotFoundError(message)
 
 
 def _has_entry(store: Store, name: str, selector: str) -> bool:

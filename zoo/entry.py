@@ -36,11 +36,7 @@ class Entry:
             IntegrityError: the manifest was edited, so that its content version is not its own.
         """
         manifest = Manifest.read(folder)
-        if len(manifest.version) == CONTENT_DIGITS and manifest.version != content_version(manifest):
-            raise IntegrityError(
-                f"{folder / MANIFEST} says version {manifest.version}, its content is "
-                f"{content_version(manifest)}: it was edited; fetch or publish the entry again"
-            )
+        check_version(manifest, str(folder / MANIFEST))
         return cls(folder, manifest)
 
     @property
@@ -93,3 +89,16 @@ class Entry:
                 f"{path}: expected SHA-256 {record.sha256}, got {digest}; fetch or publish the entry again"
             )
         return data
+
+
+def check_version(manifest: Manifest, place: str) -> None:
+    """Check that a content version is that of the content.
+
+    Raises:
+        IntegrityError: the manifest was edited; ``place`` says which.
+    """
+    if len(manifest.version) == CONTENT_DIGITS and manifest.version != content_version(manifest):
+        raise IntegrityError(
+            f"{place} says version {manifest.version}, its content is {content_version(manifest)}: it was "
+            "edited; fetch or publish the entry again"
+        )

@@ -5,6 +5,7 @@ ZooError
 ├── EntryExistsError (FileExistsError)   the version is published already, with other content
 ├── ManifestError (ValueError)           a manifest or alias file that cannot be used, or may not be written
 ├── IntegrityError (ValueError)          files on disk are not what the manifest says, or do not fit it
+├── FetchError (OSError)                 a zoo elsewhere cannot be reached, or sends other bytes than promised
 ├── EngineError (RuntimeError)           the requested engine is missing, or cannot run the network
 └── ImageError (ValueError)              a picture that cannot be read, or is not one of the accepted kinds
     └── ImageTooLargeError           it has more pixels than allowed
@@ -74,6 +75,18 @@ class IntegrityError(ZooError, ValueError):
         ... except IntegrityError as error:
         ...     print("refused:", error)
         refused: ...model.safetensors: expected ... bytes, got 9
+    """
+
+
+class FetchError(ZooError, OSError):
+    """A zoo or a file elsewhere that cannot be reached, read or written, or that is not what was promised.
+
+    Example:
+        >>> try:
+        ...     load("file:///nowhere/zoo/tiny@1.0.0")
+        ... except ZooError as error:
+        ...     print(error)
+        expected a zoo at file:///nowhere/zoo, found no index.json there; check the address
     """
 
 

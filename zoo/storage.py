@@ -55,7 +55,7 @@ class Store:
     def versions(self, name: str) -> list[str]:
         """Versions of a model: content versions, then semantic ones from low to high."""
         return (
-            sorted(_list_folders(self.root / name, VERSION), key=_version_order)
+            sorted(_list_folders(self.root / name, VERSION), key=version_order)
             if NAME.fullmatch(name)
             else []
         )
@@ -199,7 +199,8 @@ def _list_folders(root: Path, pattern: re.Pattern[str]) -> list[str]:
         )
 
 
-def _version_order(version: str) -> tuple[int, ...]:
+def version_order(version: str) -> tuple[int, ...]:
+    """A key to sort by: content versions, then semantic ones from low to high."""
     return tuple(map(int, version.split("."))) if SEMANTIC.fullmatch(version) else (-1,)
 
 

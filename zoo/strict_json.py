@@ -27,14 +27,14 @@ def read_json(path: Path) -> Any:
         raise ManifestError(f"{path}: {error}") from error
 
 
-def parse_json(data: bytes) -> Any:
-    """The value of UTF-8 JSON text.
+def parse_json(data: bytes, limit: int = MAX_BYTES) -> Any:
+    """The value of UTF-8 JSON text of at most so many bytes.
 
     Raises:
         ManifestError: too large, too deep, malformed, a key given twice, or a number that is not finite.
     """
-    if len(data) > MAX_BYTES:
-        raise ManifestError(f"expected at most {MAX_BYTES} bytes of JSON, got more")
+    if len(data) > limit:
+        raise ManifestError(f"expected at most {limit} bytes of JSON, got more")
     try:
         return json.loads(
             data.decode(),

@@ -15,7 +15,7 @@ from benchmarks.inference.measure import measure
 from benchmarks.inference.report import markdown
 from benchmarks.inference.subjects import BUNDLED, PRESETS, calls, subjects
 from benchmarks.kept import keep
-from zoo.engine.graph_cache import CACHE_VARIABLE
+from zoo.remote.cache import CACHE_VARIABLE
 
 CPU = torch.device("cpu")
 

@@ -1,5 +1,6 @@
 """Table of the commands of ``tunable``."""
 
+import os
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +10,14 @@ from pipelines.cli.apply import apply_model
 from pipelines.cli.common import AssignmentCommand, report_known_errors
 from pipelines.cli.export import export_model, serve_models
 from pipelines.cli.prune import prune_work_tree
+from pipelines.cli.remote_zoos import (
+    add_zoo_source,
+    cache,
+    list_zoo_sources,
+    pull_entry,
+    push_entry,
+    remove_zoo_source,
+)
 from pipelines.cli.stages import check_work_tree, run_search, run_stages, send_runs, write_recipe
 from pipelines.cli.zoo import zoo
 
@@ -36,8 +45,21 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
+def _forbid_network(asked: bool) -> None:
+    if asked:
+        os.environ["TUNABLE_OFFLINE"] = "1"
+
+
 @app.callback()
 def _take_options(
+    offline: Annotated[
+        bool,
+        typer.Option(
+            "--offline",
+            callback=_forbid_network,
+            help="Ask no other machine for models that are not at hand.",
+        ),
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -51,6 +73,12 @@ app.command("prune")(prune_work_tree)
 app.command("recipe")(write_recipe)
 app.command("track")(send_runs)
 app.add_typer(zoo, name="zoo")
+zoo.command("pull")(pull_entry)
+zoo.command("push")(push_entry)
+zoo.command("sources")(list_zoo_sources)
+zoo.command("add-source")(add_zoo_source)
+zoo.command("remove-source")(remove_zoo_source)
+zoo.add_typer(cache, name="cache")
 app.command("apply", cls=AssignmentCommand)(apply_model)
 app.command("export", cls=AssignmentCommand)(export_model)
 app.command("serve")(serve_models)

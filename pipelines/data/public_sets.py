@@ -4,6 +4,7 @@ Downloads are kept below ``.state/downloads``. The SHA-256 of each file is recor
 first use, which belongs into git, and required from then on.
 """
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +12,14 @@ from filelock import FileLock
 
 from pipelines.core.errors import DataError
 from pipelines.core.layout import Layout
+from pipelines.core.progress import Display
 from pipelines.core.records import read_json, write_json_atomic
 from pipelines.data.archives import unpack_photos
-from pipelines.data.download import download
-from zoo.errors import ImageError
+from zoo.errors import FetchError, ImageError
 from zoo.pictures.images import read_picture
+from zoo.remote.download import download
+
+MB = 1e6
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,7 @@ class _Downloads:
         path = self._folder / file
         key = f"{self._name}/{file}"
         required = self._digests.find(key)
-        digest = download(f"{self._url}/{file}", path, required)
+        digest = _download(f"{self._url}/{file}", path, required)
         if required is None:
             # A server that names no length may have sent half a picture, which must not become the record.
             _check_photo(path)
@@ -158,7 +162,7 @@ class _Downloads:
         key = f"{self._name}/{file}"
         digest = self._digests.find(key)
         if digest is None or not self._unpacked_folder(part, digest).is_dir():
-            digest = download(f"{self._url}/{file}", self._folder / file, digest)
+            digest = _download(f"{self._url}/{file}", self._folder / file, digest)
             with FileLock(self._folder / f".{part.name}.lock"):
                 if not self._unpacked_folder(part, digest).is_dir():
                     unpack_photos(self._folder / file, inside, self._unpacked_folder(part, digest))
@@ -168,6 +172,28 @@ class _Downloads:
 
     def _unpacked_folder(self, part: Part, digest: str) -> Path:
         return self._folder / f"{part.name}-{digest[:16]}"
+
+
+def _download(url: str, path: Path, digest: str | None) -> str:
+    """Download a file, with a display from its first bytes on; its SHA-256."""
+    with ExitStack() as stack:
+        shown: list[Display] = []
+
+        def show(done: int, total: int | None) -> None:
+            if not shown:
+                whole = None if total is None else round(total / MB)
+                label = f"prepare: downloading {path.name}"
+                display = Display(label, total=whole, done=done / MB, unit="MB", rated="MB")
+                shown.append(stack.enter_context(display))
+            shown[0].update(done / MB)
+
+        try:
+            return download(url, path, digest, on_bytes=show)
+        except FetchError as error:
+            raise DataError(
+                f"{error}; or name a copy in prepare.mirror, or, where another file than the recorded one is "
+                "right, remove its entry from data/sets.json"
+            ) from error
 
 
 def _check_photo(path: Path) -> None:

@@ -15,14 +15,12 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
 import tunable_models
 from zoo import strict_json
 from zoo.durable import replace_file
 from zoo.manifest import Manifest, content_version
+from zoo.remote.cache import cache_root
 
-CACHE_VARIABLE = "TUNABLE_ZOO_CACHE"
 MAKERS = ("torch", "onnx", "onnx-ir", "onnxscript")
 """Distributions that decide what a graph looks like."""
 
@@ -88,8 +86,7 @@ class KeptGraph:
 
 def cache_folder() -> Path:
     """The folder of graphs, in ``$TUNABLE_ZOO_CACHE`` or the platform's cache of this user."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    return (Path(chosen) if chosen else user_cache_path("tunable-zoo")) / "graphs"
+    return cache_root() / "graphs"
 
 
 @cache

@@ -26,7 +26,6 @@ from PIL import Image
 
 from zoo.errors import ImageError
 from zoo.pictures.color import to_rgb
-from zoo.tiling import Area
 
 Array = NDArray[Any]
 
@@ -87,7 +86,7 @@ class Planes:
             canvas[..., -1] = _enlarge_alpha(self.alpha, canvas.shape[:2])
         return canvas
 
-    def write(self, canvas: Array, area: Area, rgb: Array) -> None:
+    def write(self, canvas: Array, area: tuple[slice, slice], rgb: Array) -> None:
         """Put a part of the network's output onto the canvas.
 
         Args:

@@ -16,11 +16,11 @@ from pipelines.core.config import parse_section
 from pipelines.core.errors import DataError
 from pipelines.core.layout import Layout
 from pipelines.data.config import PrepareConfig
-from pipelines.data.download import download
 from pipelines.data.photos import PhotoSet
 from pipelines.data.public_sets import SETS, fetch_photos, find_set
 from pipelines.stages.prepare import run
 from waiting import UNREACHED_S
+from zoo.remote.download import download
 
 pytestmark = pytest.mark.server
 

@@ -5,8 +5,12 @@ version of the file (its ETag or date) and its length. A later attempt continues
 still offers that version (RFC 9110, section 13.1.5, https://www.rfc-editor.org/rfc/rfc9110#name-if-range).
 """
 
+import errno
+import hashlib
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import requests
@@ -16,13 +20,14 @@ from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import MaxRetryError
 from urllib3.util import Retry
 
-from pipelines.core.errors import DataError, explain_full_disk, require_free_space
-from pipelines.core.progress import Display
-from pipelines.core.records import read_json, sha256_file, write_json_atomic
-from zoo.durable import sync_folder
+from zoo import strict_json
+from zoo.durable import replace_file, sync_folder
+from zoo.errors import FetchError, ManifestError
 
 CHUNK_BYTES = 2**16
-MB = 1e6
+
+OnBytes = Callable[[int, int | None], None]
+"""Called before and behind each part of a file: bytes that have arrived, and of how many, if known."""
 
 TIMEOUT_S = (15.0, 60.0)
 """For a connection, and for the next bytes."""
@@ -52,6 +57,9 @@ def download(
     url: str,
     target: Path,
     sha256: str | None = None,
+    *,
+    nbytes: int | None = None,
+    on_bytes: OnBytes = lambda done, total: None,
     retry: Retry = RETRY,
     timeout_s: tuple[float, float] = TIMEOUT_S,
 ) -> str:
@@ -61,6 +69,8 @@ def download(
         url: ``http://`` or ``https://``.
         target: the file; several processes may download it at once.
         sha256: digest that the file must have; None accepts any.
+        nbytes: size that the file must have, if it is known; no more is received.
+        on_bytes: called as the file arrives.
         retry: how often to try again, and when.
         timeout_s: as :data:`TIMEOUT_S`.
 
@@ -68,34 +78,54 @@ def download(
         Hexadecimal SHA-256 of the file.
 
     Raises:
-        DataError: there is no such file, its digest is another one, the server fails too often, or the disk
-            is too small.
+        FetchError: there is no such file, it is another one, the server fails too often, or the disk is too
+            small; what has arrived is kept where it can be of use.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_name(f".{target.name}.lock")):
         if target.exists():
             return _verify_sha256(target, sha256, f"delete {target} to download it again")
-        part = _PartialFile(target)
+        part = _PartialFile(target, nbytes)
         if not part.is_complete:
-            _receive_all(url, part, retry, timeout_s)
+            _receive_all(url, part, on_bytes, retry, timeout_s)
         try:
-            digest = _verify_sha256(
-                part.path,
-                sha256,
-                f"{url} is another file than the one recorded: use the original one by prepare.mirror, or, "
-                "if this is the one you want, remove its entry from data/sets.json",
-            )
-        except DataError:
+            digest = _verify_sha256(part.path, sha256, f"{url} is another file than the one recorded")
+        except FetchError:
             part.discard()
             raise
         part.rename_to(target)
         return digest
 
 
+def require_room(folder: Path, nbytes: int, what: str) -> None:
+    """Check that so many bytes are free on the disk of an existing folder; ``what`` names the data.
+
+    Raises:
+        FetchError: less is free.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < nbytes:
+        raise FetchError(
+            f"expected {nbytes / 1e6:.0f} MB free for {what} in {folder}, got {free / 1e6:.0f} MB; free some"
+        )
+
+
+@contextmanager
+def explain_full_disk(folder: Path) -> Iterator[None]:
+    """Turn a full disk or quota, in a block that writes into ``folder``, into a FetchError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise FetchError(f"expected room to write in {folder}, got: {error.strerror}; free some") from error
+
+
 class _PartialFile:
     """The bytes of a file that have arrived, and which version of the file they belong to."""
 
-    def __init__(self, target: Path) -> None:
+    def __init__(self, target: Path, nbytes: int | None) -> None:
+        self.nbytes = nbytes
         self.path = target.with_name(f"{target.name}.part")
         self._note = target.with_name(f"{target.name}.part.json")
 
@@ -118,7 +148,7 @@ class _PartialFile:
     def begin(self, version: str | None, nbytes: int | None) -> None:
         """Discard what has arrived and start with this version."""
         self.discard()
-        write_json_atomic(self._note, {"version": version, "nbytes": nbytes})
+        replace_file(self._note, strict_json.encode_json({"version": version, "nbytes": nbytes}))
 
     def discard(self) -> None:
         """Remove what has arrived."""
@@ -135,12 +165,14 @@ class _PartialFile:
 
     def _read_note(self) -> dict[str, object]:
         try:
-            return dict(read_json(self._note))
-        except (OSError, ValueError, TypeError):
+            return dict(strict_json.read_json(self._note))
+        except (ManifestError, ValueError, TypeError):
             return {}
 
 
-def _receive_all(url: str, part: _PartialFile, retry: Retry, timeout_s: tuple[float, float]) -> None:
+def _receive_all(
+    url: str, part: _PartialFile, on_bytes: OnBytes, retry: Retry, timeout_s: tuple[float, float]
+) -> None:
     """Request the rest of a file until all has arrived; requests retries what fails before the body."""
     left = retry
     with requests.Session() as session:
@@ -157,13 +189,13 @@ def _receive_all(url: str, part: _PartialFile, retry: Retry, timeout_s: tuple[fl
                 raise _unavailable(url, error) from error
             try:
                 with response:
-                    return _receive_body(response, url, part)
+                    return _receive_body(response, url, part, on_bytes)
             except requests.RequestException as error:
                 left = _count_failure(retry if part.size > begin else left, url, error)
             left.sleep()
 
 
-def _receive_body(response: requests.Response, url: str, part: _PartialFile) -> None:
+def _receive_body(response: requests.Response, url: str, part: _PartialFile, on_bytes: OnBytes) -> None:
     status, version = response.status_code, _version_of(response.headers)
     length = response.headers.get("Content-Length", "")
     nbytes = int(length) if length.isdigit() else None
@@ -181,15 +213,20 @@ def _receive_body(response: requests.Response, url: str, part: _PartialFile) -> 
         raise requests.ConnectionError(f"{status} {response.reason}")
     else:
         raise _unavailable(url, f"{status} {response.reason}")
-    require_free_space(part.path.parent, nbytes or 0, url)
-    label, done = f"prepare: downloading {part.path.stem}", part.size / MB
-    total = None if nbytes is None else round(done + nbytes / MB)
-    display = Display(label, total=total, done=done, unit="MB", rated="MB")
-    with display, explain_full_disk(part.path.parent, "free some"), part.path.open("ab") as file:
+    done, total = part.size, part.nbytes if nbytes is None else part.size + nbytes
+    if part.nbytes not in (None, total):
+        part.discard()
+        raise _unavailable(url, f"{total} bytes where {part.nbytes} were promised")
+    require_room(part.path.parent, 0 if total is None else total - done, url)
+    with explain_full_disk(part.path.parent), part.path.open("ab") as file:
+        on_bytes(done, total)
         for chunk in response.iter_content(CHUNK_BYTES):
+            done += len(chunk)
+            if part.nbytes is not None and done > part.nbytes:
+                raise _unavailable(url, f"more than the {part.nbytes} bytes that were promised")
             file.write(chunk)
             file.flush()
-            display.advance(len(chunk) / MB)
+            on_bytes(done, total)
 
 
 def _count_failure(left: Retry, url: str, error: Exception) -> Retry:
@@ -206,16 +243,14 @@ def _version_of(headers: Mapping[str, str]) -> str | None:
 
 
 def _verify_sha256(path: Path, sha256: str | None, remedy: str) -> str:
-    got = sha256_file(path)
+    with path.open("rb") as file:
+        got = hashlib.file_digest(file, "sha256").hexdigest()
     if sha256 not in (None, got):
-        raise DataError(f"expected SHA-256 {sha256} of {path.name}, got {got}; {remedy}")
+        raise FetchError(f"expected SHA-256 {sha256} of {path.name}, got {got}; {remedy}")
     return got
 
 
-def _unavailable(url: str, reason: str | Exception) -> DataError:
+def _unavailable(url: str, reason: str | Exception) -> FetchError:
     if isinstance(reason, Exception):
         reason = f"{type(reason).__name__}: {' '.join(str(reason).split())}"
-    return DataError(
-        f"expected a file at {url}, got {reason}; try again later, what has arrived is kept, or name "
-        "a copy of it in prepare.mirror"
-    )
+    return FetchError(f"expected a file at {url}, got {reason}; try again later, what has arrived is kept")

@@ -11,9 +11,9 @@ from urllib3 import HTTPResponse
 
 from file_server import Fault, FileServer, closed_port, serving
 from full_disk import full
-from pipelines.core.errors import DataError
-from pipelines.data.download import CHUNK_BYTES, LONGEST_PAUSE_S, RETRY, download
 from waiting import UNREACHED_S
+from zoo.errors import FetchError
+from zoo.remote.download import CHUNK_BYTES, LONGEST_PAUSE_S, RETRY, download
 
 pytestmark = pytest.mark.server
 
@@ -65,7 +65,7 @@ def test_a_connection_that_breaks_is_taken_up_again(server: FileServer, target: 
 
 def test_another_process_goes_on_where_one_was_killed(server: FileServer, target: Path) -> None:
     server.faults = [Fault(cut=1_048_576), *[Fault(status=503)] * 3]
-    with pytest.raises(DataError, match="503"):
+    with pytest.raises(FetchError, match="503"):
         fetch(f"{server.url}/set.zip", target)
     assert target.with_name("set.zip.part").stat().st_size == 1_048_576
     assert fetch(f"{server.url}/set.zip", target) == DIGEST
@@ -131,7 +131,7 @@ def arrived(server: FileServer, target: Path, monkeypatch: pytest.MonkeyPatch) -
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipelines.data.download._PartialFile.rename_to", killed)
+        patch.setattr("zoo.remote.download._PartialFile.rename_to", killed)
         with pytest.raises(KeyboardInterrupt):
             fetch(f"{server.url}/set.zip", target)
     server.requests.clear()
@@ -148,14 +148,14 @@ def test_what_has_arrived_whole_is_not_downloaded_again(
 
 def test_what_has_arrived_whole_is_checked(server: FileServer, target: Path, arrived: Path) -> None:
     arrived.write_bytes(bytes(len(DATA)))
-    with pytest.raises(DataError, match=DIGEST):
+    with pytest.raises(FetchError, match=DIGEST):
         fetch(f"{server.url}/set.zip", target, DIGEST)
     assert visible(target.parent) == []
 
 
 def test_a_length_that_is_a_lie_is_found(server: FileServer, target: Path) -> None:
     server.faults = [Fault(headers={"Content-Length": "3000001"})] * 9
-    with pytest.raises(DataError, match="IncompleteRead"):
+    with pytest.raises(FetchError, match="IncompleteRead"):
         fetch(f"{server.url}/set.zip", target)
     assert not target.exists()
 
@@ -173,21 +173,21 @@ def test_no_server_can_ask_for_a_long_pause() -> None:
 @pytest.mark.parametrize("status", [404, 403, 410, 204])
 def test_a_plain_no_is_not_argued_with(server: FileServer, target: Path, status: int) -> None:
     server.faults = [Fault(status=status)]
-    with pytest.raises(DataError, match=f"{status}"):
+    with pytest.raises(FetchError, match=f"{status}"):
         fetch(f"{server.url}/set.zip", target)
     assert len(server.requests) == 1
 
 
 def test_a_web_page_is_no_file(server: FileServer, target: Path) -> None:
     server.faults = [Fault(body=b"<html>Please log in", headers={"Content-Type": "text/html; charset=utf-8"})]
-    with pytest.raises(DataError, match="web page"):
+    with pytest.raises(FetchError, match="web page"):
         fetch(f"{server.url}/set.zip", target)
     assert visible(target.parent) == []
 
 
 def test_a_redirect_out_of_the_web_is_refused(server: FileServer, target: Path) -> None:
     server.faults = [Fault(status=302, headers={"Location": "file:///etc/passwd"})]
-    with pytest.raises(DataError, match="InvalidSchema"):
+    with pytest.raises(FetchError, match="InvalidSchema"):
         fetch(f"{server.url}/set.zip", target)
 
 
@@ -197,12 +197,12 @@ def test_a_redirect_in_the_web_is_followed(server: FileServer, target: Path) -> 
 
 
 def test_nobody_at_home_is_an_error(target: Path) -> None:
-    with closed_port() as port, pytest.raises(DataError, match="ConnectionError"):
+    with closed_port() as port, pytest.raises(FetchError, match="ConnectionError"):
         fetch(f"http://127.0.0.1:{port}/set.zip", target)
 
 
 def test_another_file_than_recorded_is_refused(server: FileServer, target: Path) -> None:
-    with pytest.raises(DataError, match=DIGEST):
+    with pytest.raises(FetchError, match=DIGEST):
         fetch(f"{server.url}/set.zip", target, "0" * 64)
     assert visible(target.parent) == []
 
@@ -210,7 +210,7 @@ def test_another_file_than_recorded_is_refused(server: FileServer, target: Path)
 def test_a_file_that_was_changed_here_is_refused(server: FileServer, target: Path) -> None:
     fetch(f"{server.url}/set.zip", target)
     target.write_bytes(b"other")
-    with pytest.raises(DataError, match=str(target)):
+    with pytest.raises(FetchError, match=str(target)):
         fetch(f"{server.url}/set.zip", target, DIGEST)
 
 
@@ -218,18 +218,15 @@ def test_a_disk_that_is_too_small_is_told_before(
     server: FileServer, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = type("Usage", (), {"free": 1_000_000})
-    monkeypatch.setattr("pipelines.core.errors.shutil.disk_usage", lambda folder: usage)
-    with pytest.raises(DataError, match="3 MB"):
+    monkeypatch.setattr("zoo.remote.download.shutil.disk_usage", lambda folder: usage)
+    with pytest.raises(FetchError, match="3 MB"):
         fetch(f"{server.url}/set.zip", target)
     assert not target.with_name("set.zip.part").exists()
 
 
-def test_a_disk_that_fills_up_is_told(
-    server: FileServer, target: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("pipelines.data.download.Display.advance", full)
-    with pytest.raises(DataError, match="No space left on device"):
-        fetch(f"{server.url}/set.zip", target)
+def test_a_disk_that_fills_up_is_told(server: FileServer, target: Path) -> None:
+    with pytest.raises(FetchError, match="No space left on device"):
+        fetch(f"{server.url}/set.zip", target, on_bytes=full)
 
 
 def test_two_at_once_download_once(server: FileServer, target: Path) -> None:

@@ -1,0 +1,209 @@
+"""Files of a folder elsewhere: over HTTP, or on any storage that fsspec knows.
+
+``https://`` and ``http://`` are read only, through :mod:`zoo.remote.download`. ``s3://``, ``gs://``,
+``hf://`` and others, and a folder of this machine, go through fsspec, with the package that it asks for.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from zoo.durable import replace_file, replacement_of
+from zoo.errors import FetchError
+from zoo.remote.download import RETRY, TIMEOUT_S, OnBytes, download, explain_full_disk, require_room
+
+PAUSES_S = (0.5, 2.0, 5.0)
+"""Pauses before the retries of a call to a storage."""
+
+T = TypeVar("T")
+
+_FINAL = (  # retrying does not help
+    FileNotFoundError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
+    NotImplementedError,
+    ImportError,
+    ValueError,
+)
+
+
+class Files(Protocol):
+    """Files by name below a URL; every method raises FetchError with the URL and the reason."""
+
+    def read(self, name: str, limit: int) -> bytes | None:
+        """A small file, None if there is none; one byte more than the limit is read of a larger one."""
+
+    def fetch(self, name: str, target: Path, sha256: str, nbytes: int, on_bytes: OnBytes) -> None:
+        """Fetch a file of known content; ``target`` is whole and right, or missing."""
+
+    def find_size(self, name: str) -> int | None:
+        """Size of a file in bytes; None if there is none."""
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a file: readers see the old content or the new one."""
+
+
+def open_files(url: str) -> Files:
+    """The files below a URL, or in a folder of this machine."""
+    return HttpFiles(url) if url.startswith(("http://", "https://")) else StorageFiles(url)
+
+
+class HttpFiles:
+    """Files below a URL of the web."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+
+    def read(self, name: str, limit: int) -> bytes | None:
+        """See :class:`Files`."""
+        url = f"{self._url}/{name}"
+        try:
+            with requests.Session() as session:
+                for scheme in ("http://", "https://"):
+                    session.mount(scheme, HTTPAdapter(max_retries=RETRY))
+                with session.get(url, stream=True, timeout=TIMEOUT_S) as response:
+                    if response.status_code in (404, 410):
+                        return None
+                    if url.startswith("https:") and not response.url.startswith("https:"):
+                        raise FetchError(
+                            f"{url} leads to {response.url}, which anybody on the way can change"
+                        )
+                    if response.status_code != 200:
+                        raise FetchError(
+                            f"expected a file at {url}, got {response.status_code} {response.reason}"
+                        )
+                    return _read_start(response, limit + 1)
+        except requests.RequestException as error:
+            raise _failed("to read", url, error, "check the address and the network") from error
+
+    def fetch(self, name: str, target: Path, sha256: str, nbytes: int, on_bytes: OnBytes) -> None:
+        """See :class:`Files`."""
+        download(f"{self._url}/{name}", target, sha256, nbytes=nbytes, on_bytes=on_bytes)
+
+    def find_size(self, name: str) -> int | None:
+        """See :class:`Files`."""
+        raise self._read_only()
+
+    def write(self, name: str, data: bytes) -> None:
+        """See :class:`Files`."""
+        raise self._read_only()
+
+    def _read_only(self) -> FetchError:
+        return FetchError(
+            f"cannot write to {self._url} over HTTP; push to the folder or bucket that it serves"
+        )
+
+
+def _read_start(response: requests.Response, nbytes: int) -> bytes:
+    data = b""
+    for chunk in response.iter_content(2**16):
+        data += chunk
+        if len(data) >= nbytes:
+            break
+    return data[:nbytes]
+
+
+class StorageFiles:
+    """Files below a URL that fsspec knows."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+
+    def read(self, name: str, limit: int) -> bytes | None:
+        """See :class:`Files`."""
+
+        def call(fs: Any, path: str) -> bytes | None:
+            try:
+                with fs.open(path, "rb") as file:
+                    return bytes(file.read(limit + 1))
+            except FileNotFoundError:
+                return None
+
+        return self._retry("to read", name, call)
+
+    def fetch(self, name: str, target: Path, sha256: str, nbytes: int, on_bytes: OnBytes) -> None:
+        """See :class:`Files`."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        require_room(target.parent, nbytes, f"{self._url}/{name}")
+
+        def call(fs: Any, path: str) -> None:
+            with replacement_of(target) as partial, explain_full_disk(target.parent):
+                digest, done = hashlib.sha256(), 0
+                with fs.open(path, "rb") as source, partial.open("xb") as file:
+                    on_bytes(0, nbytes)
+                    while chunk := source.read(min(2**20, nbytes + 1 - done)):
+                        digest.update(chunk)
+                        file.write(chunk)
+                        done += len(chunk)
+                        on_bytes(done, nbytes)
+                if done != nbytes or digest.hexdigest() != sha256:
+                    raise FetchError(
+                        f"expected {nbytes} bytes with SHA-256 {sha256} at {self._url}/{name}, got others; "
+                        "the zoo there is damaged"
+                    )
+
+        self._retry("to read", name, call)
+
+    def find_size(self, name: str) -> int | None:
+        """See :class:`Files`."""
+
+        def call(fs: Any, path: str) -> int | None:
+            try:
+                fs.invalidate_cache()
+                return int(fs.info(path)["size"])
+            except FileNotFoundError:
+                return None
+
+        return self._retry("to find", name, call)
+
+    def write(self, name: str, data: bytes) -> None:
+        """See :class:`Files`."""
+
+        def call(fs: Any, path: str) -> None:
+            with explain_full_disk(Path(path).parent):
+                if "file" in fs.protocol:
+                    Path(path).parent.mkdir(parents=True, exist_ok=True)
+                    replace_file(Path(path), data)
+                else:
+                    fs.pipe_file(path, data)  # storages of objects replace them at once
+
+        self._retry("to write", name, call)
+
+    def _retry(self, purpose: str, name: str, call: Callable[[Any, str], T]) -> T:
+        from fsspec.core import url_to_fs  # late: most uses of the zoo need no other place
+
+        url = f"{self._url}/{name}"
+        for pause_s in (*PAUSES_S, None):
+            try:
+                return call(*url_to_fs(url))
+            except FetchError:
+                raise
+            except _FINAL as error:
+                raise _failed(purpose, url, error, _find_remedy(error)) from error
+            except Exception as error:  # each protocol has its own: botocore's, aiohttp's, ...
+                if pause_s is None or type(error).__name__ == "NoCredentialsError":
+                    raise _failed(purpose, url, error, "check the address, keys and network") from error
+                time.sleep(pause_s)
+        raise AssertionError("unreachable")
+
+
+def _find_remedy(error: Exception) -> str:
+    match error:
+        case ImportError():
+            return "install the package that reads it, for s3: pip install 'tunable-zoo[s3]'"
+        case PermissionError():
+            return "check the keys and their permissions"
+        case FileNotFoundError():
+            return "the zoo there is incomplete: push its entries again"
+    return "check the address"
+
+
+def _failed(purpose: str, url: str, error: Exception, remedy: str) -> FetchError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return FetchError(f"expected {purpose} {url}, got {type(error).__name__}: {reason}; {remedy}")
