@@ -87,6 +87,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder: pictures, settings of theirs, and no store but the bundled one."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TUNABLE_ZOO_STORE", str(tmp_path / "none"))
+    monkeypatch.setenv("TUNABLE_ZOO_CONFIG", str(tmp_path / "config"))
     pixels = np.random.default_rng(0).integers(0, 256, (33, 47, 3), dtype=np.uint8)
     for name in ("photo.png", "in.jpg"):
         Image.fromarray(pixels).save(name)

@@ -1,8 +1,9 @@
 """Run a published network on pictures: files, PIL images, arrays and tensors."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from tunable_models import Control, ControlSpace, TunableNetwork
+from tunable_models import Control, ControlSpace, OmegaError, TunableNetwork
 from zoo.catalog import resolve
 from zoo.engine.choice import EngineName, Precision, make_engine
 from zoo.errors import ImageError, ImageTooLargeError
@@ -27,6 +28,7 @@ from zoo.weights import rebuild_network
 
 Array = NDArray[Any]
 Settings = Mapping[str, float] | None
+Restorable = Tensor | Array | Picture | Image.Image | str | Path
 
 WHOLE_PX = 1024 * 1024
 """Pixels up to which an image goes through the network in one piece, where tiles are exact too."""
@@ -167,7 +169,7 @@ class Predictor:
 
     def __call__(
         self,
-        image: Tensor | Array | Picture | Image.Image | str | Path,
+        image: Restorable,
         /,
         values: Settings = None,
         **controls: float,
@@ -231,6 +233,68 @@ class Predictor:
             1 1
         """
         return self._picture(self._read(picture), self._view(values), on_tile)
+
+    def sweep(
+        self, image: Restorable, control: str, positions: int | Sequence[float] = 5, values: Settings = None
+    ) -> Iterator[tuple[float, Any]]:
+        """Restore a picture along a slider.
+
+        Args:
+            image: as for a call; a file is read once.
+            control: name of the slider.
+            positions: its values in native units, or how many, evenly from its lowest to its highest.
+            values: settings of the others.
+
+        Yields:
+            The value and the picture, which is of the kind that a call gives.
+
+        Raises:
+            OmegaError, ImageError, EngineError: as for a call.
+
+        Example:
+            >>> photo = np.zeros((8, 8, 3), np.uint8)
+            >>> [value for value, _ in load("tiny", stores=[store]).sweep(photo, "denoise", 3)]
+            [0.0, 0.5, 1.0]
+        """
+        for settings, restored in self.grid(image, {control: positions}, values):
+            yield settings[control], restored
+
+    def grid(
+        self, image: Restorable, positions: Mapping[str, int | Sequence[float]], values: Settings = None
+    ) -> Iterator[tuple[dict[str, float], Any]]:
+        """Restore a picture at every combination of positions of some sliders, the last one fastest.
+
+        Args:
+            image: as for a call; a file is read once.
+            positions: of each slider as for :meth:`sweep`. Where sliders share a sum of 1, combinations
+                beyond it are left out.
+            values: settings of the other sliders.
+
+        Yields:
+            The values of the sliders named, and the picture, which is of the kind that a call gives.
+
+        Raises:
+            OmegaError, ImageError, EngineError: as for a call.
+        """
+        axes = [self._place(name, wanted) for name, wanted in positions.items()]
+        source = self._read(image) if isinstance(image, str | Path | Image.Image) else image
+        for point in product(*axes):
+            settings = dict(zip(positions, point, strict=True))
+            if self.space.kind == "simplex" and sum({**(values or {}), **settings}.values()) > 1 + 1e-6:
+                continue
+            made = self(source, {**(values or {}), **settings})
+            as_image = isinstance(made, Picture) and source is not image
+            yield settings, made.image() if as_image else made  # type: ignore[union-attr]
+
+    def _place(self, name: str, positions: int | Sequence[float]) -> list[float]:
+        """Positions of a slider in native units."""
+        if not isinstance(positions, int):
+            return [float(value) for value in positions]
+        if positions < 2:
+            raise OmegaError(f"expected at least 2 positions of {name}, got {positions}; or say [value]")
+        ranges = {control.name: (control.low, control.high) for control in self.controls}
+        # An unknown name is refused with the first picture.
+        return [float(value) for value in np.linspace(*ranges.get(name, (0.0, 1.0)), positions)]
 
     def _view(self, values: Settings, **controls: float) -> Network:
         return self._engine.at(tuple(self.space.omega(values, **controls).tolist()))

@@ -369,3 +369,38 @@ def test_restoring_is_told_and_ends_when_told_to(predictor: Predictor) -> None:
 
     with pytest.raises(KeyboardInterrupt, match="1"):
         predictor.restore(picture, on_tile=stop)
+
+
+def test_a_sweep_is_a_call_at_each_value(predictor: Predictor, tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 11, 3), dtype=np.uint8)).save(path)
+    swept = list(predictor.sweep(path, "sigma", 3, {"denoise": 0.2}))
+    assert [value for value, _ in swept] == [0.0, 25.0, 50.0]
+    for value, restored in swept:
+        assert restored == predictor(path, denoise=0.2, sigma=value)
+
+
+def test_a_grid_has_every_combination(predictor: Predictor) -> None:
+    image = torch.rand(3, 6, 7)
+    found = list(predictor.grid(image, {"denoise": [0.1, 0.9], "sigma": 2}))
+    assert [tuple(settings.values()) for settings, _ in found] == [(0.1, 0), (0.1, 50), (0.9, 0), (0.9, 50)]
+    for settings, restored in found:
+        assert torch.equal(restored, predictor(image, settings))
+
+
+def test_a_grid_on_a_simplex_stays_on_it(
+    publish: Callable[..., Entry], make_network: Callable[..., TunableNetwork]
+) -> None:
+    shared = zoo.load(publish(make_network(space=ControlSpace.simplex("a", "b", "c"))).folder)
+    found = [tuple(s.values()) for s, _ in shared.grid(torch.rand(3, 4, 4), {"a": 3, "b": 3})]
+    assert found == [(0, 0), (0, 0.5), (0, 1), (0.5, 0), (0.5, 0.5), (1, 0)]
+
+
+@pytest.mark.parametrize(
+    ("positions", "words"), [({"denoize": 3}, "denoise"), ({"denoise": 1}, "at least 2")]
+)
+def test_positions_that_are_none_are_refused(
+    predictor: Predictor, positions: dict[str, int], words: str
+) -> None:
+    with pytest.raises(OmegaError, match=words):
+        next(predictor.grid(torch.rand(3, 4, 4), positions))
