@@ -23,6 +23,7 @@ from zoo.errors import (
     ManifestError,
     ZooError,
 )
+from zoo.finding import FoundModel, search_models
 from zoo.manifest import License, Manifest
 from zoo.pictures.images import read_image, read_pages, read_picture
 from zoo.pictures.picture import Pages, Picture
@@ -37,6 +38,7 @@ __all__ = [
     "EntryExistsError",
     "EntryNotFoundError",
     "FetchError",
+    "FoundModel",
     "ImageError",
     "ImageTooLargeError",
     "IntegrityError",
@@ -59,5 +61,6 @@ __all__ = [
     "read_pages",
     "read_picture",
     "resolve",
+    "search_models",
     "verify",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -45,6 +46,36 @@ def list_entries(
     print_table(["MODEL", "TASK", "SLIDERS", "OUTPUT", "SIZE", "LICENCE"], rows)
     if not rows:
         typer.echo("No models here: run the pipeline to publish one.", err=True)
+
+
+@zoo.command("search")
+def search_entries(
+    words: Annotated[list[str] | None, typer.Argument(help="In name, task, description or sliders.")] = None,
+    task: Annotated[str | None, typer.Option(help="Only models of this task.")] = None,
+    control: Annotated[str | None, typer.Option(help="Only models with this slider.")] = None,
+    license: Annotated[str | None, typer.Option(help="Only weights under this licence.")] = None,
+    max_mib: Annotated[float | None, typer.Option(help="Only models up to this size in MiB.")] = None,
+    json: Json = False,
+) -> None:
+    """Find models at hand, and those of the sources."""
+    from zoo import search_models
+
+    found = search_models(
+        " ".join(words or []),
+        task=task,
+        control=control,
+        license=license,
+        max_bytes=None if max_mib is None else int(max_mib * 2**20),
+        stores=list_stores(),
+    )
+    if json:
+        print_json([{**asdict(model), "license": model.license.model_dump()} for model in found])
+        return
+    rows = []
+    for m in found:
+        sliders, size = ", ".join(m.controls), f"{m.nbytes / 2**20:.3g} MiB"
+        rows.append([f"{m.name}@{m.version}", m.task, sliders, size, m.license.weights, m.url or "here"])
+    print_table(["MODEL", "TASK", "SLIDERS", "SIZE", "LICENCE", "WHERE"], rows)
 
 
 @zoo.command()

@@ -5,6 +5,7 @@ last. So whoever is killed in between leaves what was there before, and files th
 """
 
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -25,6 +26,9 @@ from zoo.strict_json import parse_json
 
 OnProgress = Callable[[int, int], None]
 """Called as files arrive: bytes that are here, and of how many."""
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,9 @@ class RemoteZoo:
         """
         index = self.read_index()
         version, said = index.find(name, selector, self.url)
+        if said.deprecated is not None:
+            instead = f"; use {said.deprecated.replacement}" if said.deprecated.replacement else ""
+            _log.warning("%s@%s is deprecated: %s%s", name, version, said.deprecated.reason, instead)
         if version not in self.store.versions(name):
             self._fetch_entry(name, version, said, on_progress)
         for alias, target in index.models[name].aliases.items():

@@ -41,6 +41,9 @@ def test_an_entry_of_a_source_is_at_hand(
     assert lines(tunable("zoo", "add-source", "team", os.fspath(shared))) == []
     assert lines(tunable("zoo", "sources"))[1].split() == ["team", os.fspath(shared)]
     assert json.loads(tunable("zoo", "sources", "--json").stdout) == {"team": os.fspath(shared)}
+    [listed] = json.loads(tunable("zoo", "search", "tests", "--control", "level", "--json").stdout)
+    assert (listed["name"], listed["url"]) == ("tiny", os.fspath(shared))
+    assert lines(tunable("zoo", "search", "tiny"))[1].split()[-1] == os.fspath(shared)
     assert tunable("apply", "tiny@stable", os.fspath(photo), "-o", "out.png").exit_code == 0
     [pulled] = json.loads(tunable("zoo", "cache", "ls", "--json").stdout)
     assert (pulled["name"], pulled["url"]) == ("tiny", os.fspath(shared))

@@ -117,6 +117,41 @@ def test_a_name_is_looked_for_in_the_sources(server: FileServer, entry: Entry, t
         remove_source("team")
 
 
+def test_models_are_found_here_and_there(
+    server: FileServer, store: zoo.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_source("team", server.url)
+
+    def found(text: str = "", **options: Any) -> list[tuple[str, str]]:
+        return [(model.name, model.url) for model in zoo.search_models(text, **options)]
+
+    assert ("tiny", server.url) in found()
+    assert ("denoise", "") in found()
+    assert found("TINY") == found("sigma", control="sigma") == [("tiny", server.url)]
+    assert found("tiny", task="deblur") == found("tiny", max_bytes=10) == found("tiny", license="MIT") == []
+    zoo.resolve("tiny")
+    assert found("tiny") == [("tiny", "")]
+    monkeypatch.setenv("TUNABLE_OFFLINE", "1")
+    server.requests.clear()
+    assert found("tiny") == [("tiny", "")]
+    assert server.requests == []
+
+
+def test_what_is_deprecated_is_not_found(
+    server: FileServer, entry: Entry, caplog: pytest.LogCaptureFixture
+) -> None:
+    index = json.loads(server.files["index.json"])
+    index["models"]["tiny"]["versions"][entry.version]["deprecated"] = {
+        "reason": "Too small",
+        "replacement": "large",
+    }
+    server.files["index.json"] = json.dumps(index).encode()
+    add_source("team", server.url)
+    assert zoo.search_models("tiny") == []
+    assert same(zoo.resolve("tiny"), entry)
+    assert "deprecated: Too small; use large" in caplog.text
+
+
 def test_an_address_is_a_reference(server: FileServer, entry: Entry, monkeypatch: pytest.MonkeyPatch) -> None:
     assert same(zoo.resolve(f"{server.url}/tiny@{entry.version}"), entry)
     monkeypatch.setenv("TUNABLE_OFFLINE", "1")
