@@ -11,6 +11,7 @@ Example:
 """
 
 from zoo.catalog import Report, default_stores, list_models, resolve, verify
+from zoo.comparison import Difference, diff_entries
 from zoo.entry import Entry
 from zoo.errors import (
     EngineError,
@@ -33,6 +34,7 @@ from zoo.remote.remote_zoo import RemoteZoo
 from zoo.storage import Store
 
 __all__ = [
+    "Difference",
     "EngineError",
     "Entry",
     "EntryExistsError",
@@ -53,6 +55,7 @@ __all__ = [
     "Store",
     "ZooError",
     "default_stores",
+    "diff_entries",
     "list_models",
     "load",
     "promote",

@@ -20,6 +20,7 @@ from pipelines.cli.remote_zoos import (
 )
 from pipelines.cli.stages import check_work_tree, run_search, run_stages, send_runs, write_recipe
 from pipelines.cli.zoo import zoo
+from pipelines.cli.zoo_reports import compare_models, diff_models, reproduce_model
 
 
 class _Group(TyperGroup):
@@ -73,6 +74,9 @@ app.command("prune")(prune_work_tree)
 app.command("recipe")(write_recipe)
 app.command("track")(send_runs)
 app.add_typer(zoo, name="zoo")
+zoo.command("diff")(diff_models)
+zoo.command("compare", cls=AssignmentCommand)(compare_models)
+zoo.command("reproduce")(reproduce_model)
 zoo.command("pull")(pull_entry)
 zoo.command("push")(push_entry)
 zoo.command("sources")(list_zoo_sources)
