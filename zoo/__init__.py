@@ -10,7 +10,7 @@ Example:
     torch.Size([3, 32, 48])
 """
 
-from zoo.catalog import Report, default_stores, list_models, resolve, verify
+from zoo.catalog import Report, default_stores, list_models, pull, resolve, verify
 from zoo.comparison import Difference, diff_entries
 from zoo.entry import Entry
 from zoo.errors import (
@@ -24,13 +24,13 @@ from zoo.errors import (
     ManifestError,
     ZooError,
 )
-from zoo.finding import FoundModel, search_models
 from zoo.manifest import License, Manifest
 from zoo.pictures.images import read_image, read_pages, read_picture
 from zoo.pictures.picture import Pages, Picture
 from zoo.predictor import Predictor, load
 from zoo.publishing import promote, publish
 from zoo.remote.remote_zoo import RemoteZoo
+from zoo.search import FoundModel, search_models
 from zoo.storage import Store
 
 __all__ = [
@@ -60,6 +60,7 @@ __all__ = [
     "load",
     "promote",
     "publish",
+    "pull",
     "read_image",
     "read_pages",
     "read_picture",

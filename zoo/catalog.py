@@ -6,27 +6,30 @@ entry that ships with the package comes before a user's own of the same name. Wh
 from the sources that the user added, in their order.
 """
 
+import logging
 import os
 import warnings
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 from platformdirs import user_data_path
 
 from tunable_models.errors import suggest_name
 from zoo.entry import Entry
-from zoo.errors import EntryNotFoundError, ZooError
+from zoo.errors import EntryNotFoundError, ManifestError, ZooError
 from zoo.manifest import MANIFEST, NAME, WEIGHTS, FileRecord
 from zoo.remote.cache import PulledStore
+from zoo.remote.files import is_local
+from zoo.remote.offline import OFFLINE_VARIABLE, is_offline
 from zoo.remote.remote_zoo import RemoteZoo
-from zoo.remote.sources import OFFLINE_VARIABLE, is_offline, list_sources, show_progress
+from zoo.remote.sources import list_sources, show_progress
 from zoo.storage import LATEST, Store
 from zoo.weights import rebuild_network
 
 STORE_VARIABLE = "TUNABLE_ZOO_STORE"
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +70,12 @@ def default_stores() -> list[Store]:
         >>> [type(place).__name__ for place in default_stores()]
         ['Store', 'Store']
     """
-    return [bundled_store(), user_store(), *(RemoteZoo(url).store for url in list_sources().values())]
+    try:
+        sources = list_sources()
+    except ManifestError as error:
+        _log.warning("no source is asked: %s", error)  # what is at hand is none the worse
+        sources = {}
+    return [bundled_store(), user_store(), *(RemoteZoo(url).store for url in sources.values())]
 
 
 def list_models(task: str | None = None, stores: Iterable[Store] | None = None) -> list[Entry]:
@@ -106,20 +114,46 @@ def resolve(ref: str | Path, stores: Iterable[Store] | None = None) -> Entry:
         >>> entry == resolve(entry.folder)
         True
     """
-    text = str(ref)
-    if not isinstance(ref, Path) and "://" in text:
-        place, _, text = text.rpartition("/")
-        searched: list[Store] = [RemoteZoo(place).store]
-    else:
-        searched = _stores_or_default(stores)
-    name, _, selector = text.partition("@")
+    place, name, selector = _split(ref)
     if isinstance(ref, Path) or not NAME.fullmatch(name):
         return _open_folder(Path(ref))
+    searched: list[Store] = [RemoteZoo(place).store] if place else _stores_or_default(stores)
     for store in searched:
         if _has_entry(store, name, selector):
             return store.open(name, selector or LATEST)
     sources = [store for store in searched if isinstance(store, PulledStore)]
-    return _pull_missing(name, selector, sources) or _refuse(ref, name, searched)
+    asked = [store for store in sources if is_local(store.url) or not is_offline()]
+    reason = "" if asked == sources else f"; {OFFLINE_VARIABLE} is set, so no other machine was asked"
+    try:
+        return _pull_first(name, selector, asked)
+    except EntryNotFoundError as error:
+        hint = f"; {error}" if asked else ""
+        raise EntryNotFoundError(f"{_not_found(ref, name, searched)}{hint}{reason}") from None
+
+
+def pull(ref: str) -> Entry:
+    """Fetch an entry from the sources, or from the zoo at its URL, even if one of that alias is at hand.
+
+    Args:
+        ref: ``name``, ``name@version``, ``name@alias``, or one of these behind a URL.
+
+    Raises:
+        EntryNotFoundError: no source has it, or there is none.
+        FetchError, ManifestError, IntegrityError: as :meth:`zoo.RemoteZoo.pull`.
+
+    Example:
+        >>> RemoteZoo("memory://team").push(store.open("tiny"))
+        >>> pull("memory://team/tiny@latest").name
+        'tiny'
+    """
+    place, name, selector = _split(ref)
+    sources = [RemoteZoo(place).store] if place else [RemoteZoo(url).store for url in list_sources().values()]
+    if not sources:
+        raise EntryNotFoundError(
+            f"expected a source to pull {ref} from, none was added; say tunable zoo add-source NAME URL, or "
+            "put the URL of a zoo before the name"
+        )
+    return _pull_first(name, selector, sources)
 
 
 def verify(ref: str | Path, stores: Iterable[Store] | None = None) -> Report:
@@ -152,25 +186,42 @@ def _open_folder(folder: Path) -> Entry:
     return Entry.open(folder)
 
 
-def _pull_missing(name: str, selector: str, sources: Sequence[PulledStore]) -> Entry | None:
-    if not sources or is_offline():
-        return None
+def _split(ref: str | Path) -> tuple[str, str, str]:
+    """URL of the zoo, name and selector of a reference; the first and the last may be empty."""
+    text = str(ref)
+    if isinstance(ref, Path) or "://" not in text:
+        name, _, selector = text.partition("@")
+        return "", name, selector
+    scheme, _, path = text.rstrip("/").partition("://")
+    place, _, last = path.rpartition("/")
+    name, _, selector = last.partition("@")
+    if not place or not NAME.fullmatch(name):
+        raise EntryNotFoundError(f"expected URL/name or URL/name@version, got {text!r}")
+    return f"{scheme}://{place}", name, selector
+
+
+def _pull_first(name: str, selector: str, sources: Sequence[PulledStore]) -> Entry:
+    """The entry of the first source that has it; one that fails does not keep the next from being asked."""
+    missing, failed = list[EntryNotFoundError](), list[ZooError]()
     for source in sources:
-        remote = RemoteZoo(source.url, source.cache)
-        with suppress(EntryNotFoundError), show_progress(f"pulling {name}") as report:
-            return remote.pull(name, selector or LATEST, report)
-    return None
-
-
-def _refuse(ref: str | Path, name: str, stores: list[Store]) -> NoReturn:
-    message = _not_found(ref, name, stores)
-    if is_offline() and any(isinstance(store, PulledStore) for store in stores):
-        message += f"; {OFFLINE_VARIABLE} is set, so no other machine was asked"
-    raise EntryNotFoundError(message)
+        try:
+            with show_progress(f"pulling {name}") as report:
+                return RemoteZoo(source.url, source.cache).pull(name, selector or LATEST, report)
+        except EntryNotFoundError as error:
+            missing.append(error)
+        except ZooError as error:
+            failed.append(error)
+            if len(sources) > 1:
+                _log.warning("%s", error)
+    if failed:
+        raise failed[0]
+    raise EntryNotFoundError("; ".join(map(str, missing)))
 
 
 def _has_entry(store: Store, name: str, selector: str) -> bool:
     versions = store.versions(name)
+    if isinstance(store, PulledStore):
+        selector = selector or LATEST  # what is newest among those pulled is not what is newest there
     return bool(versions) and (not selector or selector in versions or selector in store.aliases(name))
 
 
@@ -181,5 +232,5 @@ def _not_found(ref: str | Path, name: str, stores: list[Store]) -> str:
         return f"no entry {str(ref)!r}; {name} has {', '.join(has)}"
     if (Path(ref) / MANIFEST).exists():
         return f"no entry {str(ref)!r} in any store; for the folder of that name, write './{ref}'"
-    places = ", ".join(str(store.root) for store in stores)
+    places = ", ".join(store.url if isinstance(store, PulledStore) else str(store.root) for store in stores)
     return f"no entry {str(ref)!r} in {places}{suggest_name(name, names, 'there are')}"

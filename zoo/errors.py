@@ -86,7 +86,7 @@ class FetchError(ZooError, OSError):
         ...     load("file:///nowhere/zoo/tiny@1.0.0")
         ... except ZooError as error:
         ...     print(error)
-        expected a zoo at file:///nowhere/zoo, found no index.json there; check the address
+        expected a zoo at /nowhere/zoo, found no index.json there; check the address
     """
 
 

@@ -1,6 +1,7 @@
 """Run a published network on pictures: files, PIL images, arrays and tensors."""
 
 import logging
+import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
@@ -14,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from tunable_models import Control, ControlSpace, OmegaError, TunableNetwork
+from tunable_models.controls import SUM_TOLERANCE
 from zoo.catalog import resolve
 from zoo.engine.choice import EngineName, Precision, make_engine
 from zoo.errors import ImageError, ImageTooLargeError
@@ -50,11 +52,12 @@ def load(
     engine: EngineName = "auto",
     precision: Precision = "float32",
 ) -> "Predictor":
-    """The predictor of an entry, every file of it verified by SHA-256; no network access.
+    """The predictor of an entry, every file of it verified by SHA-256; what is not at hand is pulled.
 
     Args:
-        ref: ``name``, ``name@version``, ``name@alias`` or the path of an entry's folder.
-        stores: where to look; the bundled entries, then the user's, by default.
+        ref: ``name``, ``name@version``, ``name@alias``, one of these behind the URL of a zoo, or the path of
+            an entry's folder.
+        stores: where to look; by default the bundled entries, the user's, and the sources that were added.
         device: where to compute.
         engine: what computes. ``onnx`` is ONNX Runtime, on the CPU alone: several times as fast there, and
             within 1e-5 of torch. Its graph is made when an entry is first loaded, which takes seconds, and
@@ -70,6 +73,7 @@ def load(
         ManifestError: its manifest cannot be used by this version.
         IntegrityError: its files are not what was published.
         EngineError: the engine or the precision named cannot be had here.
+        FetchError: it is elsewhere and cannot be fetched.
 
     Example:
         >>> model = load("tiny", stores=[store])
@@ -267,7 +271,7 @@ class Predictor:
         Args:
             image: as for a call; a file is read once.
             positions: of each slider as for :meth:`sweep`. Where sliders share a sum of 1, combinations
-                beyond it are left out.
+                that have another one are left out.
             values: settings of the other sliders.
 
         Yields:
@@ -280,21 +284,36 @@ class Predictor:
         source = self._read(image) if isinstance(image, str | Path | Image.Image) else image
         for point in product(*axes):
             settings = dict(zip(positions, point, strict=True))
-            if self.space.kind == "simplex" and sum({**(values or {}), **settings}.values()) > 1 + 1e-6:
+            every = {**(values or {}), **settings}
+            if not self._fits(every):
                 continue
-            made = self(source, {**(values or {}), **settings})
+            made = self(source, every)
             as_image = isinstance(made, Picture) and source is not image
             yield settings, made.image() if as_image else made  # type: ignore[union-attr]
 
+    def _fits(self, values: Mapping[str, float]) -> bool:
+        """Whether values can be set together: on a simplex their sum has a limit."""
+        if self.space.kind != "simplex":
+            return True
+        unit = [control.to_unit(values[control.name]) for control in self.controls if control.name in values]
+        missing = 1 - sum(unit)
+        return abs(missing) < SUM_TOLERANCE or (missing > 0 and len(unit) < len(self.controls))
+
     def _place(self, name: str, positions: int | Sequence[float]) -> list[float]:
         """Positions of a slider in native units."""
-        if not isinstance(positions, int):
+        if isinstance(positions, Sequence):
             return [float(value) for value in positions]
-        if positions < 2:
-            raise OmegaError(f"expected at least 2 positions of {name}, got {positions}; or say [value]")
+        try:
+            count = operator.index(positions)
+        except TypeError:
+            raise OmegaError(
+                f"expected a number of positions of {name} or a list of values, got {positions!r}"
+            ) from None
+        if count < 2:
+            raise OmegaError(f"expected at least 2 positions of {name}, got {count}; or say [value]")
         ranges = {control.name: (control.low, control.high) for control in self.controls}
         # An unknown name is refused with the first picture.
-        return [float(value) for value in np.linspace(*ranges.get(name, (0.0, 1.0)), positions)]
+        return [float(value) for value in np.linspace(*ranges.get(name, (0.0, 1.0)), count)]
 
     def _view(self, values: Settings, **controls: float) -> Network:
         return self._engine.at(tuple(self.space.omega(values, **controls).tolist()))
@@ -315,7 +334,9 @@ class Predictor:
         return replace(picture, pixels=self._array(picture.pixels, view, on_tile))
 
     def _array(self, array: Array, view: Network, on_tile: OnTile | None = None) -> Array:
-        pixels = PicturePixels(Planes.of(array), self.manifest.input.scale)
+        planes = Planes.of(array)
+        self._check_size(*array.shape[:2])
+        pixels = PicturePixels(planes, self.manifest.input.scale)
         self._run(pixels, array.shape[:2], view, on_tile)
         return pixels.result
 
@@ -329,6 +350,7 @@ class Predictor:
         if tensor.numel() == 0:
             raise ImageError(f"expected at least one pixel, got shape {tuple(tensor.shape)}")
         check_range(*(bound.item() for bound in tensor.detach().aminmax()))
+        self._check_size(*tensor.shape[-2:])
         pixels = TensorPixels(tensor if tensor.dim() == 4 else tensor.unsqueeze(0), self.manifest.input.scale)
         self._run(pixels, tensor.shape[-2:], view)
         return pixels.result if tensor.dim() == 4 else pixels.result.squeeze(0)
@@ -339,8 +361,6 @@ class Predictor:
     ) -> None:
         contract = self.manifest.input
         height, width = sides
-        if contract.radius_px is None and height * width > self.max_pixels:
-            raise ImageTooLargeError(self._too_large(height, width))
         if contract.radius_px is None or height * width <= self.whole_px:
             tiles = [take_whole(height, width, contract.multiple)]
         else:
@@ -363,11 +383,12 @@ class Predictor:
 
         restore_tiles(restore, pixels, tiles, contract.scale, on_tile)
 
-    def _too_large(self, height: int, width: int) -> str:
-        return (
-            f"{self.name} sees the whole picture at once: expected at most {self.max_pixels:,} pixels, "
-            f"got {width} x {height} = {width * height:,}; make the picture smaller or raise max_pixels"
-        )
+    def _check_size(self, height: int, width: int) -> None:
+        if self.manifest.input.radius_px is None and height * width > self.max_pixels:
+            raise ImageTooLargeError(
+                f"{self.name} sees the whole picture at once: expected at most {self.max_pixels:,} pixels, "
+                f"got {width} x {height} = {width * height:,}; make the picture smaller or raise max_pixels"
+            )
 
 
 def default_max_pixels(contract: ImageInput) -> int:

@@ -16,7 +16,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,7 +80,7 @@ class Store:
         if not path.exists():
             return {}
         values = strict_json.read_json(path)
-        if not isinstance(values, dict) or not all(map(_is_alias, values.items())):
+        if not isinstance(values, dict) or not all(map(is_alias, values.items())):
             raise ManifestError(f"{path}: expected versions by alias, got {values!r}")
         return values
 
@@ -135,8 +135,10 @@ class Store:
         """
         if version not in self.versions(name):
             raise EntryNotFoundError(self._absent(name, version))
-        if not _is_alias((alias, version)):
+        if not is_alias((alias, version)):
             raise ManifestError(f"expected an alias such as 'stable', got {alias!r}")
+        if self.aliases(name).get(alias) == version:
+            return  # also where nothing can be written
         path = self._home(name) / ALIASES
         with FileLock(path.with_name(".aliases.lock"), timeout=_LOCK_TIMEOUT_S):
             aliases = self.aliases(name)
@@ -178,9 +180,8 @@ class Store:
 
     def _aliased(self, name: str, selector: str, versions: list[str]) -> str:
         version = self.aliases(name).get(selector) if versions else None
-        if version is None and selector == LATEST and versions:
-            # Content versions have no order; one alone needs none.
-            version = versions[-1] if len(versions) == 1 or SEMANTIC.fullmatch(versions[-1]) else None
+        if version is None and selector == LATEST:
+            version = choose_default(versions)
         if version not in versions:
             raise EntryNotFoundError(self._absent(name, selector))
         return version
@@ -199,12 +200,22 @@ def _list_folders(root: Path, pattern: re.Pattern[str]) -> list[str]:
         )
 
 
+def choose_default(versions: Sequence[str]) -> str | None:
+    """The version that a name alone means without an alias: the highest semantic one, or the only one.
+
+    Content versions have no order.
+    """
+    highest = max(versions, key=version_order, default=None)
+    return highest if len(versions) == 1 or (highest and SEMANTIC.fullmatch(highest)) else None
+
+
 def version_order(version: str) -> tuple[int, ...]:
     """A key to sort by: content versions, then semantic ones from low to high."""
     return tuple(map(int, version.split("."))) if SEMANTIC.fullmatch(version) else (-1,)
 
 
-def _is_alias(item: tuple[object, object]) -> bool:
+def is_alias(item: tuple[object, object]) -> bool:
+    """Whether a name and a version are an alias: the name is of a model's form and looks like no version."""
     alias, version = item
     return (
         isinstance(alias, str)

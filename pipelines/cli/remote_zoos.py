@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.common import list_stores, print_json, print_table
-from pipelines.core.errors import ConfigError, PipelineError
+from pipelines.core.errors import PipelineError
 
 cache = typer.Typer(help="Look at what was pulled, check it, delete it.", no_args_is_help=True)
 
@@ -17,28 +17,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def pull_entry(ref: Ref) -> None:
     """Fetch the newest of an entry from the sources, or from the zoo at a URL, into the cache."""
-    from zoo import EntryNotFoundError, RemoteZoo
-    from zoo.remote.sources import list_sources, require_online, show_progress
+    from zoo import pull
 
-    require_online("tunable zoo pull")
-    place, _, reference = ref.rpartition("/")
-    name, _, selector = reference.partition("@")
-    urls = [place] if place else [*list_sources().values()]
-    if not urls:
-        raise ConfigError(
-            f"expected a source to pull {ref} from, none was added; say tunable zoo add-source NAME URL, or "
-            "put the zoo's URL before the name"
-        )
-    for number, url in enumerate(urls, start=1):
-        try:
-            with show_progress(f"pulling {reference}") as report:
-                entry = RemoteZoo(url).pull(name, selector or "latest", report)
-        except EntryNotFoundError:
-            if number == len(urls):
-                raise
-        else:
-            typer.echo(f"{entry.name}@{entry.version}: {entry.folder}")
-            return
+    entry = pull(ref)
+    typer.echo(f"{entry.name}@{entry.version}: {entry.folder}")
 
 
 def push_entry(
@@ -48,9 +30,7 @@ def push_entry(
 ) -> None:
     """Write an entry to a zoo elsewhere, from which others pull it."""
     from zoo import RemoteZoo, resolve
-    from zoo.remote.sources import require_online
 
-    require_online("tunable zoo push")
     entry = resolve(ref, stores=list_stores())
     RemoteZoo(url).push(entry, alias or ["latest"])
     typer.echo(f"{entry.name}@{entry.version}: {url}")
@@ -62,10 +42,9 @@ def add_zoo_source(
 ) -> None:
     """Look into a zoo elsewhere for models that are not at hand."""
     from zoo import RemoteZoo
-    from zoo.remote.sources import add_source, is_offline
+    from zoo.remote.sources import add_source
 
-    if not is_offline():
-        RemoteZoo(url).read_index()  # so that a mistyped address is told now
+    RemoteZoo(url).read_index()  # so that a mistyped address is told now
     add_source(name, url)
 
 
@@ -92,12 +71,7 @@ def list_pulled(json: Json = False) -> None:
     """List the entries that were pulled, and from where."""
     from zoo.remote.cache import Cache
 
-    found = [
-        (store.url, store.open(name, version))
-        for store in Cache.of_user().stores()
-        for name in store.names()
-        for version in store.versions(name)
-    ]
+    found = [(store.url, entry) for store in Cache.of_user().stores() for entry in store.entries()]
     sizes = [sum(file.size for file in entry.manifest.files) for _, entry in found]
     if json:
         print_json(
@@ -148,6 +122,5 @@ def prune_pulled(
     if everything:
         pulled.clear()
         return
-    for path in pulled.list_unused():
-        path.unlink(missing_ok=True)
-        typer.echo(path.name)
+    for name in pulled.prune():
+        typer.echo(name)

@@ -391,13 +391,23 @@ def test_a_grid_has_every_combination(predictor: Predictor) -> None:
 def test_a_grid_on_a_simplex_stays_on_it(
     publish: Callable[..., Entry], make_network: Callable[..., TunableNetwork]
 ) -> None:
-    shared = zoo.load(publish(make_network(space=ControlSpace.simplex("a", "b", "c"))).folder)
-    found = [tuple(s.values()) for s, _ in shared.grid(torch.rand(3, 4, 4), {"a": 3, "b": 3})]
-    assert found == [(0, 0), (0, 0.5), (0, 1), (0.5, 0), (0.5, 0.5), (1, 0)]
+    controls = [Control(name="a", high=100.0, default=50.0), "b", "c"]
+    space = ControlSpace.simplex(*controls)
+    shared = zoo.load(publish(make_network(space=space)).folder)
+    image = torch.rand(3, 4, 4)
+    found = [tuple(s.values()) for s, _ in shared.grid(image, {"a": 3, "b": np.int64(3)})]
+    assert found == [(0, 0), (0, 0.5), (0, 1), (50, 0), (50, 0.5), (100, 0)]
+    found = [tuple(s.values()) for s, _ in shared.grid(image, dict.fromkeys("abc", 2))]
+    assert found == [(0, 0, 1), (0, 1, 0), (100, 0, 0)]
 
 
 @pytest.mark.parametrize(
-    ("positions", "words"), [({"denoize": 3}, "denoise"), ({"denoise": 1}, "at least 2")]
+    ("positions", "words"),
+    [
+        ({"denoize": 3}, "denoise"),
+        ({"denoise": 1}, "at least 2"),
+        ({"denoise": 0.5}, "number of positions"),
+    ],
 )
 def test_positions_that_are_none_are_refused(
     predictor: Predictor, positions: dict[str, int], words: str

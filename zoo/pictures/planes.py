@@ -57,7 +57,7 @@ class Planes:
             ImageError: another shape or dtype, no pixels, or floats that are not finite or not about [0, 1].
         """
         like = _check_array(array)
-        if like.shape[2] in (1, 3) or like[..., -1].all():
+        if like.shape[2] in (1, 3) or (like[..., -1] > 0).all():
             return cls(array)
         return cls(array, _spread_colors(_convert_colors(like), like[..., -1] > 0))
 
@@ -130,7 +130,7 @@ def to_array(image: Image.Image) -> Array:
 
 
 def to_image(array: Array) -> Image.Image:
-    """Convert an array of :func:`to_array` or :meth:`Planes.restore` to a PIL image."""
+    """Convert an array of :func:`to_array` or :meth:`Planes.write` to a PIL image."""
     return Image.fromarray(array.astype(np.float32) if array.dtype.kind == "f" else array)
 
 

@@ -23,6 +23,7 @@ from urllib3.util import Retry
 from zoo import strict_json
 from zoo.durable import replace_file, sync_folder
 from zoo.errors import FetchError, ManifestError
+from zoo.remote.offline import require_online
 
 CHUNK_BYTES = 2**16
 
@@ -87,7 +88,8 @@ def download(
             return _verify_sha256(target, sha256, f"delete {target} to download it again")
         part = _PartialFile(target, nbytes)
         if not part.is_complete:
-            _receive_all(url, part, on_bytes, retry, timeout_s)
+            require_online(url)
+            _receive_all(url, part, on_bytes, retry, timeout_s, is_known=sha256 is not None)
         try:
             digest = _verify_sha256(part.path, sha256, f"{url} is another file than the one recorded")
         except FetchError:
@@ -97,7 +99,7 @@ def download(
         return digest
 
 
-def require_room(folder: Path, nbytes: int, what: str) -> None:
+def check_free_space(folder: Path, nbytes: int, what: str) -> None:
     """Check that so many bytes are free on the disk of an existing folder; ``what`` names the data.
 
     Raises:
@@ -171,7 +173,13 @@ class _PartialFile:
 
 
 def _receive_all(
-    url: str, part: _PartialFile, on_bytes: OnBytes, retry: Retry, timeout_s: tuple[float, float]
+    url: str,
+    part: _PartialFile,
+    on_bytes: OnBytes,
+    retry: Retry,
+    timeout_s: tuple[float, float],
+    *,
+    is_known: bool,
 ) -> None:
     """Request the rest of a file until all has arrived; requests retries what fails before the body."""
     left = retry
@@ -189,18 +197,20 @@ def _receive_all(
                 raise _unavailable(url, error) from error
             try:
                 with response:
-                    return _receive_body(response, url, part, on_bytes)
+                    return _receive_body(response, url, part, on_bytes, is_known=is_known)
             except requests.RequestException as error:
                 left = _count_failure(retry if part.size > begin else left, url, error)
             left.sleep()
 
 
-def _receive_body(response: requests.Response, url: str, part: _PartialFile, on_bytes: OnBytes) -> None:
+def _receive_body(
+    response: requests.Response, url: str, part: _PartialFile, on_bytes: OnBytes, *, is_known: bool
+) -> None:
     status, version = response.status_code, _version_of(response.headers)
     length = response.headers.get("Content-Length", "")
     nbytes = int(length) if length.isdigit() else None
     if status == 200:
-        if response.headers.get("Content-Type", "").startswith("text/html"):
+        if not is_known and response.headers.get("Content-Type", "").startswith("text/html"):
             raise _unavailable(url, "a web page")
         part.begin(version, nbytes)
     elif status == 206:
@@ -217,7 +227,7 @@ def _receive_body(response: requests.Response, url: str, part: _PartialFile, on_
     if part.nbytes not in (None, total):
         part.discard()
         raise _unavailable(url, f"{total} bytes where {part.nbytes} were promised")
-    require_room(part.path.parent, 0 if total is None else total - done, url)
+    check_free_space(part.path.parent, 0 if total is None else total - done, url)
     with explain_full_disk(part.path.parent), part.path.open("ab") as file:
         on_bytes(done, total)
         for chunk in response.iter_content(CHUNK_BYTES):
@@ -227,6 +237,8 @@ def _receive_body(response: requests.Response, url: str, part: _PartialFile, on_
             file.write(chunk)
             file.flush()
             on_bytes(done, total)
+    if total is not None and done < total:  # a server that names no length, and hangs up
+        raise requests.ConnectionError(f"{done} of {total} bytes")
 
 
 def _count_failure(left: Retry, url: str, error: Exception) -> Retry:
@@ -253,4 +265,4 @@ def _verify_sha256(path: Path, sha256: str | None, remedy: str) -> str:
 def _unavailable(url: str, reason: str | Exception) -> FetchError:
     if isinstance(reason, Exception):
         reason = f"{type(reason).__name__}: {' '.join(str(reason).split())}"
-    return FetchError(f"expected a file at {url}, got {reason}; try again later, what has arrived is kept")
+    return FetchError(f"expected a file at {url}, got {reason}; try again later: it goes on where it ended")

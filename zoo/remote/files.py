@@ -5,6 +5,7 @@
 """
 
 import hashlib
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,17 +13,22 @@ from typing import Any, Protocol, TypeVar
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
 
 from zoo.durable import replace_file, replacement_of
 from zoo.errors import FetchError
-from zoo.remote.download import RETRY, TIMEOUT_S, OnBytes, download, explain_full_disk, require_room
+from zoo.remote.download import RETRY, TIMEOUT_S, OnBytes, check_free_space, download, explain_full_disk
+from zoo.remote.offline import require_online
+
+INDEX_RETRY = RETRY.new(total=1)
+"""Of an index: another source may have the entry, and its user waits for a name."""
 
 PAUSES_S = (0.5, 2.0, 5.0)
 """Pauses before the retries of a call to a storage."""
 
 T = TypeVar("T")
 
-_FINAL = (  # retrying does not help
+_NOT_RETRIED = (  # retrying does not help
     FileNotFoundError,
     IsADirectoryError,
     NotADirectoryError,
@@ -42,15 +48,26 @@ class Files(Protocol):
     def fetch(self, name: str, target: Path, sha256: str, nbytes: int, on_bytes: OnBytes) -> None:
         """Fetch a file of known content; ``target`` is whole and right, or missing."""
 
-    def find_size(self, name: str) -> int | None:
-        """Size of a file in bytes; None if there is none."""
+    def holds(self, name: str, data: bytes) -> bool:
+        """Whether a file is there already: of that content in a folder, of that size elsewhere."""
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file: readers see the old content or the new one."""
 
 
+def is_local(url: str) -> bool:
+    """Whether a zoo is a folder of this machine."""
+    return "://" not in url
+
+
 def open_files(url: str) -> Files:
-    """The files below a URL, or in a folder of this machine."""
+    """The files below a URL, or in a folder of this machine.
+
+    Raises:
+        FetchError: they are on another machine, and none may be asked.
+    """
+    if not is_local(url):
+        require_online(url)
     return HttpFiles(url) if url.startswith(("http://", "https://")) else StorageFiles(url)
 
 
@@ -58,7 +75,7 @@ class HttpFiles:
     """Files below a URL of the web."""
 
     def __init__(self, url: str) -> None:
-        self._url = url.rstrip("/")
+        self._url = url
 
     def read(self, name: str, limit: int) -> bytes | None:
         """See :class:`Files`."""
@@ -66,27 +83,17 @@ class HttpFiles:
         try:
             with requests.Session() as session:
                 for scheme in ("http://", "https://"):
-                    session.mount(scheme, HTTPAdapter(max_retries=RETRY))
+                    session.mount(scheme, HTTPAdapter(max_retries=INDEX_RETRY))
                 with session.get(url, stream=True, timeout=TIMEOUT_S) as response:
-                    if response.status_code in (404, 410):
-                        return None
-                    if url.startswith("https:") and not response.url.startswith("https:"):
-                        raise FetchError(
-                            f"{url} leads to {response.url}, which anybody on the way can change"
-                        )
-                    if response.status_code != 200:
-                        raise FetchError(
-                            f"expected a file at {url}, got {response.status_code} {response.reason}"
-                        )
-                    return _read_start(response, limit + 1)
-        except requests.RequestException as error:
+                    return _read_answer(response, url, limit + 1)
+        except (requests.RequestException, HTTPError) as error:
             raise _failed("to read", url, error, "check the address and the network") from error
 
     def fetch(self, name: str, target: Path, sha256: str, nbytes: int, on_bytes: OnBytes) -> None:
         """See :class:`Files`."""
         download(f"{self._url}/{name}", target, sha256, nbytes=nbytes, on_bytes=on_bytes)
 
-    def find_size(self, name: str) -> int | None:
+    def holds(self, name: str, data: bytes) -> bool:
         """See :class:`Files`."""
         raise self._read_only()
 
@@ -100,7 +107,19 @@ class HttpFiles:
         )
 
 
-def _read_start(response: requests.Response, nbytes: int) -> bytes:
+def _read_answer(response: requests.Response, url: str, nbytes: int) -> bytes | None:
+    """The start of a file; None if there is none."""
+    if response.status_code in (404, 410):
+        return None
+    plain = [hop.url for hop in (*response.history, response) if not hop.url.startswith("https:")]
+    if url.startswith("https:") and plain:
+        raise FetchError(
+            f"{url} leads to {plain[0]}, which anybody on the way can change; add the zoo by an https address"
+        )
+    if response.status_code != 200:
+        raise FetchError(
+            f"expected a file at {url}, got {response.status_code} {response.reason}; check the address"
+        )
     data = b""
     for chunk in response.iter_content(2**16):
         data += chunk
@@ -113,7 +132,7 @@ class StorageFiles:
     """Files below a URL that fsspec knows."""
 
     def __init__(self, url: str) -> None:
-        self._url = url.rstrip("/")
+        self._url = url
 
     def read(self, name: str, limit: int) -> bytes | None:
         """See :class:`Files`."""
@@ -130,7 +149,7 @@ class StorageFiles:
     def fetch(self, name: str, target: Path, sha256: str, nbytes: int, on_bytes: OnBytes) -> None:
         """See :class:`Files`."""
         target.parent.mkdir(parents=True, exist_ok=True)
-        require_room(target.parent, nbytes, f"{self._url}/{name}")
+        check_free_space(target.parent, nbytes, f"{self._url}/{name}")
 
         def call(fs: Any, path: str) -> None:
             with replacement_of(target) as partial, explain_full_disk(target.parent):
@@ -142,23 +161,27 @@ class StorageFiles:
                         file.write(chunk)
                         done += len(chunk)
                         on_bytes(done, nbytes)
+                    file.flush()
+                    os.fsync(file.fileno())
                 if done != nbytes or digest.hexdigest() != sha256:
                     raise FetchError(
                         f"expected {nbytes} bytes with SHA-256 {sha256} at {self._url}/{name}, got others; "
-                        "the zoo there is damaged"
+                        "the zoo there is damaged: push the entry again"
                     )
 
         self._retry("to read", name, call)
 
-    def find_size(self, name: str) -> int | None:
+    def holds(self, name: str, data: bytes) -> bool:
         """See :class:`Files`."""
 
-        def call(fs: Any, path: str) -> int | None:
+        def call(fs: Any, path: str) -> bool:
             try:
                 fs.invalidate_cache()
-                return int(fs.info(path)["size"])
+                if int(fs.info(path)["size"]) != len(data):
+                    return False
+                return not is_local(self._url) or Path(path).read_bytes() == data
             except FileNotFoundError:
-                return None
+                return False
 
         return self._retry("to find", name, call)
 
@@ -167,7 +190,7 @@ class StorageFiles:
 
         def call(fs: Any, path: str) -> None:
             with explain_full_disk(Path(path).parent):
-                if "file" in fs.protocol:
+                if is_local(self._url):
                     Path(path).parent.mkdir(parents=True, exist_ok=True)
                     replace_file(Path(path), data)
                 else:
@@ -184,7 +207,7 @@ class StorageFiles:
                 return call(*url_to_fs(url))
             except FetchError:
                 raise
-            except _FINAL as error:
+            except _NOT_RETRIED as error:
                 raise _failed(purpose, url, error, _find_remedy(error)) from error
             except Exception as error:  # each protocol has its own: botocore's, aiohttp's, ...
                 if pause_s is None or type(error).__name__ == "NoCredentialsError":

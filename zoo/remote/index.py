@@ -5,15 +5,16 @@ static hosting or the assets of a release hold a zoo. The index names each entry
 manifest the other files: who trusts the index, trusts every byte.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from zoo import strict_json
 from zoo.entry import Entry
-from zoo.errors import EntryNotFoundError, ManifestError
-from zoo.manifest import License, Name, Sentence, Version
-from zoo.storage import LATEST, version_order
+from zoo.errors import EntryExistsError, EntryNotFoundError, ManifestError
+from zoo.manifest import Manifest, Name, Sentence, Version, content_version
+from zoo.storage import LATEST, choose_default
 
 INDEX = "index.json"
 MAX_BYTES = 2**24
@@ -22,12 +23,20 @@ MAX_BYTES = 2**24
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class _Strict(BaseModel):
+class _Open(BaseModel):
     # Later versions may say more about an entry; whoever pushes beside them keeps that.
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)
 
 
-class Deprecation(_Strict):
+class IndexedLicense(_Open):
+    """As :class:`zoo.License`."""
+
+    weights: str
+    data: str
+    note: str = ""
+
+
+class Deprecation(_Open):
     """Why a version should not be used any more.
 
     Attributes:
@@ -39,13 +48,14 @@ class Deprecation(_Strict):
     replacement: str = Field(default="", max_length=200)
 
 
-class IndexedVersion(_Strict):
+class IndexedVersion(_Open):
     """One version of a model.
 
     Attributes:
         sha256: of its manifest.
         manifest_bytes: size of the manifest.
-        nbytes: of all files together.
+        content: its content version, the same for the same content under another version or provenance.
+        nbytes: of the files that its manifest names, together.
         task: what it does.
         description: for people.
         controls: names of its sliders.
@@ -55,36 +65,37 @@ class IndexedVersion(_Strict):
 
     sha256: Sha256
     manifest_bytes: int = Field(ge=2, le=strict_json.MAX_BYTES)
+    content: Version
     nbytes: int = Field(ge=0)
     task: Name
     description: Sentence = ""
     controls: tuple[str, ...]
-    license: License
+    license: IndexedLicense
     deprecated: Deprecation | None = None
 
     @classmethod
-    def of(cls, entry: Entry, manifest: bytes, sha256: str) -> "IndexedVersion":
-        """What the index says about an entry with this manifest."""
-        said = entry.manifest
+    def of(cls, manifest: Manifest, sha256: str) -> "IndexedVersion":
+        """What the index says about the entry of a manifest with that SHA-256."""
         return cls(
             sha256=sha256,
-            manifest_bytes=len(manifest),
-            nbytes=sum(file.size for file in said.files) + len(manifest),
-            task=said.task,
-            description=said.description,
-            controls=tuple(control.name for control in said.control_space.controls),
-            license=said.license,
+            manifest_bytes=len(manifest.to_bytes()),
+            content=content_version(manifest),
+            nbytes=sum(file.size for file in manifest.files),
+            task=manifest.task,
+            description=manifest.description,
+            controls=manifest.control_space.names,
+            license=IndexedLicense(**manifest.license.model_dump()),
         )
 
 
-class IndexedModel(_Strict):
+class IndexedModel(_Open):
     """A model: its versions, and the aliases that point at them."""
 
     versions: dict[Version, IndexedVersion] = Field(min_length=1)
     aliases: dict[Name, Version] = Field(default_factory=dict)
 
 
-class Index(_Strict):
+class Index(_Open):
     """What a zoo holds.
 
     Attributes:
@@ -136,20 +147,31 @@ class Index(_Strict):
         model = self.models.get(name)
         versions = {} if model is None else model.versions
         version = selector if selector in versions else (model.aliases.get(selector) if model else None)
-        if version is None and selector == LATEST and versions:
-            version = max(versions, key=version_order)
+        if version is None and selector == LATEST:
+            version = choose_default([*versions])
         if version not in versions:
             known = [*versions, *(model.aliases if model else ())] or sorted(self.models) or ["no entry"]
             raise EntryNotFoundError(f"{place} has no {name}@{selector}; it has {', '.join(known)}")
         return version, versions[version]
 
-    def add(self, entry: Entry, described: IndexedVersion, aliases: tuple[str, ...]) -> "Index":
-        """The index with one more version and with aliases that point at it."""
+    def check_new(self, manifest: Manifest, place: str) -> None:
+        """Check that a version is not there with other content.
+
+        Raises:
+            EntryExistsError: it is.
+        """
+        model = self.models.get(manifest.name)
+        indexed = None if model is None else model.versions.get(manifest.version)
+        if indexed is not None and indexed.content != content_version(manifest):
+            raise EntryExistsError(
+                f"{place} has {manifest.name}@{manifest.version} with other content; publish another version"
+            )
+
+    def add(self, entry: Entry, indexed: IndexedVersion, aliases: Sequence[str]) -> "Index":
+        """The index with an entry and with aliases that point at it; what is said of it already stays."""
         before = self.models.get(entry.name)
-        versions: dict[str, Any] = dict(before.versions) if before else {}
-        pointers = dict(before.aliases) if before else {}
-        model = IndexedModel(
-            versions=versions | {entry.version: described},
-            aliases=pointers | dict.fromkeys(aliases, entry.version),
-        )
+        versions: dict[str, Any] = {entry.version: indexed} | (dict(before.versions) if before else {})
+        pointers = (dict(before.aliases) if before else {}) | dict.fromkeys(aliases, entry.version)
+        changes = {"versions": versions, "aliases": pointers}
+        model = before.model_copy(update=changes) if before else IndexedModel(**changes)
         return self.model_copy(update={"models": dict(self.models) | {entry.name: model}})

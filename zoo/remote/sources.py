@@ -1,7 +1,7 @@
-"""Which zoos elsewhere are asked for an entry that is not at hand, and whether any may be.
+"""The zoos elsewhere that are asked for an entry that is not at hand, and the progress of a pull from one.
 
 Sources are kept in ``sources.json`` in the user's configuration folder of the platform, or in the folder that
-``$TUNABLE_ZOO_CONFIG`` names. ``$TUNABLE_OFFLINE`` set to anything but 0 forbids every access.
+``$TUNABLE_ZOO_CONFIG`` names.
 """
 
 import os
@@ -12,22 +12,14 @@ from pathlib import Path
 
 from filelock import FileLock
 from platformdirs import user_config_path
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
 from zoo import strict_json
 from zoo.durable import replace_file
-from zoo.errors import FetchError, ManifestError
+from zoo.errors import ManifestError
 from zoo.manifest import NAME
-from zoo.remote.remote_zoo import OnProgress
+from zoo.remote.remote_zoo import OnProgress, RemoteZoo
 
-OFFLINE_VARIABLE = "TUNABLE_OFFLINE"
 CONFIG_VARIABLE = "TUNABLE_ZOO_CONFIG"
-
-
-def is_offline() -> bool:
-    """Whether the environment forbids to ask other machines."""
-    return os.environ.get(OFFLINE_VARIABLE, "0") not in ("", "0")
 
 
 def list_sources() -> dict[str, str]:
@@ -36,12 +28,16 @@ def list_sources() -> dict[str, str]:
     Raises:
         ManifestError: the file of sources is damaged.
     """
-    path = _sources_path()
+    path = _sources_path().resolve()  # it may be a link into somebody's dotfiles
     if not path.exists():
         return {}
-    values = strict_json.read_json(path)
+    remedy = "restore it, or delete it and add the sources again"
+    try:
+        values = strict_json.read_json(path)
+    except ManifestError as error:
+        raise ManifestError(f"{error}; {remedy}") from error
     if not isinstance(values, list) or not all(map(_is_source, values)):
-        raise ManifestError(f"{path}: expected pairs of a name and a URL, got {values!r}")
+        raise ManifestError(f"{path}: expected pairs of a name and a URL, got {values!r}; {remedy}")
     return dict(values)
 
 
@@ -53,7 +49,7 @@ def add_source(name: str, url: str) -> None:
     """
     if not _is_source([name, url]):
         raise ManifestError(f"expected a name such as 'team' and a URL, got {name!r} and {url!r}")
-    place = url if "://" in url else str(Path(url).expanduser().resolve())
+    place = RemoteZoo(url).url
     _change_sources(lambda known: known | {name: place})
 
 
@@ -72,19 +68,12 @@ def remove_source(name: str) -> None:
     _change_sources(remove)
 
 
-def require_online(purpose: str) -> None:
-    """Refuse to ask another machine where the environment forbids it.
-
-    Raises:
-        FetchError: it does.
-    """
-    if is_offline():
-        raise FetchError(f"{OFFLINE_VARIABLE} is set, and {purpose} asks another machine; unset it first")
-
-
 @contextmanager
 def show_progress(label: str) -> Iterator[OnProgress]:
     """Show a bar for a pull on a terminal's stderr, once something arrives."""
+    from rich.console import Console  # late: most uses of the zoo pull nothing
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
     bar = Progress(
         "{task.description}",
         BarColumn(),
@@ -115,7 +104,7 @@ def _is_source(pair: object) -> bool:
 
 
 def _change_sources(change: Callable[[dict[str, str]], dict[str, str]]) -> None:
-    path = _sources_path()
+    path = _sources_path().resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(".sources.lock")):
         changed = change(list_sources())

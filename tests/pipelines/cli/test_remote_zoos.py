@@ -68,7 +68,7 @@ def test_a_pull_takes_what_is_newest(tunable: Callable[..., Result], shared: Pat
     assert zoo.resolve("tiny").version in said
     assert "tiny@1.0.0" in lines(tunable("zoo", "pull", "tiny"))[0]
     assert zoo.resolve("tiny").version == "1.0.0"
-    assert lines(tunable("zoo", "pull", f"{shared}/tiny@stable")) == [said]
+    assert lines(tunable("zoo", "pull", f"file://{shared}/tiny@stable")) == [said]
 
 
 def test_faults_are_told_in_a_sentence(
@@ -86,12 +86,18 @@ def test_faults_are_told_in_a_sentence(
     assert "it has" in told("zoo", "pull", "tiny@9.9.9")
     assert "has no huge@latest; it has tiny" in told("zoo", "pull", "huge")
     monkeypatch.setenv("TUNABLE_OFFLINE", "0")  # so that what the option sets is undone
-    assert "TUNABLE_OFFLINE is set" in told("--offline", "zoo", "pull", "tiny")
-    assert "TUNABLE_OFFLINE is set" in told("apply", "tiny", "in.png", "-o", "out.png")
+    elsewhere = "http://127.0.0.1:9/zoo"
+    for arguments in (
+        ("zoo", "pull", f"{elsewhere}/tiny"),
+        ("zoo", "add-source", "web", elsewhere),
+        ("apply", f"{elsewhere}/tiny", "in.png", "-o", "out.png"),
+    ):
+        assert "TUNABLE_OFFLINE is set" in told("--offline", *arguments)
+    assert lines(tunable("zoo", "pull", "tiny"))  # from a folder of this machine
 
 
 def test_damage_in_the_cache_is_found(tunable: Callable[..., Result], shared: Path) -> None:
-    lines(tunable("zoo", "pull", f"{shared}/tiny"))
+    lines(tunable("zoo", "pull", f"file://{shared}/tiny"))
     [pulled] = json.loads(tunable("zoo", "cache", "ls", "--json").stdout)
     (Path(pulled["folder"]) / "model.safetensors").write_bytes(b"other")
     result = tunable("zoo", "cache", "verify")

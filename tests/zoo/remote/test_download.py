@@ -160,6 +160,17 @@ def test_a_length_that_is_a_lie_is_found(server: FileServer, target: Path) -> No
     assert not target.exists()
 
 
+def test_a_server_that_names_no_length_and_hangs_up_is_asked_again(server: FileServer, target: Path) -> None:
+    server.faults = [Fault(cut=1_048_576, headers={"Content-Length": ""})]
+    assert fetch(f"{server.url}/set.zip", target, DIGEST, nbytes=len(DATA)) == DIGEST
+    assert server.ranges == [None, "bytes=1048576-"]
+
+
+def test_a_file_that_is_known_may_be_called_a_page(server: FileServer, target: Path) -> None:
+    server.faults = [Fault(headers={"Content-Type": "text/html"})]
+    assert fetch(f"{server.url}/set.zip", target, DIGEST) == DIGEST
+
+
 def test_a_server_that_is_busy_is_asked_again_when_it_says(server: FileServer, target: Path) -> None:
     server.faults = [Fault(status=429, headers={"Retry-After": "0"}), Fault(status=500)]
     assert fetch(f"{server.url}/set.zip", target) == DIGEST

@@ -13,7 +13,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 import zoo
-from file_server import Fault, FileServer, serving
+from file_server import Fault, FileServer, closed_port, serving
 from zoo.entry import Entry
 from zoo.errors import (
     EntryExistsError,
@@ -163,6 +163,128 @@ def test_an_address_is_a_reference(server: FileServer, entry: Entry, monkeypatch
     assert server.requests == []
 
 
+def test_offline_nothing_is_asked(server: FileServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNABLE_OFFLINE", "1")
+    with pytest.raises(FetchError, match="TUNABLE_OFFLINE"):
+        RemoteZoo(server.url).pull("tiny")
+    with pytest.raises(FetchError, match="TUNABLE_OFFLINE"):
+        remote_files.download(f"{server.url}/index.json", Path("x"))
+    assert server.requests == []
+
+
+def test_a_source_that_fails_does_not_hide_the_next(
+    server: FileServer, entry: Entry, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closed_port() as port:
+        add_source("dead", f"http://127.0.0.1:{port}")
+        add_source("team", server.url)
+        assert "denoise" in [model.name for model in zoo.search_models("")]
+        assert same(zoo.resolve("tiny"), entry)
+        assert f"127.0.0.1:{port}" in caplog.text
+        with pytest.raises(FetchError, match=f"127.0.0.1:{port}"):
+            zoo.resolve("huge")
+
+
+def test_damaged_sources_leave_what_is_at_hand(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    add_source("team", str(tmp_path))
+    path = tmp_path / "config" / "sources.json"
+    path.rename(tmp_path / "dotfile")
+    path.symlink_to(tmp_path / "dotfile")
+    assert list_sources() == {"team": str(tmp_path)}
+    path.write_text("{")
+    assert zoo.resolve("denoise").name == "denoise"
+    assert "add the sources again" in caplog.text
+
+
+@pytest.mark.parametrize("ref", ["memory://tiny", "memory://zoo/Tiny", "https://", "https://host//"])
+def test_what_is_no_address_of_an_entry_is_refused(ref: str) -> None:
+    with pytest.raises(EntryNotFoundError, match="expected URL/name"):
+        zoo.resolve(ref)
+
+
+def test_folders_are_told_apart(
+    publish: Callable[..., Entry], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        RemoteZoo("zoo").push(publish(description=name))
+        assert RemoteZoo("./zoo/").pull("tiny").manifest.description == name
+
+
+def test_a_version_that_is_another_there_is_told(server: FileServer, publish: Callable[..., Entry]) -> None:
+    forge(server, lambda manifest: None)
+    for _ in range(2):
+        assert RemoteZoo(server.url).pull("tiny").version == "1.0.0"
+    forge(server, lambda manifest: manifest.update(description="Rebuilt."))
+    with pytest.raises(IntegrityError, match="prune --all"):
+        RemoteZoo(server.url).pull("tiny")
+
+
+@pytest.mark.parametrize("file", [WEIGHTS, MANIFEST])
+def test_a_damaged_entry_is_pulled_again(file: str, server: FileServer, entry: Entry) -> None:
+    pulled = RemoteZoo(server.url).pull("tiny")
+    (pulled.folder / file).write_bytes(b"other")
+    assert same(RemoteZoo(server.url).pull("tiny"), entry)
+
+
+def test_what_is_newest_is_asked_there(folder: Path, publish: Callable[..., Entry]) -> None:
+    remote = RemoteZoo(str(folder))
+    add_source("team", str(folder))
+    one, two, three = (publish(description=str(number)) for number in range(3))
+    for each in (one, two, three):
+        remote.push(each, ["stable"])
+    for each in (one, two):
+        remote.pull("tiny", each.version)
+    with pytest.raises(EntryNotFoundError, match="has no tiny@latest"):
+        zoo.resolve("tiny")
+    remote.push(two)
+    assert zoo.resolve("tiny").version == two.version
+    assert zoo.resolve("tiny@stable").version == three.version
+
+
+@pytest.mark.parametrize("alias", ["1.1.0", "Stable", "a" * 16, "../x"])
+def test_an_alias_that_is_none_is_not_pushed(alias: str, folder: Path, entry: Entry) -> None:
+    with pytest.raises(ManifestError, match="expected an alias"):
+        RemoteZoo(str(folder)).push(entry, [alias])
+    assert not folder.exists()
+
+
+def test_the_same_content_of_another_origin_is_the_same(
+    folder: Path, entry: Entry, publish: Callable[..., Entry]
+) -> None:
+    remote = RemoteZoo(str(folder))
+    remote.push(entry)
+    shutil.rmtree(entry.folder)
+    again = publish(provenance={"host": "elsewhere"})
+    assert again.version == entry.version
+    remote.push(again)
+    assert remote.pull("tiny").manifest == entry.manifest
+
+
+def test_a_push_mends_a_damaged_file(folder: Path, entry: Entry) -> None:
+    remote = RemoteZoo(str(folder))
+    remote.push(entry)
+    path = folder / weights_name(entry)
+    path.write_bytes(bytes(path.stat().st_size))
+    remote.push(entry)
+    assert same(remote.pull("tiny"), entry)
+
+
+def test_what_later_versions_say_stays(folder: Path, entry: Entry, publish: Callable[..., Entry]) -> None:
+    remote = RemoteZoo(str(folder))
+    remote.push(entry)
+    path = folder / "index.json"
+    index = json.loads(path.read_text()) | {"signature": "x"}
+    index["models"]["tiny"]["owner"] = "team"
+    index["models"]["tiny"]["versions"][entry.version]["license"]["url"] = "https://host"
+    path.write_text(json.dumps(index))
+    remote.push(publish(description="next"))
+    after = json.loads(path.read_text())
+    assert (after["signature"], after["models"]["tiny"]["owner"]) == ("x", "team")
+    assert after["models"]["tiny"]["versions"][entry.version]["license"]["url"] == "https://host"
+
+
 def test_versions_share_files(
     folder: Path, entry: Entry, publish: Callable[..., Entry], tmp_path: Path
 ) -> None:
@@ -174,9 +296,11 @@ def test_versions_share_files(
     [weights] = [record.sha256 for record in entry.manifest.files if record.path == WEIGHTS]
     assert (cache.files / weights).stat().st_nlink == 3
     assert cache.list_unused() == []
-    given_up = cache.files / f"{weights}.part"
-    given_up.touch()
-    assert cache.list_unused() == [given_up]
+    for name in (f"{weights}.part", ".tmp-killed"):
+        (cache.files / name).touch()
+    (cache.store_of(RemoteZoo(str(folder)).url).root / "tiny" / ".tmp-killed").mkdir()
+    assert sorted(cache.prune()) == [".tmp-killed", ".tmp-killed", f"{weights}.part"]
+    assert cache.list_unused() == []
 
 
 def test_one_version_is_never_two(folder: Path, entry: Entry, publish: Callable[..., Entry]) -> None:
@@ -265,7 +389,7 @@ def forge(server: FileServer, change: Callable[[dict[str, Any]], None], version:
     change(manifest)
     data = json.dumps(manifest).encode()
     said["sha256"], said["manifest_bytes"] = hashlib.sha256(data).hexdigest(), len(data)
-    index["models"]["tiny"]["versions"] = {version: said}
+    index["models"]["tiny"] = {"versions": {version: said}, "aliases": {"latest": version}}
     server.files |= {said["sha256"]: data, "index.json": json.dumps(index).encode()}
 
 

@@ -1,14 +1,20 @@
 """Find models by what they do: those at hand, and those of the sources."""
 
+import logging
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from zoo.catalog import default_stores, list_models
+from zoo.errors import EntryNotFoundError, ZooError
 from zoo.manifest import License
 from zoo.remote.cache import PulledStore
+from zoo.remote.files import is_local
+from zoo.remote.offline import is_offline
 from zoo.remote.remote_zoo import RemoteZoo
-from zoo.remote.sources import is_offline
 from zoo.storage import LATEST, Store
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +67,7 @@ def search_models(
         stores: where to look; by default as :func:`zoo.resolve`. Sources among them are asked, unless
             ``$TUNABLE_OFFLINE`` forbids it.
 
-    Raises:
-        FetchError, ManifestError: the index of a source cannot be had, or used.
+    A source that cannot be asked is left out with a warning.
 
     Example:
         >>> [model.name for model in search_models("denoise", control="denoise", stores=[store])]
@@ -104,19 +109,28 @@ def _list_local(stores: list[Store]) -> Iterator[FoundModel]:
 
 def _list_remote(stores: list[Store]) -> Iterator[FoundModel]:
     for store in stores:
-        if not isinstance(store, PulledStore) or is_offline():
+        if not isinstance(store, PulledStore) or (is_offline() and not is_local(store.url)):
             continue
-        index = RemoteZoo(store.url, store.cache).read_index()
+        try:
+            index = RemoteZoo(store.url, store.cache).read_index()
+        except ZooError as error:
+            _log.warning("%s", error)
+            continue
         for name in sorted(index.models):
-            version, said = index.find(name, LATEST, store.url)
-            if said.deprecated is None:
-                yield FoundModel(
-                    name=name,
-                    version=version,
-                    task=said.task,
-                    description=said.description,
-                    controls=said.controls,
-                    license=said.license,
-                    nbytes=said.nbytes,
-                    url=store.url,
-                )
+            with suppress(EntryNotFoundError):  # a name without a version of its own
+                version, indexed = index.find(name, LATEST, store.url)
+                if indexed.deprecated is None:
+                    yield FoundModel(
+                        name=name,
+                        version=version,
+                        task=indexed.task,
+                        description=indexed.description,
+                        controls=indexed.controls,
+                        license=License(
+                            weights=indexed.license.weights,
+                            data=indexed.license.data,
+                            note=indexed.license.note,
+                        ),
+                        nbytes=indexed.nbytes,
+                        url=store.url,
+                    )
