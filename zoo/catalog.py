@@ -127,6 +127,8 @@ def resolve(ref: str | Path, stores: Iterable[Store] | None = None) -> Entry:
     try:
         return _pull_first(name, selector, asked)
     except EntryNotFoundError as error:
+        if place and asked:
+            raise
         hint = f"; {error}" if asked else ""
         raise EntryNotFoundError(f"{_not_found(ref, name, searched)}{hint}{reason}") from None
 

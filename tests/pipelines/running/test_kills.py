@@ -74,6 +74,7 @@ def stage_of_dvc(layout: Layout) -> Layout:
     return layout
 
 
+@pytest.mark.faults
 def test_a_killed_dvc_leaves_no_orphan_and_the_next_one_carries_on(
     config: TrainConfig, stage_of_dvc: Layout
 ) -> None:

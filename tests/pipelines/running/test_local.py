@@ -1,6 +1,5 @@
 """The local runner, in this process and in two of torchrun's."""
 
-import shutil
 import signal
 from dataclasses import replace
 from typing import Any
@@ -70,19 +69,12 @@ def test_processes_with_nothing_left_to_train_do_not_wait_for_each_other(
 
 
 @pytest.mark.slow
-def test_two_processes_stop_resume_bit_for_bit_and_agree_with_one(
-    config: TrainConfig, layout: Layout
-) -> None:
-    """SIGTERM checkpoints and ends; the curve is that of a run that nobody disturbed."""
+def test_two_processes_stop_resume_and_agree_with_one(config: TrainConfig, layout: Layout) -> None:
+    """SIGTERM checkpoints and ends; that the numbers are the same bits is tested with the collectives."""
     more: dict[str, Any] = {"steps": STEPS, "log_every": 10, "checkpoint_every": 50}
     values = config.model_dump(mode="json") | more | {"compute": {"runner": "local", "threads": 1}}
     run = write_params(layout, values)
     two = stop_and_resume(layout, run)
-
-    run.folder.rename(layout.state / "disturbed")
-    shutil.rmtree(layout.train)
-    ended(start(layout, *TWO), 0)
-    assert curve(run.log) == two
 
     alone = parse_section(values, "train", TrainConfig)
     one_folder = layout.state / "one"

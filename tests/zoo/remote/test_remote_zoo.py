@@ -154,6 +154,8 @@ def test_what_is_deprecated_is_not_found(
 
 def test_an_address_is_a_reference(server: FileServer, entry: Entry, monkeypatch: pytest.MonkeyPatch) -> None:
     assert same(zoo.resolve(f"{server.url}/tiny@{entry.version}"), entry)
+    with pytest.raises(EntryNotFoundError, match=f"^{server.url} has no tiny@9.9.9; it has {entry.version}"):
+        zoo.resolve(f"{server.url}/tiny@9.9.9")
     monkeypatch.setenv("TUNABLE_OFFLINE", "1")
     server.requests.clear()
     assert same(zoo.resolve(f"{server.url}/tiny"), entry)

@@ -61,6 +61,7 @@ def test_asked_to_stop_it_stops_behind_a_checkpoint(config: TrainConfig, layout:
     assert any(line.startswith("ray_tunable_train_loss{") for line in metrics)
 
 
+@pytest.mark.faults
 def test_a_fault_of_one_of_two_workers_that_would_come_again_ends_the_run(
     config: TrainConfig, layout: Layout
 ) -> None:
@@ -78,6 +79,7 @@ def test_a_fault_of_one_of_two_workers_that_would_come_again_ends_the_run(
     assert tries.read_text() == "50\n"
 
 
+@pytest.mark.faults
 def test_a_node_that_does_not_see_the_folder_is_told_before_it_trains_on_its_own(
     config: TrainConfig, layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
