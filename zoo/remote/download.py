@@ -112,6 +112,8 @@ def check_free_space(folder: Path, nbytes: int, what: str) -> None:
         )
 
 
+# pipelines.core.errors has the like of these two for its own errors: it cannot use them, because its commands
+# start without this package, whose import brings torch.
 @contextmanager
 def explain_full_disk(folder: Path) -> Iterator[None]:
     """Turn a full disk or quota, in a block that writes into ``folder``, into a FetchError."""

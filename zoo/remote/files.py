@@ -33,7 +33,7 @@ _NOT_RETRIED = (  # retrying does not help
     IsADirectoryError,
     NotADirectoryError,
     PermissionError,
-    NotImplementedError,
+    NotImplementedError,  # fsspec's: a kind of storage that cannot be written to, such as GitHub
     ImportError,
     ValueError,
 )
