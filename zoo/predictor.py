@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, Literal, TypeGuard, overload
 
 import numpy as np
 import torch
@@ -30,6 +30,9 @@ from zoo.weights import rebuild_network
 
 Array = NDArray[Any]
 Settings = Mapping[str, float] | None
+EachSettings = Sequence[Mapping[str, float]]
+"""Settings of each picture of a batch."""
+
 Restorable = Tensor | Array | Picture | Image.Image | str | Path
 
 WHOLE_PX = 1024 * 1024
@@ -91,6 +94,7 @@ class Predictor:
     """A network with sliders for pictures of any size and kind; threads may share it.
 
     It can be copied and pickled, for workers of a DataLoader or of Ray: a copy computes with its own network.
+    :class:`zoo.Mapper` loads it there, and restores batches and folders of pictures.
 
     Attributes:
         network: the tunable network, frozen; not to be changed.
@@ -110,8 +114,15 @@ class Predictor:
         >>> restored = model(picture, denoise=0.8)
         >>> restored.shape, restored.dtype
         ((32, 48, 3), dtype('uint8'))
-        >>> model(torch.rand(2, 3, 32, 48), {"denoise": 0.8}).shape
+        >>> batch = torch.rand(2, 3, 32, 48)
+        >>> model(batch, {"denoise": 0.8}).shape
         torch.Size([2, 3, 32, 48])
+        >>> model(batch, [{"denoise": 0.8}, {"denoise": 0.2}]).shape
+        torch.Size([2, 3, 32, 48])
+        >>> for picture in map(model, [picture, picture], [{"denoise": 0.8}, {"denoise": 0.2}]):
+        ...     print(picture.shape)
+        (32, 48, 3)
+        (32, 48, 3)
     """
 
     def __init__(
@@ -161,7 +172,9 @@ class Predictor:
         return self.space.controls
 
     @overload
-    def __call__(self, image: Tensor, /, values: Settings = ..., **controls: float) -> Tensor: ...
+    def __call__(
+        self, image: Tensor, /, values: Settings | EachSettings = ..., **controls: float
+    ) -> Tensor: ...
     @overload
     def __call__(self, image: Array, /, values: Settings = ..., **controls: float) -> Array: ...
     @overload
@@ -175,7 +188,7 @@ class Predictor:
         self,
         image: Restorable,
         /,
-        values: Settings = None,
+        values: Settings | EachSettings = None,
         **controls: float,
     ) -> Tensor | Array | Picture | Image.Image:
         """Restore a picture; the same kind comes out, a path gives a PIL image.
@@ -190,20 +203,24 @@ class Predictor:
                 :mod:`zoo.pictures.planes` has the rules. A path, and what ``Image.open`` gave, are turned
                 upright as their EXIF says; any other PIL image, such as what ``rotate``, ``convert`` or
                 ``ImageOps.exif_transpose`` made of that, is taken as it is.
-            values: settings by name in the controls' native units; unset ones take their defaults.
-            **controls: the same as keywords.
+            values: settings by name in the controls' native units; unset ones take their defaults. With a
+                tensor (B, 3, H, W) also a sequence of B such mappings, one for each picture.
+            **controls: the same as keywords, for every picture.
 
         Returns:
             The picture, its sides times the network's scale, clamped to [0, 1] and rounded where it
             is of integers; a tensor on the input's device and of its dtype.
 
         Raises:
-            OmegaError: a setting is unknown, not a number, or out of range.
+            OmegaError: a setting is unknown, not a number, or out of range; or settings of each picture are
+                not as many as the pictures.
             ImageTooLargeError: a file, or a picture that cannot be computed in tiles, has more than
                 ``max_pixels``.
             ImageError: the picture is none of the above, cannot be read, or makes the network overflow.
             EngineError: ONNX Runtime failed, for lack of memory for instance.
         """
+        if isinstance(image, Tensor) and image.dim() == 4 and _is_sequence(values):
+            return self._batch(image, values, controls)
         view = self._view(values, **controls)
         if isinstance(image, Tensor):
             return self._tensor(image, view)
@@ -315,8 +332,11 @@ class Predictor:
         # An unknown name is refused with the first picture.
         return [float(value) for value in np.linspace(*ranges.get(name, (0.0, 1.0)), count)]
 
-    def _view(self, values: Settings, **controls: float) -> Network:
-        return self._engine.at(tuple(self.space.omega(values, **controls).tolist()))
+    def _view(self, values: Settings | EachSettings, **controls: float) -> Network:
+        return self._engine.at(self._omega(values, controls))
+
+    def _omega(self, values: Any, controls: Mapping[str, float]) -> tuple[float, ...]:
+        return tuple(self.space.omega(values, **controls).tolist())
 
     def _read(self, image: object) -> Picture:
         if isinstance(image, Picture):
@@ -340,7 +360,34 @@ class Predictor:
         self._run(pixels, array.shape[:2], view, on_tile)
         return pixels.result
 
+    def _batch(self, batch: Tensor, values: EachSettings, controls: Mapping[str, float]) -> Tensor:
+        """Restore a batch at the settings of each picture; those of equal settings go together."""
+        self._check_tensor(batch)
+        if len(values) != len(batch):
+            raise OmegaError(
+                f"expected settings of {len(batch)} pictures, got {len(values)}; give one mapping for all of "
+                "the batch, or one for each picture"
+            )
+        rows: dict[tuple[float, ...], list[int]] = {}
+        for row, own in enumerate(values):
+            try:
+                rows.setdefault(self._omega(own, controls), []).append(row)
+            except OmegaError as error:
+                raise OmegaError(f"picture {row} of the batch: {error}") from error
+        scale = self.manifest.input.scale
+        height, width = batch.shape[-2:]
+        result = batch.new_empty(*batch.shape[:2], scale * height, scale * width)
+        for omega, own_rows in rows.items():
+            result[own_rows] = self._tensor(batch[own_rows], self._engine.at(omega))
+        return result
+
     def _tensor(self, tensor: Tensor, view: Network) -> Tensor:
+        self._check_tensor(tensor)
+        pixels = TensorPixels(tensor if tensor.dim() == 4 else tensor.unsqueeze(0), self.manifest.input.scale)
+        self._run(pixels, tensor.shape[-2:], view)
+        return pixels.result if tensor.dim() == 4 else pixels.result.squeeze(0)
+
+    def _check_tensor(self, tensor: Tensor) -> None:
         if tensor.dtype not in _FLOATS or tensor.dim() not in (3, 4) or tensor.shape[-3] != 3:
             raise ImageError(
                 "expected a floating point tensor (3, H, W) or (B, 3, H, W) in [0, 1], "
@@ -351,9 +398,6 @@ class Predictor:
             raise ImageError(f"expected at least one pixel, got shape {tuple(tensor.shape)}")
         check_range(*(bound.item() for bound in tensor.detach().aminmax()))
         self._check_size(*tensor.shape[-2:])
-        pixels = TensorPixels(tensor if tensor.dim() == 4 else tensor.unsqueeze(0), self.manifest.input.scale)
-        self._run(pixels, tensor.shape[-2:], view)
-        return pixels.result if tensor.dim() == 4 else pixels.result.squeeze(0)
 
     @torch.no_grad()
     def _run(
@@ -389,6 +433,10 @@ class Predictor:
                 f"{self.name} sees the whole picture at once: expected at most {self.max_pixels:,} pixels, "
                 f"got {width} x {height} = {width * height:,}; make the picture smaller or raise max_pixels"
             )
+
+
+def _is_sequence(values: Settings | EachSettings) -> TypeGuard[EachSettings]:
+    return isinstance(values, Sequence) and not isinstance(values, str)
 
 
 def default_max_pixels(contract: ImageInput) -> int:

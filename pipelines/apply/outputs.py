@@ -9,11 +9,10 @@ from pathlib import Path, PurePosixPath
 
 from pipelines.apply.inputs import Inputs, Source
 from pipelines.core.errors import ConfigError
-from zoo.pictures.formats import BY_SUFFIX, Format, readable_suffixes
+from zoo.errors import ImageError
+from zoo.pictures.formats import BY_SUFFIX, Format, name_result, parse_suffix
 
 STDOUT = "-"
-FALLBACK_SUFFIX = ".png"
-"""For inputs of a format that can be read and not written."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ def assign_targets(inputs: Inputs, output: str, kind: str | None = None) -> list
             raise ConfigError(
                 f"-o -: standard output takes one picture, got {len(inputs.sources)}; name a folder"
             )
-        return [Job(source, None, BY_SUFFIX[suffix or _own_suffix(source)]) for source in inputs.sources]
+        return [Job(source, None, _find_format(_name_result(source, suffix))) for source in inputs.sources]
     if _is_file(output, inputs):
         return _check_targets(inputs, [_make_file_job(inputs.sources[0], Path(output), suffix)])
     folder = Path(output)
@@ -90,8 +89,8 @@ def assign_targets(inputs: Inputs, output: str, kind: str | None = None) -> list
         raise ConfigError(f"-o {output}: expected a folder for {len(inputs.sources)} pictures, got a file")
     jobs = []
     for source in inputs.sources:
-        found = suffix or _own_suffix(source)
-        jobs.append(Job(source, folder / _replace_suffix(source.relative, found), BY_SUFFIX[found]))
+        place = _name_result(source, suffix)
+        jobs.append(Job(source, folder / place, _find_format(place)))
     return _check_targets(inputs, jobs)
 
 
@@ -154,26 +153,18 @@ def _check_folder(folder: Path) -> None:
 
 
 def _parse_kind(kind: str | None) -> str | None:
-    if kind is None:
-        return None
-    suffix = f".{kind.lower().removeprefix('.')}"
-    if suffix not in BY_SUFFIX:
-        valid = ", ".join(suffix[1:] for suffix in BY_SUFFIX)
-        raise ConfigError(f"--format: expected one of {valid}, got {kind!r}")
-    return suffix
+    try:
+        return None if kind is None else parse_suffix(kind)
+    except ImageError as error:
+        raise ConfigError(f"--format: {error}") from error
 
 
-def _replace_suffix(relative: PurePosixPath, suffix: str) -> PurePosixPath:
-    own = relative.suffix.lower()
-    if own == suffix:  # upper case is kept
-        return relative
-    # In portrait.v2, .v2 is no suffix.
-    return relative.with_name(f"{relative.stem if own in readable_suffixes() else relative.name}{suffix}")
+def _name_result(source: Source, suffix: str | None) -> PurePosixPath:
+    return PurePosixPath(name_result(str(source.relative), suffix))
 
 
-def _own_suffix(source: Source) -> str:
-    suffix = source.relative.suffix.lower()
-    return suffix if suffix in BY_SUFFIX else FALLBACK_SUFFIX
+def _find_format(place: PurePosixPath) -> Format:
+    return BY_SUFFIX[place.suffix.lower()]
 
 
 def _identify(path: Path) -> tuple[int, int] | None:

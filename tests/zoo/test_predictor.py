@@ -14,7 +14,7 @@ from PIL import Image
 
 import zoo
 from tunable_models import Control, ControlSpace, OmegaError, TunableNetwork, View
-from zoo.engine.choice import CACHED_VIEWS
+from zoo.engine.choice import CACHED_VIEWS, EngineName
 from zoo.entry import Entry
 from zoo.errors import ImageError, ImageTooLargeError, IntegrityError, ManifestError
 from zoo.manifest import WEIGHTS, content_version
@@ -62,6 +62,57 @@ def test_tensors(predictor: Predictor, dtype: torch.dtype) -> None:
     output = predictor(x)
     assert (output.shape, output.dtype, output.requires_grad) == (x.shape, dtype, False)
     torch.testing.assert_close(predictor(x[0]), output[0], rtol=0, atol=1e-3 if dtype.itemsize == 2 else 1e-6)
+
+
+EACH = [{"denoise": 0.2}, {}, {"denoise": 0.2}, {"denoise": 0.9}]
+
+
+@pytest.mark.parametrize("engine", ["torch", "onnx"])
+@pytest.mark.slow
+def test_a_batch_with_settings_of_each_picture_is_as_many_calls(entry: Entry, engine: EngineName) -> None:
+    predictor = zoo.load(entry.folder, engine=engine)
+    batch = torch.rand(4, 3, 9, 7)
+    output = predictor(batch, EACH, sigma=40)
+    assert (output.shape, output.requires_grad) == (batch.shape, False)
+    for restored, picture, values in zip(output, batch, EACH, strict=True):
+        wanted = predictor(picture, values, sigma=40)
+        torch.testing.assert_close(restored, wanted, rtol=0, atol=1e-5)
+    assert not torch.equal(output, predictor(batch, sigma=40))
+
+
+def test_settings_of_each_picture_of_other_dtypes_and_scales(enlarging: Predictor) -> None:
+    batch = torch.rand(2, 3, 5, 7, dtype=torch.float64)
+    output = enlarging(batch, ({"denoise": 0.2}, {"denoise": 0.9}))
+    assert (output.shape, output.dtype) == ((2, 3, 10, 14), torch.float64)
+    torch.testing.assert_close(output[1], enlarging(batch[1], denoise=0.9), rtol=0, atol=1e-5)
+
+
+def test_pictures_and_their_settings_are_mapped_lazily(predictor: Predictor) -> None:
+    pictures = (np.full((4, 4, 3), value, np.uint8) for value in itertools.count(50))
+    restored = map(predictor, pictures, EACH)
+    for number, values in enumerate(EACH):
+        wanted = predictor(np.full((4, 4, 3), 50 + number, np.uint8), values)
+        assert np.array_equal(next(restored), wanted)
+
+
+@pytest.mark.parametrize(
+    ("batch", "values", "error", "words"),
+    [
+        (torch.rand(2, 3, 4, 4), EACH[:1], OmegaError, "settings of 2 pictures, got 1; give one mapping for"),
+        (torch.rand(2, 3, 4, 4), [{}, {"denoise": 2}], OmegaError, "^picture 1 of the batch: denoise:"),
+        (torch.rand(2, 3, 4, 4), [{}, 0.5], OmegaError, "^picture 1 .*by name.*got float"),
+        (torch.rand(2, 3, 4, 4), "no", OmegaError, "by name.*got str"),
+        (torch.rand(3, 4, 4), [{}], OmegaError, "by name.*got list"),
+        (np.zeros((4, 4, 3), np.uint8), [{}], OmegaError, "by name.*got list"),
+        (torch.rand(0, 3, 4, 4), [], ImageError, "at least one pixel"),
+        (torch.zeros(2, 3, 4, 4, dtype=torch.uint8), [{}, {}], ImageError, "floating point"),
+    ],
+)
+def test_settings_that_do_not_fit_the_batch_are_refused(
+    predictor: Predictor, batch: Any, values: Any, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        predictor(batch, values)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64"])

@@ -11,6 +11,7 @@ The table is about what this package writes: formats may hold more. A picture of
 is rounded, which :meth:`Format.fit` reports beforehand. Transparency and sizes that do not fit are refused.
 """
 
+import os
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -237,11 +238,36 @@ WRITABLE = (
 BY_NAME = {form.name: form for form in WRITABLE}
 BY_SUFFIX = {suffix: form for form in WRITABLE for suffix in form.suffixes}
 """Formats by the suffix of their files, in small letters."""
+FALLBACK_SUFFIX = ".png"
+"""For results of pictures in a format that can be read and not written."""
 
 
 def readable_suffixes() -> frozenset[str]:
     """Usual suffixes, in lower case, of the formats that are read; HEIC asks for the extra ``heif``."""
     return HEIF_SUFFIXES | {s for s, name in Image.registered_extensions().items() if name in READABLE}
+
+
+def parse_suffix(name: str) -> str:
+    """The suffix of a format that is written, such as ``.png``, from that or from ``PNG``.
+
+    Raises:
+        ImageError: there is no such format.
+    """
+    suffix = f".{name.lower().removeprefix('.')}"
+    if suffix not in BY_SUFFIX:
+        valid = ", ".join(known[1:] for known in BY_SUFFIX)
+        raise ImageError(f"expected one of {valid}, got {name!r}")
+    return suffix
+
+
+def name_result(place: str, suffix: str | None = None) -> str:
+    """The path of what a picture becomes: with another suffix, or its own where that format is written."""
+    stem, own = os.path.splitext(place)
+    found = suffix or (own.lower() if own.lower() in BY_SUFFIX else FALLBACK_SUFFIX)
+    if own.lower() == found:  # upper case is kept
+        return place
+    # In portrait.v2, .v2 is no suffix.
+    return f"{stem if own.lower() in readable_suffixes() else place}{found}"
 
 
 def _formats_for(kind: Kind, size: tuple[int, int]) -> list[Format]:
