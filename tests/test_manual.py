@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -176,6 +178,15 @@ def of_others(arguments: list[str]) -> None:
     """Nothing: programs of others, with options that are theirs."""
 
 
+def make_key(arguments: list[str]) -> None:
+    """The pair of keys that ssh-keygen makes, which not every machine has."""
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    Path(arguments[-1]).write_bytes(private)
+    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    Path(f"{arguments[-1]}.pub").write_bytes(public)
+
+
 def copy(arguments: list[str]) -> None:
     source, target = arguments
     shutil.copy(ROOT / source, target)
@@ -192,6 +203,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "dvc": of_others,
     "mlflow": of_others,
     "ray": of_others,
+    "ssh-keygen": make_key,
     "torchrun": of_others,
 }
 

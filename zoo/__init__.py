@@ -22,9 +22,12 @@ from zoo.errors import (
     ImageTooLargeError,
     IntegrityError,
     ManifestError,
+    NoZooError,
     ZooError,
 )
+from zoo.gallery import write_gallery
 from zoo.manifest import License, Manifest
+from zoo.mapper import Mapper
 from zoo.pictures.images import read_image, read_pages, read_picture
 from zoo.pictures.picture import Pages, Picture
 from zoo.predictor import Predictor, load
@@ -47,6 +50,8 @@ __all__ = [
     "License",
     "Manifest",
     "ManifestError",
+    "Mapper",
+    "NoZooError",
     "Pages",
     "Picture",
     "Predictor",
@@ -67,4 +72,5 @@ __all__ = [
     "resolve",
     "search_models",
     "verify",
+    "write_gallery",
 ]

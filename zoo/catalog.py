@@ -1,15 +1,21 @@
 """Find entries by reference, over several stores.
 
-A reference is ``name``, ``name@version``, ``name@alias``, one of these behind the URL of a zoo, such as
-``https://host/zoo/denoise@1.0.0``, or the path of an entry's folder. Stores are searched in order, so an
-entry that ships with the package comes before a user's own of the same name. What none of them has is pulled
-from the sources that the user added, in their order.
+A reference is one of
+
+- ``name``, ``name@version`` or ``name@alias``,
+- one of these behind the place of a zoo: ``https://host/zoo/denoise@1.0.0``, ``s3://bucket/zoo/denoise``,
+  ``shared/zoo/denoise``, ``zoo.tar/denoise``,
+- the place of an entry's folder: a path, a URL, ``hf://owner/repository`` on the Hub of Hugging Face,
+- ``models:/name@alias`` or ``models:/name/number`` in MLflow's registry.
+
+Stores are searched in order, so an entry that ships with the package comes before a user's own of the same
+name. What none of them has is pulled from the sources that the user added, in their order.
 """
 
 import logging
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,11 +25,11 @@ from tunable_models.errors import suggest_name
 from zoo.entry import Entry
 from zoo.errors import EntryNotFoundError, ManifestError, ZooError
 from zoo.manifest import MANIFEST, NAME, WEIGHTS, FileRecord
+from zoo.remote.addresses import OFFLINE_REASON, Address, has_entry, pull_first
 from zoo.remote.cache import PulledStore
 from zoo.remote.files import is_local
-from zoo.remote.offline import OFFLINE_VARIABLE, is_offline
-from zoo.remote.remote_zoo import RemoteZoo
-from zoo.remote.sources import list_sources, show_progress
+from zoo.remote.offline import is_offline
+from zoo.remote.sources import list_sources
 from zoo.storage import LATEST, Store
 from zoo.weights import rebuild_network
 
@@ -75,7 +81,7 @@ def default_stores() -> list[Store]:
     except ManifestError as error:
         _log.warning("no source is asked: %s", error)  # what is at hand is none the worse
         sources = {}
-    return [bundled_store(), user_store(), *(RemoteZoo(url).store for url in sources.values())]
+    return [bundled_store(), user_store(), *(source.zoo.store for source in sources.values())]
 
 
 def list_models(task: str | None = None, stores: Iterable[Store] | None = None) -> list[Entry]:
@@ -114,21 +120,21 @@ def resolve(ref: str | Path, stores: Iterable[Store] | None = None) -> Entry:
         >>> entry == resolve(entry.folder)
         True
     """
-    place, name, selector = _split(ref)
+    if (address := Address.find(ref)) is not None:
+        return address.resolve()
+    name, _, selector = str(ref).partition("@")
     if isinstance(ref, Path) or not NAME.fullmatch(name):
         return _open_folder(Path(ref))
-    searched: list[Store] = [RemoteZoo(place).store] if place else _stores_or_default(stores)
+    searched = _stores_or_default(stores)
     for store in searched:
-        if _has_entry(store, name, selector):
+        if has_entry(store, name, selector):
             return store.open(name, selector or LATEST)
     sources = [store for store in searched if isinstance(store, PulledStore)]
     asked = [store for store in sources if is_local(store.url) or not is_offline()]
-    reason = "" if asked == sources else f"; {OFFLINE_VARIABLE} is set, so no other machine was asked"
+    reason = "" if asked == sources else f"; {OFFLINE_REASON}"
     try:
-        return _pull_first(name, selector, asked)
+        return pull_first(name, selector, asked)
     except EntryNotFoundError as error:
-        if place and asked:
-            raise
         hint = f"; {error}" if asked else ""
         raise EntryNotFoundError(f"{_not_found(ref, name, searched)}{hint}{reason}") from None
 
@@ -137,7 +143,7 @@ def pull(ref: str) -> Entry:
     """Fetch an entry from the sources, or from the zoo at its URL, even if one of that alias is at hand.
 
     Args:
-        ref: ``name``, ``name@version``, ``name@alias``, or one of these behind a URL.
+        ref: as for :func:`resolve`, but for a folder of this machine.
 
     Raises:
         EntryNotFoundError: no source has it, or there is none.
@@ -148,14 +154,16 @@ def pull(ref: str) -> Entry:
         >>> pull("memory://team/tiny@latest").name
         'tiny'
     """
-    place, name, selector = _split(ref)
-    sources = [RemoteZoo(place).store] if place else [RemoteZoo(url).store for url in list_sources().values()]
+    if (address := Address.find(ref)) is not None:
+        return address.pull()
+    name, _, selector = ref.partition("@")
+    sources = [source.zoo.store for source in list_sources().values()]
     if not sources:
         raise EntryNotFoundError(
             f"expected a source to pull {ref} from, none was added; say tunable zoo add-source NAME URL, or "
             "put the URL of a zoo before the name"
         )
-    return _pull_first(name, selector, sources)
+    return pull_first(name, selector, sources)
 
 
 def verify(ref: str | Path, stores: Iterable[Store] | None = None) -> Report:
@@ -186,45 +194,6 @@ def _open_folder(folder: Path) -> Entry:
             f"expected a name, name@version or an entry's folder, got {str(folder)!r} without a {MANIFEST}"
         )
     return Entry.open(folder)
-
-
-def _split(ref: str | Path) -> tuple[str, str, str]:
-    """URL of the zoo, name and selector of a reference; the first and the last may be empty."""
-    text = str(ref)
-    if isinstance(ref, Path) or "://" not in text:
-        name, _, selector = text.partition("@")
-        return "", name, selector
-    scheme, _, path = text.rstrip("/").partition("://")
-    place, _, last = path.rpartition("/")
-    name, _, selector = last.partition("@")
-    if not place or not NAME.fullmatch(name):
-        raise EntryNotFoundError(f"expected URL/name or URL/name@version, got {text!r}")
-    return f"{scheme}://{place}", name, selector
-
-
-def _pull_first(name: str, selector: str, sources: Sequence[PulledStore]) -> Entry:
-    """The entry of the first source that has it; one that fails does not keep the next from being asked."""
-    missing, failed = list[EntryNotFoundError](), list[ZooError]()
-    for source in sources:
-        try:
-            with show_progress(f"pulling {name}") as report:
-                return RemoteZoo(source.url, source.cache).pull(name, selector or LATEST, report)
-        except EntryNotFoundError as error:
-            missing.append(error)
-        except ZooError as error:
-            failed.append(error)
-            if len(sources) > 1:
-                _log.warning("%s", error)
-    if failed:
-        raise failed[0]
-    raise EntryNotFoundError("; ".join(map(str, missing)))
-
-
-def _has_entry(store: Store, name: str, selector: str) -> bool:
-    versions = store.versions(name)
-    if isinstance(store, PulledStore):
-        selector = selector or LATEST  # what is newest among those pulled is not what is newest there
-    return bool(versions) and (not selector or selector in versions or selector in store.aliases(name))
 
 
 def _not_found(ref: str | Path, name: str, stores: list[Store]) -> str:

@@ -6,6 +6,7 @@ ZooError
 ├── ManifestError (ValueError)           a manifest or alias file that cannot be used, or may not be written
 ├── IntegrityError (ValueError)          files on disk are not what the manifest says, or do not fit it
 ├── FetchError (OSError)                 a zoo elsewhere cannot be reached, or sends other bytes than promised
+│   └── NoZooError                       there is no zoo at an address that answers
 ├── EngineError (RuntimeError)           the requested engine is missing, or cannot run the network
 └── ImageError (ValueError)              a picture that cannot be read, or is not one of the accepted kinds
     └── ImageTooLargeError           it has more pixels than allowed
@@ -84,9 +85,21 @@ class FetchError(ZooError, OSError):
     Example:
         >>> try:
         ...     load("file:///nowhere/zoo/tiny@1.0.0")
-        ... except ZooError as error:
+        ... except FetchError as error:
         ...     print(error)
-        expected a zoo at /nowhere/zoo, found no index.json there; check the address
+        expected a zoo or an entry at /nowhere/zoo/tiny, found none; check the address
+    """
+
+
+class NoZooError(FetchError):
+    """An address that answers, without the index of a zoo.
+
+    Example:
+        >>> try:
+        ...     RemoteZoo("memory://nowhere").pull("tiny")
+        ... except NoZooError as error:
+        ...     print(error)
+        expected a zoo at memory://nowhere, found no index.json there; check the address
     """
 
 

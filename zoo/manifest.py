@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Va
 
 from tunable_models import ControlSpace, NetworkSpec, OmegaError
 from zoo import strict_json
+from zoo.compatibility import LibraryRange, check_library
 from zoo.errors import ManifestError
 
 SCHEMA_VERSION = 1
@@ -150,6 +151,7 @@ class Manifest(_Strict):
         input: how images go through it.
         metrics: results, typically a ``summary``, and ``tables`` for the card.
         license: of weights and data.
+        library: versions of this library that can use it; None for entries of before it was recorded.
         provenance: where it came from; no part of the version.
         files: every file of the entry but the manifest.
 
@@ -177,6 +179,7 @@ class Manifest(_Strict):
     input: ImageInput
     metrics: dict[str, JsonValue] = Field(default_factory=dict)
     license: License
+    library: LibraryRange | None = None
     provenance: dict[str, JsonValue] = Field(default_factory=dict)
     files: Annotated[tuple[FileRecord, ...], AfterValidator(_check_files)]
 
@@ -195,6 +198,7 @@ class Manifest(_Strict):
                 f"expected schema_version {SCHEMA_VERSION}, got {schema!r}; a newer zoo may read it: "
                 "pip install --upgrade tunable-zoo"
             )
+        check_library(values)
         try:
             # Through JSON text: there, and only there, strict pydantic takes a list for a tuple.
             return cls.model_validate_json(strict_json.encode_json(values))
@@ -237,7 +241,7 @@ class Manifest(_Strict):
         return NetworkSpec.from_dict(self.model_dump(mode="json"))
 
 
-LATER_FIELDS = ("intended_use", "limitations")
+LATER_FIELDS = ("intended_use", "limitations", "library")
 
 
 def content_version(manifest: Manifest) -> str:
@@ -251,5 +255,8 @@ def content_version(manifest: Manifest) -> str:
 
 def _describe_problems(error: ValidationError) -> str:
     """The first problems of a validation, each with the path to its field."""
-    problems = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:3]]
+    items = error.errors()[:3]
+    problems = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in items]
+    if any(item["type"] == "extra_forbidden" for item in items):
+        problems.append("a newer tunable-zoo may know it: pip install --upgrade tunable-zoo")
     return "; ".join(problems)

@@ -8,6 +8,7 @@ from typing import Any
 from tunable_models import NetworkSpec, TunableError, TunableNetwork
 from zoo.card import render_card
 from zoo.catalog import bundled_store, resolve, user_store
+from zoo.compatibility import COMPATIBLE_SINCE
 from zoo.entry import Entry
 from zoo.errors import ManifestError
 from zoo.manifest import (
@@ -87,6 +88,7 @@ def publish(
             **_describe_network(network.spec),
             "metrics": dict(metrics or {}),
             "license": license.model_dump() if isinstance(license, License) else dict(license),
+            "library": {"lowest": COMPATIBLE_SINCE},
             "provenance": {**(provenance or {}), **describe_package(network.spec.architecture)},
             "files": _record_files(contents),
         }

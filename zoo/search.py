@@ -112,7 +112,7 @@ def _list_remote(stores: list[Store]) -> Iterator[FoundModel]:
         if not isinstance(store, PulledStore) or (is_offline() and not is_local(store.url)):
             continue
         try:
-            index = RemoteZoo(store.url, store.cache).read_index()
+            index = RemoteZoo.of(store).read_index()
         except ZooError as error:
             _log.warning("%s", error)
             continue

@@ -6,6 +6,7 @@ With the root ``zoo-store``::
     zoo-store/denoise-deblur/3f0c2a9be1d45a77/model.safetensors
     zoo-store/denoise-deblur/3f0c2a9be1d45a77/README.md
     zoo-store/denoise-deblur/aliases.json          {"latest": "3f0c2a9be1d45a77"}
+    zoo-store/denoise-deblur/alias-history.json    when each alias moved
 
 An entry is written under a temporary name beside the others and renamed when it is whole and on the
 disk; then ``latest`` moves. A crash in between leaves the old entries, perhaps the new one, and a
@@ -18,19 +19,55 @@ import shutil
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from zoo import strict_json
 from zoo.durable import TEMPORARY, create_folder, replace_file, sync_folder, write_file
 from zoo.entry import Entry
 from zoo.errors import EntryExistsError, EntryNotFoundError, IntegrityError, ManifestError
-from zoo.manifest import MANIFEST, NAME, SEMANTIC, VERSION, FileRecord, Manifest, content_version
+from zoo.manifest import (
+    MANIFEST,
+    NAME,
+    SEMANTIC,
+    VERSION,
+    FileRecord,
+    Manifest,
+    Name,
+    Version,
+    content_version,
+)
 
 ALIASES = "aliases.json"
+HISTORY = "alias-history.json"
 LATEST = "latest"
+MAX_MOVES = 1000
+"""Of aliases, that a model remembers."""
 _LOCK_TIMEOUT_S = 30
+
+
+class AliasMove(BaseModel):
+    """That an alias was pointed at a version.
+
+    Attributes:
+        alias: its name.
+        version: what it pointed at from then on.
+        time: when, in UTC, such as ``2026-11-30T16:49:51+00:00``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+    alias: Name
+    version: Version
+    time: str = Field(max_length=40)
+
+    @classmethod
+    def now(cls, alias: str, version: str) -> "AliasMove":
+        """A move at this moment."""
+        return cls(alias=alias, version=version, time=datetime.now(UTC).isoformat(timespec="seconds"))
 
 
 @dataclass(frozen=True)
@@ -83,6 +120,20 @@ class Store:
         if not isinstance(values, dict) or not all(map(is_alias, values.items())):
             raise ManifestError(f"{path}: expected versions by alias, got {values!r}")
         return values
+
+    def alias_history(self, name: str) -> list[AliasMove]:
+        """When the aliases of a model were moved and to what, oldest first.
+
+        Raises:
+            ManifestError: the file is malformed.
+        """
+        path = self._home(name) / HISTORY
+        if not path.exists():
+            return []
+        try:
+            return TypeAdapter(list[AliasMove]).validate_python(strict_json.read_json(path))
+        except ValidationError as error:
+            raise ManifestError(f"{path}: expected moves of aliases; delete it to begin anew") from error
 
     def open(self, name: str, selector: str = LATEST) -> Entry:
         """The entry of a version or alias; ``latest`` without an alias is the highest semantic version.
@@ -143,7 +194,10 @@ class Store:
         with FileLock(path.with_name(".aliases.lock"), timeout=_LOCK_TIMEOUT_S):
             aliases = self.aliases(name)
             if aliases.get(alias) != version:
+                moves = [*self.alias_history(name), AliasMove.now(alias, version)][-MAX_MOVES:]
                 replace_file(path, strict_json.encode_json({**aliases, alias: version}))
+                values = [move.model_dump(mode="json") for move in moves]
+                replace_file(path.with_name(HISTORY), strict_json.encode_json(values))
 
     def remove(self, name: str, version: str) -> bool:
         """Delete an entry that no alias points at; false if there is none, or one that is pointed at.

@@ -99,11 +99,16 @@ def _decode_weights(data: bytes) -> dict[str, Tensor]:
 
 
 def _refuse_non_finite(tensors: dict[str, Tensor]) -> None:
-    bad = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
+    bad = [name for name, tensor in tensors.items() if not _is_finite(tensor)]
     if bad:
         raise IntegrityError(
             f"expected finite weights, got NaN or infinity in {list_names(bad)}; train again"
         )
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    # Least and largest are NaN where any number is; isfinite of all would make a tensor as large.
+    return tensor.numel() == 0 or bool(torch.stack(tensor.aminmax()).isfinite().all())
 
 
 def _describe_network(manifest: Manifest) -> str:

@@ -8,19 +8,22 @@ from typer.core import TyperGroup
 
 from pipelines.cli.apply import apply_model
 from pipelines.cli.common import AssignmentCommand, report_known_errors
-from pipelines.cli.export import export_model, serve_models
+from pipelines.cli.export import export_model
 from pipelines.cli.prune import prune_work_tree
 from pipelines.cli.remote_zoos import (
     add_zoo_source,
     cache,
+    deprecate_entry,
+    list_aliases,
     list_zoo_sources,
     pull_entry,
     push_entry,
     remove_zoo_source,
 )
+from pipelines.cli.serve import serve_models
 from pipelines.cli.stages import check_work_tree, run_search, run_stages, send_runs, write_recipe
 from pipelines.cli.zoo import zoo
-from pipelines.cli.zoo_reports import compare_models, diff_models, reproduce_model
+from pipelines.cli.zoo_reports import compare_models, diff_models, reproduce_model, write_model_gallery
 
 
 class _Group(TyperGroup):
@@ -77,8 +80,11 @@ app.add_typer(zoo, name="zoo")
 zoo.command("diff")(diff_models)
 zoo.command("compare", cls=AssignmentCommand)(compare_models)
 zoo.command("reproduce")(reproduce_model)
+zoo.command("gallery")(write_model_gallery)
 zoo.command("pull")(pull_entry)
 zoo.command("push")(push_entry)
+zoo.command("deprecate")(deprecate_entry)
+zoo.command("aliases")(list_aliases)
 zoo.command("sources")(list_zoo_sources)
 zoo.command("add-source")(add_zoo_source)
 zoo.command("remove-source")(remove_zoo_source)

@@ -1,7 +1,8 @@
-"""``tunable zoo diff``, ``compare`` and ``reproduce``: two entries side by side, and one made again."""
+"""``tunable zoo diff``, ``compare``, ``reproduce`` and ``gallery``: entries compared, made again, shown."""
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -90,6 +91,26 @@ def reproduce_model(
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(target, text.encode())
     typer.echo(f"{target}: fill in prepare.source, then: tunable run all --root {folder}")
+
+
+def write_model_gallery(
+    url: Annotated[
+        str | None, typer.Argument(metavar="URL", help="A zoo elsewhere; by default the models at hand.")
+    ] = None,
+    folder: Annotated[
+        Path, typer.Option("--out", help="A new folder, or that of an earlier gallery.")
+    ] = Path("gallery"),
+) -> None:
+    """Write a web page of models: pictures, sliders, numbers, licences and how to use them."""
+    from zoo import write_gallery
+    from zoo.remote.sources import find_zoo
+
+    with warnings.catch_warnings(record=True) as left_out:
+        warnings.simplefilter("always")
+        page = write_gallery(folder, find_zoo(url) if url else list_stores())
+    for warning in left_out:
+        typer.echo(f"tunable: {warning.message}", err=True)
+    typer.echo(str(page))
 
 
 def describe_training(manifest: Manifest) -> str:

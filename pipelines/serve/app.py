@@ -2,18 +2,20 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
+from starlette.requests import ClientDisconnect
 
 from pipelines.serve.config import ServeConfig
 from pipelines.serve.errors import RequestError, add_error_handlers
-from pipelines.serve.inference import WorkerPool, restore_picture
+from pipelines.serve.inference import measure_picture, restore_picture
+from pipelines.serve.queue import PictureQueue, Work
 from pipelines.serve.schemas import (
     ModelInfo,
     ModelList,
@@ -33,6 +35,8 @@ PAGE = Path(__file__).parent / "page"
 APPLY = ":apply"
 """Suffix of a model's URL: restore a picture with it."""
 
+T = TypeVar("T")
+
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -41,12 +45,12 @@ def create_app(models: Mapping[str, Predictor], config: ServeConfig) -> FastAPI:
 
     Requests share nothing but the models, which are thread-safe.
     """
-    pool = WorkerPool(config.concurrency, config.max_queued_requests)
+    queue = PictureQueue(config.concurrency, config.max_queued_requests)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        pool.close()
+        queue.close()
 
     app = FastAPI(
         title="Tunable image restoration",
@@ -58,7 +62,7 @@ def create_app(models: Mapping[str, Predictor], config: ServeConfig) -> FastAPI:
     app.add_middleware(BodyLimit, max_bytes=config.max_body_bytes)
     add_error_handlers(app)
     _add_health_routes(app)
-    _add_model_routes(app, models, config, pool)
+    _add_model_routes(app, models, config, queue)
     app.mount("/docs", StaticFiles(directory=PAGE, html=True), name="docs")
     return app
 
@@ -80,7 +84,7 @@ def _add_health_routes(app: FastAPI) -> None:
 
 
 def _add_model_routes(
-    app: FastAPI, models: Mapping[str, Predictor], config: ServeConfig, pool: WorkerPool
+    app: FastAPI, models: Mapping[str, Predictor], config: ServeConfig, queue: PictureQueue
 ) -> None:
     infos = {name: model_info(model, config) for name, model in models.items()}
 
@@ -93,7 +97,7 @@ def _add_model_routes(
     for name, model in models.items():
         app.add_api_route(
             f"/v1/models/{name}{APPLY}",
-            _make_apply_handler(model, config, pool),
+            _make_apply_handler(model, config, queue),
             methods=["POST"],
             tags=["models"],
             name=f"apply_{name}",
@@ -117,20 +121,59 @@ def _add_model_routes(
         return infos[name]
 
 
-def _make_apply_handler(model: Predictor, config: ServeConfig, pool: WorkerPool) -> Handler:
+def _make_apply_handler(model: Predictor, config: ServeConfig, queue: PictureQueue) -> Handler:
+    limit = max_pixels(model, config)
+
     async def apply(request: Request) -> Response:
         """The restored picture as PNG; sliders that are not sent have their defaults."""
-        try:
-            async with asyncio.timeout(config.request_timeout_s):
-                upload = await read_upload(request)
-                values = _complete_values(model, upload.values)
-                png = await pool.run(restore_picture, model, upload.image, values, max_pixels(model, config))
-        except TimeoutError as error:
-            message = f"the request took longer than {config.request_timeout_s:g} s; send a smaller picture"
-            raise RequestError(message, status=408, code="timeout") from error
+        upload = await _within(config.request_timeout_s, read_upload(request))
+        values = _complete_values(model, upload.values)
+        pixels = await asyncio.to_thread(measure_picture, upload.image, limit)
+
+        def restore(work: Work) -> bytes:
+            return restore_picture(model, upload.image, values, limit, work)
+
+        png = await _within(config.time_for(pixels), _until_gone(request, queue.run(pixels, restore)))
         return Response(png, media_type="image/png", headers=_make_headers(model, values))
 
     return apply
+
+
+async def _within(seconds: float, awaited: Awaitable[T]) -> T:
+    """Wait for a result, and no longer.
+
+    Raises:
+        RequestError: 408, it took longer.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await awaited
+    except TimeoutError as error:
+        message = f"the request took longer than {seconds:.3g} s; send a smaller picture"
+        raise RequestError(message, status=408, code="timeout") from error
+
+
+async def _until_gone(request: Request, awaited: Coroutine[Any, Any, T]) -> T:
+    """Wait for a result as long as the client does.
+
+    Raises:
+        ClientDisconnect: it left; the work is cancelled.
+    """
+    work, gone = asyncio.create_task(awaited), asyncio.create_task(_wait_until_gone(request))
+    try:
+        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            raise ClientDisconnect
+        return work.result()
+    finally:
+        for task in (work, gone):
+            task.cancel()
+
+
+async def _wait_until_gone(request: Request) -> None:
+    """Return when the client of a request, whose body has been read, closes the connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _complete_values(model: Predictor, values: Mapping[str, float]) -> dict[str, float]:

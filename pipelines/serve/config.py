@@ -1,10 +1,12 @@
 """Endpoint options: section ``serve`` of ``params.yaml``."""
 
+import socket
 from typing import Literal
 
 from pydantic import Field
 
 from pipelines.core.config import Section
+from pipelines.core.errors import ConfigError
 
 
 class ServeConfig(Section):
@@ -19,6 +21,7 @@ class ServeConfig(Section):
         "concurrency",
         "max_queued_requests",
         "request_timeout_s",
+        "timeout_per_megapixel_s",
         "max_body_bytes",
         "max_pixels",
     )
@@ -38,13 +41,41 @@ class ServeConfig(Section):
     engine: Literal["auto", "onnx", "torch"] = "auto"
     """Inference engine; ``auto`` is ONNX Runtime on the CPU where it is installed, otherwise torch."""
     concurrency: int = Field(default=2, ge=1)
-    """Pictures a replica processes at once; two, so that a large one does not block small ones."""
+    """Pictures a replica processes at once; as many more of one tile, which never wait behind large ones."""
     max_queued_requests: int = Field(default=16, ge=0)
-    """Queue length per replica; beyond it a picture gets 429."""
+    """Large pictures, and small ones, that may wait in a replica; beyond it a picture gets 429."""
     request_timeout_s: float = Field(default=120.0, gt=0)
-    """Time from the start of a request to its response."""
-    max_body_bytes: int = Field(default=32 * 2**20, ge=1)
+    """Time for a request to arrive, and for the picture behind that."""
+    timeout_per_megapixel_s: float = Field(default=10.0, ge=0)
+    """What the time for a picture grows by."""
+    max_body_bytes: int = Field(default=128 * 2**20, ge=1)
     """Largest request body."""
-    max_pixels: int = Field(default=24_000_000, ge=1)
+    max_pixels: int = Field(default=64_000_000, ge=1)
     """Largest picture, checked in its header before decoding. Models with a larger output, or that cannot
     process tiles, accept fewer pixels."""
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+    def with_free_port(self) -> "ServeConfig":
+        """The options with a port that can be listened on: the one that is set, or a free one for 0.
+
+        Raises:
+            ConfigError: it cannot be listened on.
+        """
+        try:
+            family, *_, target = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family, socket.SOCK_STREAM) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(target)
+                return self.model_copy(update={"port": int(probe.getsockname()[1])})
+        except OSError as error:
+            raise ConfigError(
+                f"cannot listen on {self.host}:{self.port}: {error.strerror}; choose another --host or --port"
+            ) from error
+
+    def time_for(self, pixels: int) -> float:
+        """Seconds from the arrival of a picture to its answer."""
+        return self.request_timeout_s + self.timeout_per_megapixel_s * pixels / 1e6

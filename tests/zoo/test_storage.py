@@ -15,7 +15,7 @@ from waiting import UNREACHED_S
 from zoo.entry import Entry
 from zoo.errors import EntryExistsError, EntryNotFoundError, IntegrityError, ManifestError
 from zoo.manifest import WEIGHTS, FileRecord, Manifest, content_version
-from zoo.storage import Store
+from zoo.storage import HISTORY, Store
 
 Content = tuple[dict[str, bytes], Manifest]
 
@@ -289,3 +289,20 @@ def test_the_layout_on_disk(store: Store, make: Callable[..., Content]) -> None:
     assert entry.folder == store.root / "tiny" / entry.version
     assert json.loads((store.root / "tiny" / "aliases.json").read_bytes()) == {"latest": entry.version}
     assert sorted(os.listdir(entry.folder)) == ["manifest.json", WEIGHTS]
+
+
+def test_moves_of_aliases_are_remembered(store: Store, publish: Callable[..., Entry]) -> None:
+    one, two = publish(), publish(description="Other words.")
+    store.alias("tiny", "stable", one.version)
+    store.alias("tiny", "stable", one.version)  # no move
+    store.alias("tiny", "stable", two.version)
+    moves = [(move.alias, move.version) for move in store.alias_history("tiny")]
+    first, second = one.version, two.version
+    assert moves == [("latest", first), ("latest", second), ("stable", first), ("stable", second)]
+    times = [move.time for move in store.alias_history("tiny")]
+    assert times == sorted(times)
+    assert all(time.endswith("+00:00") for time in times)
+    assert store.alias_history("huge") == []
+    (store.root / "tiny" / HISTORY).write_text('[{"alias": 1}]')
+    with pytest.raises(ManifestError, match="delete it to begin anew"):
+        store.alias_history("tiny")

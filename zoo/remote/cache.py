@@ -7,7 +7,8 @@ In ``$TUNABLE_ZOO_CACHE``, or the user's cache folder of the platform::
     pulled/9d1e2f00aa31/denoise/1.0.0    an entry of it: links to those files, and its manifest
 
 Versions and zoos share files. Entries of a zoo lie in a :class:`zoo.Store`, so that all that reads entries
-reads these, verified as ever.
+reads these, verified as ever. ``$TUNABLE_ZOO_SHARED_CACHE`` names another such folder, that is only read:
+what somebody pulled for all machines of a cluster is not pulled again.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
@@ -23,11 +24,12 @@ from platformdirs import user_cache_path
 
 from zoo.durable import TEMPORARY, create_folder, replace_file, sync_folder, write_file
 from zoo.entry import Entry
-from zoo.errors import ZooError
+from zoo.errors import FetchError, ZooError
 from zoo.manifest import MANIFEST, Manifest
-from zoo.storage import Store
+from zoo.storage import Store, version_order
 
 CACHE_VARIABLE = "TUNABLE_ZOO_CACHE"
+SHARED_VARIABLE = "TUNABLE_ZOO_SHARED_CACHE"
 URL_FILE = "url"
 
 
@@ -39,14 +41,21 @@ def cache_root() -> Path:
 
 @dataclass(frozen=True)
 class Cache:
-    """Pulled entries below one folder, which need not exist yet."""
+    """Pulled entries below one folder, which need not exist yet.
+
+    Attributes:
+        root: the folder.
+        shared: the root of another cache, that is only read.
+    """
 
     root: Path
+    shared: Path | None = None
 
     @classmethod
     def of_user(cls) -> "Cache":
-        """The cache of this user."""
-        return cls(cache_root())
+        """The cache of this user, over the shared one if there is one."""
+        shared = os.environ.get(SHARED_VARIABLE)
+        return cls(cache_root(), Path(shared) if shared else None)
 
     @property
     def files(self) -> Path:
@@ -54,14 +63,48 @@ class Cache:
         return self.root / "files"
 
     def hold(self) -> AbstractContextManager[object]:
-        """One process at a time fetches, assembles or deletes."""
-        self.root.mkdir(parents=True, exist_ok=True)
+        """One process at a time fetches, assembles or deletes.
+
+        Raises:
+            FetchError: nothing can be written there.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            (self.root / ".pull.lock").touch()
+        except OSError as error:
+            raise FetchError(
+                f"expected to write into the cache {self.root}, got: {error.strerror}; name another folder "
+                f"by {CACHE_VARIABLE}"
+            ) from error
         return FileLock(self.root / ".pull.lock")
 
-    def store_of(self, url: str) -> "PulledStore":
-        """The store of what was pulled from a zoo."""
+    def store_of(self, url: str, key: str = "") -> "PulledStore":
+        """The store of what was pulled from a zoo, whose index that public key signs, if there is one."""
         folder = hashlib.sha256(url.encode()).hexdigest()[:12]
-        return PulledStore(self.root / "pulled" / folder, url=url, cache=self)
+        return PulledStore(self.root / "pulled" / folder, url=url, cache=self, key=key)
+
+    def find_file(self, sha256: str, nbytes: int) -> Path | None:
+        """A file of that content, copied from the shared cache if only that has it; None if neither has.
+
+        A file of that name with other content is deleted.
+        """
+        path = self.files / sha256
+        if _has_content(path, sha256, nbytes):
+            return path
+        path.unlink(missing_ok=True)
+        other = self.shared / "files" / sha256 if self.shared else None
+        if other is None or not _has_content(other, sha256, nbytes):
+            return None
+        self.files.mkdir(parents=True, exist_ok=True)
+        replace_file(path, other.read_bytes())
+        return path
+
+    def add_file(self, data: bytes) -> Path:
+        """Keep a file; where it is."""
+        path = self.files / hashlib.sha256(data).hexdigest()
+        self.files.mkdir(parents=True, exist_ok=True)
+        replace_file(path, data)
+        return path
 
     def stores(self) -> list["PulledStore"]:
         """The stores of all zoos that something was pulled from."""
@@ -78,7 +121,7 @@ class Cache:
             manifest: of the entry.
             files: in the cache, by name in the entry; its manifest among them.
         """
-        target = store.path(manifest.name, manifest.version)
+        target = Store.path(store, manifest.name, manifest.version)  # not that of the shared cache
         target.parent.mkdir(parents=True, exist_ok=True)
         replace_file(store.root / URL_FILE, store.url.encode())
         if target.exists():  # a damaged one
@@ -126,24 +169,51 @@ class Cache:
 class PulledStore(Store):
     """The entries that were pulled from a zoo elsewhere; looking into it asks no other machine.
 
+    Entries of that zoo in the shared cache are among them.
+
     Attributes:
         url: of the zoo.
         cache: that it is part of.
+        key: the public key that signs the index of the zoo; empty if none is asked for.
     """
 
-    root: Path = field(kw_only=False)
     url: str
     cache: Cache
+    key: str = ""
+
+    def names(self) -> list[str]:
+        """See :class:`zoo.Store`."""
+        return sorted({*super().names(), *(self._shared.names() if self._shared else ())})
+
+    def versions(self, name: str) -> list[str]:
+        """See :class:`zoo.Store`."""
+        found = {*super().versions(name), *(self._shared.versions(name) if self._shared else ())}
+        return sorted(found, key=lambda version: (version_order(version), version))
+
+    def path(self, name: str, version: str) -> Path:
+        """See :class:`zoo.Store`."""
+        own = super().path(name, version)
+        return own if own.exists() or self._shared is None else self._shared.path(name, version)
+
+    def aliases(self, name: str) -> dict[str, str]:
+        """See :class:`zoo.Store`."""
+        return (self._shared.aliases(name) if self._shared else {}) | super().aliases(name)
 
     def entries(self) -> Iterator[Entry]:
-        """All of them.
+        """Every entry of every version that is not in the shared cache alone.
 
         Raises:
             ZooError: one is damaged.
         """
-        for name in self.names():
-            for version in self.versions(name):
-                yield self.open(name, version)
+        own = Store(self.root)
+        for name in own.names():
+            for version in own.versions(name):
+                yield own.open(name, version)
+
+    @property
+    def _shared(self) -> Store | None:
+        shared = self.cache.shared
+        return None if shared is None else Store(shared / "pulled" / self.root.name)
 
     def holds(self, name: str, version: str, sha256: str) -> bool | None:
         """Whether a version is here whole; None if it is, with another manifest than that SHA-256 says."""
@@ -160,6 +230,13 @@ class PulledStore(Store):
 def _hash_manifest(entry: Entry) -> str:
     # Of the file: a later library may write the same manifest with more fields.
     return hashlib.sha256((entry.folder / MANIFEST).read_bytes()).hexdigest()
+
+
+def _has_content(path: Path, sha256: str, nbytes: int) -> bool:
+    if path.is_symlink() or not path.is_file() or path.stat().st_size != nbytes:
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == sha256
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

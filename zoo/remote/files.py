@@ -1,17 +1,20 @@
-"""Files of a folder elsewhere: over HTTP, or on any storage that fsspec knows.
+"""Files of a folder elsewhere: over HTTP, in a tar file, or on any storage that fsspec knows.
 
 ``https://`` and ``http://`` are read only, through :mod:`zoo.remote.download`. ``s3://``, ``gs://``,
-``hf://`` and others, and a folder of this machine, go through fsspec, with the package that it asks for.
+``hf://`` and others, and a folder of this machine, go through fsspec, with the package that it asks for. Its
+chained URLs do, too: ``dvc://shared/zoo::https://host/repository`` is a folder that DVC tracks.
 """
 
 import hashlib
 import os
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import requests
+from filelock import FileLock
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
@@ -19,6 +22,8 @@ from zoo.durable import replace_file, replacement_of
 from zoo.errors import FetchError
 from zoo.remote.download import RETRY, TIMEOUT_S, OnBytes, check_free_space, download, explain_full_disk
 from zoo.remote.offline import require_online
+from zoo.remote.tar import SUFFIX as TAR_SUFFIX
+from zoo.remote.tar import TarFiles
 
 INDEX_RETRY = RETRY.new(total=1)
 """Of an index: another source may have the entry, and its user waits for a name."""
@@ -54,10 +59,22 @@ class Files(Protocol):
     def write(self, name: str, data: bytes) -> None:
         """Write a file: readers see the old content or the new one."""
 
+    def hold(self) -> AbstractContextManager[object]:
+        """One publisher of this machine at a time, where that can be had."""
+
 
 def is_local(url: str) -> bool:
-    """Whether a zoo is a folder of this machine."""
+    """Whether a zoo is a folder or a tar file of this machine."""
     return "://" not in url
+
+
+def join_url(url: str, name: str) -> str:
+    """The URL of a file in a folder; of a chained one, the first part says where the folder is."""
+    links = url.split("::")
+    place = next((number for number, link in enumerate(links) if "://" in link), 0)
+    head = links[place]
+    links[place] = f"{head if head.endswith('://') else head.rstrip('/')}/{name}"
+    return "::".join(links)
 
 
 def open_files(url: str) -> Files:
@@ -66,8 +83,9 @@ def open_files(url: str) -> Files:
     Raises:
         FetchError: they are on another machine, and none may be asked.
     """
-    if not is_local(url):
-        require_online(url)
+    if is_local(url):
+        return TarFiles(Path(url)) if url.endswith(TAR_SUFFIX) else StorageFiles(url)
+    require_online(url)
     return HttpFiles(url) if url.startswith(("http://", "https://")) else StorageFiles(url)
 
 
@@ -98,6 +116,10 @@ class HttpFiles:
         raise self._read_only()
 
     def write(self, name: str, data: bytes) -> None:
+        """See :class:`Files`."""
+        raise self._read_only()
+
+    def hold(self) -> AbstractContextManager[object]:
         """See :class:`Files`."""
         raise self._read_only()
 
@@ -139,6 +161,7 @@ class StorageFiles:
 
         def call(fs: Any, path: str) -> bytes | None:
             try:
+                fs.invalidate_cache()
                 with fs.open(path, "rb") as file:
                     return bytes(file.read(limit + 1))
             except FileNotFoundError:
@@ -198,10 +221,14 @@ class StorageFiles:
 
         self._retry("to write", name, call)
 
+    def hold(self) -> AbstractContextManager[object]:
+        """See :class:`Files`."""
+        return FileLock(Path(self._url) / ".index.json.lock") if is_local(self._url) else nullcontext()
+
     def _retry(self, purpose: str, name: str, call: Callable[[Any, str], T]) -> T:
         from fsspec.core import url_to_fs  # late: most uses of the zoo need no other place
 
-        url = f"{self._url}/{name}"
+        url = join_url(self._url, name)
         for pause_s in (*PAUSES_S, None):
             try:
                 return call(*url_to_fs(url))

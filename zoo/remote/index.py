@@ -11,10 +11,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from zoo import strict_json
+from zoo.compatibility import LibraryRange
 from zoo.entry import Entry
 from zoo.errors import EntryExistsError, EntryNotFoundError, ManifestError
 from zoo.manifest import Manifest, Name, Sentence, Version, content_version
-from zoo.storage import LATEST, choose_default
+from zoo.storage import LATEST, MAX_MOVES, AliasMove, choose_default
 
 INDEX = "index.json"
 MAX_BYTES = 2**24
@@ -47,6 +48,10 @@ class Deprecation(_Open):
     reason: Sentence
     replacement: str = Field(default="", max_length=200)
 
+    def describe(self) -> str:
+        """Reason and replacement in words."""
+        return f"{self.reason.rstrip('.')}; use {self.replacement}" if self.replacement else self.reason
+
 
 class IndexedVersion(_Open):
     """One version of a model.
@@ -60,6 +65,7 @@ class IndexedVersion(_Open):
         description: for people.
         controls: names of its sliders.
         license: of weights and data.
+        library: versions of this library that can use it; None if any can.
         deprecated: why it should not be used, if so.
     """
 
@@ -71,6 +77,7 @@ class IndexedVersion(_Open):
     description: Sentence = ""
     controls: tuple[str, ...]
     license: IndexedLicense
+    library: LibraryRange | None = None
     deprecated: Deprecation | None = None
 
     @classmethod
@@ -85,14 +92,28 @@ class IndexedVersion(_Open):
             description=manifest.description,
             controls=manifest.control_space.names,
             license=IndexedLicense(**manifest.license.model_dump()),
+            library=manifest.library,
         )
 
 
 class IndexedModel(_Open):
-    """A model: its versions, and the aliases that point at them."""
+    """A model: its versions, the aliases that point at them, and when each alias moved, oldest first."""
 
     versions: dict[Version, IndexedVersion] = Field(min_length=1)
     aliases: dict[Name, Version] = Field(default_factory=dict)
+    history: tuple[AliasMove, ...] = ()
+
+
+class Signature(_Open):
+    """Who vouches for an index.
+
+    Attributes:
+        key: public key, as OpenSSH writes it.
+        value: of all else in the index, in Base64.
+    """
+
+    key: str
+    value: str
 
 
 class Index(_Open):
@@ -100,11 +121,15 @@ class Index(_Open):
 
     Attributes:
         schema_version: of this form.
+        serial: how often the index was written.
         models: by name.
+        signature: of the index, if it has one; :mod:`zoo.remote.signatures` checks it.
     """
 
     schema_version: Literal[1] = 1
+    serial: int = Field(default=0, ge=0)
     models: dict[Name, IndexedModel] = Field(default_factory=dict)
+    signature: Signature | None = None
 
     @classmethod
     def parse(cls, data: bytes) -> "Index":
@@ -171,7 +196,24 @@ class Index(_Open):
         """The index with an entry and with aliases that point at it; what is said of it already stays."""
         before = self.models.get(entry.name)
         versions: dict[str, Any] = {entry.version: indexed} | (dict(before.versions) if before else {})
-        pointers = (dict(before.aliases) if before else {}) | dict.fromkeys(aliases, entry.version)
-        changes = {"versions": versions, "aliases": pointers}
-        model = before.model_copy(update=changes) if before else IndexedModel(**changes)
-        return self.model_copy(update={"models": dict(self.models) | {entry.name: model}})
+        pointers = dict(before.aliases) if before else {}
+        moved = [alias for alias in aliases if pointers.get(alias) != entry.version]
+        history = [*(before.history if before else ()), *(AliasMove.now(a, entry.version) for a in moved)]
+        changes: dict[str, Any] = {
+            "versions": versions,
+            "aliases": pointers | dict.fromkeys(aliases, entry.version),
+            "history": tuple(history[-MAX_MOVES:]),
+        }
+        return self._with_model(
+            entry.name, before.model_copy(update=changes) if before else IndexedModel(**changes)
+        )
+
+    def deprecate(self, name: str, version: str, why: Deprecation | None) -> "Index":
+        """The index with a reason not to use a version any more, or without it; the version is in it."""
+        model = self.models[name]
+        changed = model.versions[version].model_copy(update={"deprecated": why})
+        versions = dict(model.versions) | {version: changed}
+        return self._with_model(name, model.model_copy(update={"versions": versions}))
+
+    def _with_model(self, name: str, model: IndexedModel) -> "Index":
+        return self.model_copy(update={"models": dict(self.models) | {name: model}})

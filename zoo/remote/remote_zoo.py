@@ -7,25 +7,18 @@ last. So whoever is killed in between leaves what was there before, and files th
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from filelock import FileLock
-
-from tunable_models import TunableError
-from zoo.entry import Entry, check_version
-from zoo.errors import FetchError, IntegrityError, ManifestError
-from zoo.manifest import MANIFEST, Manifest
+from zoo.durable import replace_file
+from zoo.entry import Entry
+from zoo.errors import IntegrityError, ManifestError, NoZooError
 from zoo.remote.cache import Cache, PulledStore
-from zoo.remote.download import OnBytes
+from zoo.remote.fetching import OnProgress, check_held, fetch_entry, parse_manifest
 from zoo.remote.files import Files, is_local, open_files
-from zoo.remote.index import INDEX, MAX_BYTES, Index, IndexedVersion
+from zoo.remote.index import INDEX, MAX_BYTES, Deprecation, Index, IndexedVersion
+from zoo.remote.signatures import check_signature, derive_public_key, sign_index
 from zoo.storage import LATEST, is_alias
-from zoo.strict_json import parse_json
-
-OnProgress = Callable[[int, int], None]
-"""Called as files arrive: bytes that are here, and of how many."""
 
 _log = logging.getLogger(__name__)
 
@@ -35,8 +28,10 @@ class RemoteZoo:
     """A zoo at a URL, or in a folder of this machine.
 
     Attributes:
-        url: of the folder that holds ``index.json``; a folder of this machine as an absolute path.
+        url: of the folder that holds ``index.json``, or of a tar file of one; of this machine as an absolute
+            path.
         cache: where pulled entries go; the user's by default.
+        key: the Ed25519 public key that must have signed the index, as OpenSSH writes it; empty for none.
 
     Example:
         >>> remote = RemoteZoo("memory://zoo", Cache(Path("cache")))
@@ -47,6 +42,12 @@ class RemoteZoo:
 
     url: str
     cache: Cache = field(default_factory=Cache.of_user)
+    key: str = ""
+
+    @classmethod
+    def of(cls, store: PulledStore) -> "RemoteZoo":
+        """The zoo that a store was pulled from."""
+        return cls(store.url, store.cache, store.key)
 
     def __post_init__(self) -> None:
         place = self.url.removeprefix("file://")
@@ -57,18 +58,19 @@ class RemoteZoo:
     @property
     def store(self) -> PulledStore:
         """What was pulled from here."""
-        return self.cache.store_of(self.url)
+        return self.cache.store_of(self.url, self.key)
 
     def read_index(self) -> Index:
         """What the zoo holds.
 
         Raises:
-            FetchError: it cannot be reached, or there is no zoo.
+            NoZooError: it cannot be reached, or there is no zoo.
             ManifestError: the index cannot be used.
+            IntegrityError: it is not signed by the key, or older than one that was.
         """
-        index = _read_index(open_files(self.url), self.url)
+        index = self._read_index(open_files(self.url), self.key)
         if index is None:
-            raise FetchError(f"expected a zoo at {self.url}, found no {INDEX} there; check the address")
+            raise NoZooError(f"expected a zoo at {self.url}, found no {INDEX} there; check the address")
         return index
 
     def pull(
@@ -94,27 +96,29 @@ class RemoteZoo:
         index, store = self.read_index(), self.store
         version, indexed = index.find(name, selector, self.url)
         if indexed.deprecated is not None:
-            instead = f"; use {indexed.deprecated.replacement}" if indexed.deprecated.replacement else ""
-            _log.warning("%s@%s is deprecated: %s%s", name, version, indexed.deprecated.reason, instead)
-        if not self._holds(name, version, indexed):
+            _log.warning("%s@%s is deprecated: %s", name, version, indexed.deprecated.describe())
+        if not check_held(store, name, version, indexed.sha256):
             with self.cache.hold():
-                if not self._holds(name, version, indexed):  # another process may have been first
+                if not check_held(
+                    store, name, version, indexed.sha256
+                ):  # another process may have been first
                     self._fetch_entry(name, version, indexed, on_progress)
         for alias, target in index.models[name].aliases.items():
             if target == version and is_alias((alias, version)):
                 store.alias(name, alias, version)
         return store.open(name, version)
 
-    def push(self, entry: Entry, aliases: Sequence[str] = (LATEST,)) -> None:
+    def push(self, entry: Entry, aliases: Sequence[str] = (LATEST,), private_key: Path | None = None) -> None:
         """Write an entry there and point aliases at it; the same again changes nothing.
 
         Args:
             entry: verified before anything is written.
             aliases: to point at it.
+            private_key: an Ed25519 key to sign the index by; a zoo that is signed asks for one.
 
         Raises:
-            ManifestError: an alias is no name, or looks like a version.
-            IntegrityError: the entry is damaged.
+            ManifestError: an alias is no name, or looks like a version; the key is none.
+            IntegrityError: the entry is damaged, or the index there is signed by another key.
             EntryExistsError: the version is there with other content.
             FetchError: the place cannot be read or written.
         """
@@ -125,74 +129,111 @@ class RemoteZoo:
         contents = [manifest, *entry.contents().values()]
         indexed = IndexedVersion.of(entry.manifest, hashlib.sha256(manifest).hexdigest())
         files = open_files(self.url)
-        (_read_index(files, self.url) or Index()).check_new(entry.manifest, self.url)
+        self._read_to_change(files, private_key).check_new(entry.manifest, self.url)
         for data in contents:
             name = hashlib.sha256(data).hexdigest()
             if not files.holds(name, data):
                 files.write(name, data)
-        with self._hold_index():
-            index = _read_index(files, self.url) or Index()  # again: another publisher may have been here
-            index.check_new(entry.manifest, self.url)
-            files.write(INDEX, index.add(entry, indexed, aliases).to_bytes())
 
-    def _holds(self, name: str, version: str, indexed: IndexedVersion) -> bool:
-        held = self.store.holds(name, version, indexed.sha256)
-        if held is None:
-            raise IntegrityError(
-                f"{self.url} has another {name}@{version} than the one that was pulled from there before; "
-                "if that is meant: tunable zoo cache prune --all"
-            )
-        return held
+        def add(index: Index) -> Index:
+            index.check_new(entry.manifest, self.url)  # again: another publisher may have been here
+            return index.add(entry, indexed, aliases)
+
+        self._change_index(files, add, private_key)
+
+    def deprecate(
+        self,
+        name: str,
+        selector: str,
+        reason: str,
+        *,
+        replacement: str = "",
+        private_key: Path | None = None,
+    ) -> str:
+        """Say why a version should not be used any more; the version. Pulls of it warn, searches skip it.
+
+        Args:
+            name: of the model.
+            selector: a version or an alias.
+            reason: a sentence; empty takes an earlier one back.
+            replacement: a reference to use instead, if there is one.
+            private_key: as for :meth:`push`.
+
+        Raises:
+            EntryNotFoundError: there is no such entry.
+            FetchError, ManifestError, IntegrityError: as for :meth:`push`.
+        """
+        why = Deprecation(reason=reason, replacement=replacement) if reason else None
+        version, _ = self.read_index().find(name, selector, self.url)
+        self._change_index(
+            open_files(self.url), lambda index: index.deprecate(name, version, why), private_key
+        )
+        return version
 
     def _fetch_entry(self, name: str, version: str, indexed: IndexedVersion, on_progress: OnProgress) -> None:
+        if indexed.library is not None:
+            indexed.library.check(f"{name}@{version} at {self.url}")
         files = open_files(self.url)
-        path = self._fetch_file(files, indexed.sha256, indexed.manifest_bytes)
-        manifest = Manifest.parse(parse_json(path.read_bytes()))
+        path = self.cache.find_file(indexed.sha256, indexed.manifest_bytes)
+        if path is None:
+            path = self.cache.files / indexed.sha256
+            files.fetch(
+                indexed.sha256, path, indexed.sha256, indexed.manifest_bytes, lambda done, total: None
+            )
+        data = path.read_bytes()
+        manifest = parse_manifest(data, self.url)
         if (manifest.name, manifest.version) != (name, version):
             raise IntegrityError(
                 f"{self.url} calls {manifest.name}@{manifest.version} {name}@{version}; its index is damaged"
             )
-        check_version(manifest, f"the manifest at {self.url}")
+        fetch_entry(files, data, self.store, lambda record: record.sha256, on_progress)
+
+    def _change_index(self, files: Files, change: Callable[[Index], Index], private_key: Path | None) -> None:
+        with files.hold():
+            index = self._read_to_change(files, private_key)
+            changed = change(index)
+            if changed == index and (private_key is None or index.signature is not None):
+                return
+            changed = changed.model_copy(update={"serial": index.serial + 1})
+            signed = changed if private_key is None else sign_index(changed, private_key)
+            files.write(INDEX, signed.to_bytes())
+
+    def _read_to_change(self, files: Files, private_key: Path | None) -> Index:
+        """The index, or an empty one; one that is signed was signed by who changes it now."""
+        index = self._read_index(files, self.key) or Index()
+        if index.signature is None:
+            return index
+        if private_key is None:
+            raise ManifestError(
+                f"{self.url} is signed by {index.signature.key}; give that key: push --sign-key FILE"
+            )
+        if not self.key:
+            self._read_index(files, derive_public_key(private_key))
+        return index
+
+    def _read_index(self, files: Files, key: str) -> Index | None:
+        """The index, signed by that public key if one is given; None if there is none."""
+        data = files.read(INDEX, MAX_BYTES)
+        if data is None:
+            return None
         try:
-            manifest.network_spec()
-        except TunableError as error:
-            raise ManifestError(f"cannot use {name}@{version}: {error}") from error
-        total, before, fetched = sum(record.size for record in manifest.files), 0, {MANIFEST: path}
-        for record in manifest.files:
+            index = Index.parse(data)
+        except ManifestError as error:
+            raise ManifestError(f"{self.url}/{INDEX}: {error}") from error
+        if key:
+            check_signature(data, key, self.url)
+            self._refuse_older(index.serial)
+        return index
 
-            def report(done: int, _: int | None, before: int = before) -> None:
-                on_progress(before + done, total)
-
-            fetched[record.path] = self._fetch_file(files, record.sha256, record.size, report)
-            before += record.size
-            on_progress(before, total)
-        self.cache.assemble(self.store, manifest, fetched)
-
-    def _fetch_file(
-        self, files: Files, sha256: str, nbytes: int, on_bytes: OnBytes = lambda done, total: None
-    ) -> Path:
-        """The file in the cache, verified."""
-        path = self.cache.files / sha256
-        if not _has_content(path, sha256, nbytes):
-            path.unlink(missing_ok=True)
-            files.fetch(sha256, path, sha256, nbytes, on_bytes)
-        return path
-
-    def _hold_index(self) -> AbstractContextManager[object]:
-        """One publisher of this machine at a time, where the zoo is a folder."""
-        return FileLock(Path(self.url) / f".{INDEX}.lock") if is_local(self.url) else nullcontext()
-
-
-def _read_index(files: Files, url: str) -> Index | None:
-    data = files.read(INDEX, MAX_BYTES)
-    try:
-        return None if data is None else Index.parse(data)
-    except ManifestError as error:
-        raise ManifestError(f"{url}/{INDEX}: {error}") from error
-
-
-def _has_content(path: Path, sha256: str, nbytes: int) -> bool:
-    if path.is_symlink() or not path.is_file() or path.stat().st_size != nbytes:
-        return False
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+    def _refuse_older(self, serial: int) -> None:
+        """Remember how often a signed index was written, so that nobody passes off an old one for it."""
+        path = self.store.root / "serial"
+        seen = int(path.read_bytes()) if path.exists() else 0
+        if serial < seen:
+            raise IntegrityError(
+                f"expected the index of {self.url} that was written {seen} times or more, got one of "
+                f"{serial} times; ask who keeps that zoo before you pull from it"
+            )
+        if serial > seen:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(path, str(serial).encode())

@@ -8,7 +8,9 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from filelock import FileLock
 from platformdirs import user_config_path
@@ -17,13 +19,31 @@ from zoo import strict_json
 from zoo.durable import replace_file
 from zoo.errors import ManifestError
 from zoo.manifest import NAME
-from zoo.remote.remote_zoo import OnProgress, RemoteZoo
+from zoo.remote.fetching import OnProgress
+from zoo.remote.remote_zoo import RemoteZoo
 
 CONFIG_VARIABLE = "TUNABLE_ZOO_CONFIG"
 
 
-def list_sources() -> dict[str, str]:
-    """URLs of zoos by name, in the order in which they are asked.
+class Source(NamedTuple):
+    """A zoo that is asked for entries that are not at hand.
+
+    Attributes:
+        url: of the zoo.
+        key: the public key that must have signed its index; empty for none.
+    """
+
+    url: str
+    key: str = ""
+
+    @property
+    def zoo(self) -> RemoteZoo:
+        """The zoo, with the cache of this user."""
+        return RemoteZoo(self.url, key=self.key)
+
+
+def list_sources() -> dict[str, Source]:
+    """Zoos by name, in the order in which they are asked.
 
     Raises:
         ManifestError: the file of sources is damaged.
@@ -37,20 +57,36 @@ def list_sources() -> dict[str, str]:
     except ManifestError as error:
         raise ManifestError(f"{error}; {remedy}") from error
     if not isinstance(values, list) or not all(map(_is_source, values)):
-        raise ManifestError(f"{path}: expected pairs of a name and a URL, got {values!r}; {remedy}")
-    return dict(values)
+        raise ManifestError(f"{path}: expected lists of a name, a URL and a key, got {values!r}; {remedy}")
+    return {name: Source(*rest) for name, *rest in values}
 
 
-def add_source(name: str, url: str) -> None:
+def find_zoo(url: str) -> RemoteZoo:
+    """The zoo at a URL, with the key of the source there, if there is one.
+
+    Raises:
+        ManifestError: the file of sources is damaged.
+    """
+    found = RemoteZoo(url)
+    keys = [source.key for source in list_sources().values() if source.url == found.url and source.key]
+    return replace(found, key=keys[0]) if keys else found
+
+
+def add_source(name: str, url: str, key: str = "") -> None:
     """Ask a zoo for entries that are not at hand, after those that are asked already.
+
+    Args:
+        name: to speak of it.
+        url: of the zoo.
+        key: the public key that must have signed its index, in one line as OpenSSH writes it; empty for none.
 
     Raises:
         ManifestError: the name is not of the form of a model's.
     """
-    if not _is_source([name, url]):
+    if not _is_source([name, url, key]):
         raise ManifestError(f"expected a name such as 'team' and a URL, got {name!r} and {url!r}")
-    place = RemoteZoo(url).url
-    _change_sources(lambda known: known | {name: place})
+    source = Source(RemoteZoo(url).url, key)
+    _change_sources(lambda known: known | {name: source})
 
 
 def remove_source(name: str) -> None:
@@ -60,10 +96,10 @@ def remove_source(name: str) -> None:
         ManifestError: there is no such source.
     """
 
-    def remove(known: dict[str, str]) -> dict[str, str]:
+    def remove(known: dict[str, Source]) -> dict[str, Source]:
         if name not in known:
             raise ManifestError(f"no source {name!r}; there are {', '.join(known) or 'none'}")
-        return {other: url for other, url in known.items() if other != name}
+        return {other: source for other, source in known.items() if other != name}
 
     _change_sources(remove)
 
@@ -94,18 +130,20 @@ def _sources_path() -> Path:
     return (Path(chosen) if chosen else user_config_path("tunable-zoo")) / "sources.json"
 
 
-def _is_source(pair: object) -> bool:
+def _is_source(values: object) -> bool:
     return (
-        isinstance(pair, list)
-        and len(pair) == 2
-        and all(isinstance(part, str) and part for part in pair)
-        and NAME.fullmatch(pair[0]) is not None
+        isinstance(values, list)
+        and len(values) in (2, 3)
+        and all(isinstance(part, str) for part in values)
+        and all(values[:2])
+        and NAME.fullmatch(values[0]) is not None
     )
 
 
-def _change_sources(change: Callable[[dict[str, str]], dict[str, str]]) -> None:
+def _change_sources(change: Callable[[dict[str, Source]], dict[str, Source]]) -> None:
     path = _sources_path().resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(".sources.lock")):
         changed = change(list_sources())
-        replace_file(path, strict_json.encode_json([list(pair) for pair in changed.items()]))
+        values = [[name, *filter(None, source)] for name, source in changed.items()]
+        replace_file(path, strict_json.encode_json(values))

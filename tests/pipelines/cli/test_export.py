@@ -13,7 +13,7 @@ from typer.testing import Result
 
 import zoo
 from pipelines.cli import common
-from pipelines.cli.export import _load_config
+from pipelines.cli.serve import _load_config
 from published import publish_small
 from tunable_models import ControlSpace
 

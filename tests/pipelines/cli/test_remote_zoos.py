@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from typer.testing import Result
 
 import zoo
@@ -39,8 +41,9 @@ def test_an_entry_of_a_source_is_at_hand(
 ) -> None:
     assert tunable("zoo", "show", "tiny").exit_code == 1
     assert lines(tunable("zoo", "add-source", "team", os.fspath(shared))) == []
-    assert lines(tunable("zoo", "sources"))[1].split() == ["team", os.fspath(shared)]
-    assert json.loads(tunable("zoo", "sources", "--json").stdout) == {"team": os.fspath(shared)}
+    assert lines(tunable("zoo", "sources"))[1].split() == ["team", os.fspath(shared), "none"]
+    known = json.loads(tunable("zoo", "sources", "--json").stdout)
+    assert known == {"team": {"url": os.fspath(shared), "key": ""}}
     [listed] = json.loads(tunable("zoo", "search", "tests", "--control", "level", "--json").stdout)
     assert (listed["name"], listed["url"]) == ("tiny", os.fspath(shared))
     assert lines(tunable("zoo", "search", "tiny"))[1].split()[-1] == os.fspath(shared)
@@ -104,3 +107,53 @@ def test_damage_in_the_cache_is_found(tunable: Callable[..., Result], shared: Pa
     assert result.exit_code == 1
     assert "expected" in result.stderr
     assert "1 damaged" in result.stderr
+
+
+def test_a_signed_zoo(tunable: Callable[..., Result], shared: Path, store: zoo.Store, tmp_path: Path) -> None:
+    key, signed = tmp_path / "key", os.fspath(tmp_path / "signed")
+    private = Ed25519PrivateKey.generate()
+    key.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
+    public = private.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    key.with_suffix(".pub").write_bytes(public)
+    entry = os.fspath(store.open("tiny").folder)
+    lines(tunable("zoo", "push", entry, signed, "--sign-key", os.fspath(key)))
+    lines(tunable("zoo", "add-source", "team", signed, "--key", os.fspath(key.with_suffix(".pub"))))
+    assert lines(tunable("zoo", "sources"))[1].split()[2] == "ssh-ed25519"
+    assert lines(tunable("zoo", "pull", "tiny"))
+    lines(tunable("zoo", "push", entry, os.fspath(shared)))
+    result = tunable("zoo", "push", entry, signed, "--alias", "stable")
+    assert (result.exit_code, "--sign-key" in result.stderr) == (1, True)
+    shutil.copy(shared / "index.json", signed)
+    result = tunable("zoo", "pull", "tiny")
+    assert (result.exit_code, "signed by ssh-ed25519" in result.stderr) == (1, True)
+
+
+def test_aliases_and_what_they_pointed_at(tunable: Callable[..., Result], shared: Path) -> None:
+    place = ("--url", os.fspath(shared))
+    known = json.loads(tunable("zoo", "aliases", "tiny", *place, "--json").stdout)
+    assert known["aliases"].keys() == {"latest", "stable"}
+    assert [move["alias"] for move in known["history"]] == ["latest", "stable"]
+    assert lines(tunable("zoo", "aliases", "tiny", *place))[1].split()[0] == "latest"
+    lines(tunable("zoo", "pull", f"file://{shared}/tiny"))
+    assert "no model 'tiny'" in tunable("zoo", "aliases", "tiny").stderr
+    lines(tunable("zoo", "add-source", "team", os.fspath(shared)))
+    assert lines(tunable("zoo", "aliases", "tiny"))
+    result = tunable("zoo", "aliases", "huge", *place)
+    assert (result.exit_code, "no model 'huge'" in result.stderr) == (1, True)
+
+
+def test_a_version_is_deprecated(
+    tunable: Callable[..., Result], shared: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = os.fspath(shared)
+    lines(tunable("zoo", "add-source", "team", place))
+    assert "--reason" in tunable("zoo", "deprecate", "tiny", place).stderr
+    assert "--reason" in tunable("zoo", "deprecate", "tiny", place, "--reason", "x", "--undo").stderr
+    why = ("--reason", "Too small.", "--replacement", "large")
+    assert lines(tunable("zoo", "deprecate", "tiny@stable", place, *why))[0].startswith("tiny@")
+    assert json.loads(tunable("zoo", "search", "tiny", "--json").stdout) == []
+    assert lines(tunable("zoo", "pull", "tiny"))
+    assert "deprecated: Too small; use large" in caplog.text
+    lines(tunable("zoo", "deprecate", "tiny", place, "--undo"))
+    assert len(json.loads(tunable("zoo", "search", "tiny", "--json").stdout)) == 1
+    assert "has no huge" in tunable("zoo", "deprecate", "huge", place, *why).stderr

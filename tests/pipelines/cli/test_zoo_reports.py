@@ -1,4 +1,4 @@
-"""``tunable zoo diff``, ``compare`` and ``reproduce``."""
+"""``tunable zoo diff``, ``compare``, ``reproduce`` and ``gallery``."""
 
 import json
 from collections.abc import Callable
@@ -61,3 +61,32 @@ def test_a_bundled_entry_says_how_it_was_trained(tunable: Callable[..., Result])
 def test_an_entry_of_another_origin_does_not(tunable: Callable[..., Result]) -> None:
     assert "does not say how it was trained" in tunable("zoo", "reproduce", "tiny").stderr
     assert not Path("reproduced").exists()
+
+
+def test_a_gallery_of_models_at_hand(tunable: Callable[..., Result]) -> None:
+    result = tunable("zoo", "gallery", "--out", "site")
+    assert result.exit_code == 0, result.stderr
+    page = Path("site/index.html").read_text(encoding="utf-8")
+    assert result.stdout.split() == [str(Path("site/index.html").resolve())]
+    assert "A network for tests." in page
+    assert "tunable apply denoise-deblur" in page
+    Path("site/notes.txt").write_text("mine")
+    result = tunable("zoo", "gallery", "--out", "site")
+    assert result.exit_code == 1
+    assert "notes.txt; name another" in result.stderr
+
+
+def test_a_gallery_of_a_zoo_elsewhere_says_what_it_leaves_out(
+    tunable: Callable[..., Result], store: zoo.Store, tmp_path: Path
+) -> None:
+    shared = tmp_path / "shared"
+    assert tunable("zoo", "push", "tiny", str(shared)).exit_code == 0
+    result = tunable("zoo", "gallery", str(shared))
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "31.23" in Path("gallery/index.html").read_text(encoding="utf-8")
+    manifest = zoo.RemoteZoo(str(shared)).read_index().models["tiny"].versions[store.versions("tiny")[0]]
+    (shared / manifest.sha256).write_bytes(b"{}")
+    result = tunable("zoo", "gallery", str(shared))
+    assert result.exit_code == 0
+    assert "tunable: tiny is left out of the gallery: " in result.stderr
+    assert "No models here yet." in Path("gallery/index.html").read_text(encoding="utf-8")

@@ -1,5 +1,6 @@
 """The routes: successful requests and every kind of error."""
 
+import asyncio
 import io
 import json
 import struct
@@ -8,6 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
@@ -16,6 +18,7 @@ import zoo
 from picture_files import JPEG_XL, png, tiff
 from pipelines.serve import app as app_module
 from pipelines.serve.config import ServeConfig
+from pipelines.serve.queue import Abandoned, Work
 from waiting import UNREACHED_S
 from zoo.pictures.picture import Kind
 
@@ -381,6 +384,72 @@ def test_slow_request_times_out(
 ) -> None:
     client = make_client(request_timeout_s=0.1)
     check_error(client.post(APPLY, **make_upload(photo)), 408, "timeout")
+
+
+def test_what_nobody_waits_for_ends_between_tiles(
+    client_of: Callable[..., Any],
+    model: zoo.Predictor,
+    entry: zoo.Entry,
+    photo: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tiled = zoo.load(str(entry.folder))
+    tiled.whole_px, tiled.tile_px = 16, 16
+    client = client_of(tiny=tiled)
+    whole = client_of(tiny=model).post(APPLY, **make_upload(photo))
+    assert client.post(APPLY, **make_upload(photo)).content == whole.content
+    tiles: list[Abandoned | None] = []
+    gone, ended = threading.Event(), threading.Event()
+
+    def check_slowly(work: Work) -> None:
+        try:
+            check(work)
+            tiles.append(None)
+            if len(tiles) == 3:
+                gone.set()
+                assert work._abandoned.wait(UNREACHED_S)
+        except Abandoned as error:
+            tiles.append(error)
+            ended.set()
+            raise
+
+    check = Work.check
+    monkeypatch.setattr(Work, "check", check_slowly)
+    request = httpx.Request("POST", "http://test", **make_upload(photo))
+    assert asyncio.run(leave_when(gone, client.app, request, ended)) == []
+    assert [tile is None for tile in tiles] == [True] * 3 + [False]
+
+
+async def leave_when(
+    gone: threading.Event, app: Any, request: httpx.Request, ended: threading.Event
+) -> list[Any]:
+    """Close the connection of a request once ``gone`` is set; what was answered until ``ended``."""
+    sent: list[Any] = []
+    body = [{"type": "http.request", "body": request.read(), "more_body": False}]
+
+    async def receive() -> Any:
+        if body:
+            return body.pop()
+        while not gone.is_set():
+            await asyncio.sleep(0.005)
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            sent.append(message)
+
+    headers = [(name.lower(), value) for name, value in request.headers.raw]
+    scope = {"type": "http", "method": "POST", "path": APPLY, "query_string": b"", "headers": headers}
+    await app(scope | {"http_version": "1.1", "scheme": "http", "root_path": ""}, receive, send)
+    while not ended.is_set():
+        await asyncio.sleep(0.005)
+    return [message for message in sent if message["status"] < 400]
+
+
+def test_a_lone_timeout_grows_with_the_picture() -> None:
+    config = ServeConfig(request_timeout_s=10, timeout_per_megapixel_s=5)
+    assert config.time_for(0) == 10
+    assert config.time_for(24_000_000) == 130
 
 
 def test_unexpected_errors_show_no_traceback(

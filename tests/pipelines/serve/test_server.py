@@ -1,5 +1,6 @@
-"""End to end: ``tunable serve`` as a process, with Ray Serve, over a socket."""
+"""End to end: ``tunable serve`` as a process, with Ray Serve and without, over a socket."""
 
+import io
 import os
 import re
 import signal
@@ -12,7 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
+from PIL import Image
 
 import pipelines
 import zoo
@@ -44,10 +47,13 @@ UNABLE = BREAKING.replace("engine, at = ", "raise RuntimeError('no such model')\
 
 
 @contextmanager
-def start_server(main: str, entry: Path, cwd: Path, mark: str) -> Iterator[subprocess.Popen[str]]:
+def start_server(
+    main: str, entry: Path, cwd: Path, mark: str = "", *options: str
+) -> Iterator[subprocess.Popen[str]]:
     """Run the server; ``mark`` is in the environment of every process that it starts."""
+    mark = mark or uuid.uuid4().hex
     environment = {**os.environ, "HOME": str(cwd), "PYTHONPATH": str(ROOT), "MARK": mark}
-    command = [sys.executable, "-c", main, "serve", str(entry), "--port", "0"]
+    command = [sys.executable, "-c", main, "serve", str(entry), "--port", "0", *options]
     with subprocess.Popen(
         command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
@@ -102,7 +108,7 @@ def test_serves_logs_errors_and_leaves_no_process(entry: zoo.Entry, photo: bytes
         wrong = client.post(apply, files={"image": photo}, data={"denoise": "2"})
         assert wrong.status_code == 422
         assert wrong.json()["error"]["code"] == "invalid_slider"
-        large = client.post(apply, files={"image": bytes(40 * 2**20)})
+        large = client.post(apply, files={"image": bytes(130 * 2**20)})
         assert large.status_code == 413
         assert large.json()["error"]["code"] == "body_too_large"
         assert client.post(apply, files={"image": photo}, data={"denoise": "1"}).status_code == 500
@@ -127,9 +133,46 @@ def test_a_failed_replica_start_is_reported_with_its_cause(entry: zoo.Entry, tmp
 @pytest.mark.server
 @pytest.mark.filterwarnings("ignore:Using extra keyword arguments on `Field`:DeprecationWarning")  # Ray's own
 def test_a_taken_port_is_reported_before_ray_starts(entry: zoo.Entry) -> None:
-    from pipelines.serve.server import serve_entries
+    from pipelines.serve.server import serve_on_ray
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         config = ServeConfig(port=taken.getsockname()[1])
-        with pytest.raises(ConfigError, match=r"127\.0\.0\.1"), serve_entries({"tiny": entry.folder}, config):
+        with pytest.raises(ConfigError, match=r"127\.0\.0\.1"), serve_on_ray({"tiny": entry.folder}, config):
+            pass
+
+
+@pytest.mark.server
+@pytest.mark.slow
+def test_serves_in_one_process_without_ray(entry: zoo.Entry, photo: bytes, tmp_path: Path) -> None:
+    main = (
+        "import sys\n"
+        "from pipelines.cli import main\n"
+        "try:\n"
+        "    main()\n"
+        "finally:\n"
+        "    print('ray' in sys.modules)\n"
+    )
+    with (
+        start_server(main, entry.folder, tmp_path, "", "--local") as process,
+        httpx.Client(base_url=read_until(process, "^Serving at ([^ ]+)")) as client,
+    ):
+        assert client.get("/readyz").status_code == 200
+        files = {"image": photo}
+        answer = client.post("/v1/models/tiny:apply", files=files, data={"denoise": "0.5"})
+        expected = zoo.load(entry.folder)(Image.open(io.BytesIO(photo)), denoise=0.5)
+        assert (np.asarray(Image.open(io.BytesIO(answer.content))) == np.asarray(expected)).all()
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate()
+    assert process.returncode == 0
+    assert said.splitlines() == ["Stopping ...", "False"]
+
+
+def test_one_process_is_one_replica(entry: zoo.Entry) -> None:
+    from pipelines.serve.local import serve_locally
+
+    for options in ({"replicas": 2}, {"address": "auto"}):
+        with (
+            pytest.raises(ConfigError, match="leave out --local"),
+            serve_locally({"tiny": entry.folder}, ServeConfig(**options)),
+        ):
             pass

@@ -24,35 +24,12 @@ from zoo.errors import (
     ZooError,
 )
 from zoo.manifest import MANIFEST, WEIGHTS
-from zoo.remote import files as remote_files
 from zoo.remote.cache import Cache
-from zoo.remote.download import RETRY
+from zoo.remote.download import download
 from zoo.remote.remote_zoo import RemoteZoo
-from zoo.remote.sources import add_source, list_sources, remove_source
+from zoo.remote.sources import Source, add_source, list_sources, remove_source
 
 pytestmark = pytest.mark.server
-
-QUICK = RETRY.new(total=2, backoff_factor=0.01)
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(
-        "zoo.remote.download.download.__kwdefaults__",
-        {
-            **remote_files.download.__kwdefaults__,
-            "retry": QUICK,
-        },
-    )
-    monkeypatch.setattr(remote_files, "RETRY", QUICK)
-    monkeypatch.setattr(remote_files, "PAUSES_S", (0.0,))
-    monkeypatch.setenv("TUNABLE_ZOO_CONFIG", str(tmp_path / "config"))
-    monkeypatch.setenv("TUNABLE_ZOO_CACHE", str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "shared"
 
 
 @pytest.fixture
@@ -138,18 +115,36 @@ def test_models_are_found_here_and_there(
 
 
 def test_what_is_deprecated_is_not_found(
-    server: FileServer, entry: Entry, caplog: pytest.LogCaptureFixture
+    folder: Path, entry: Entry, publish: Callable[..., Entry], caplog: pytest.LogCaptureFixture
 ) -> None:
-    index = json.loads(server.files["index.json"])
-    index["models"]["tiny"]["versions"][entry.version]["deprecated"] = {
-        "reason": "Too small",
-        "replacement": "large",
-    }
-    server.files["index.json"] = json.dumps(index).encode()
-    add_source("team", server.url)
+    remote = RemoteZoo(str(folder))
+    remote.push(entry, ["stable"])
+    add_source("team", str(folder))
+    assert remote.deprecate("tiny", "stable", "Too small", replacement="large")
     assert zoo.search_models("tiny") == []
-    assert same(zoo.resolve("tiny"), entry)
+    assert same(zoo.resolve("tiny@stable"), entry)
     assert "deprecated: Too small; use large" in caplog.text
+    remote.push(publish(description="Another."))  # which leaves it as it is
+    assert remote.read_index().models["tiny"].versions[entry.version].deprecated is not None
+    before = contents(folder)
+    remote.deprecate("tiny", "stable", "Too small", replacement="large")
+    assert contents(folder) == before
+    remote.deprecate("tiny", "stable", "")
+    assert remote.read_index().models["tiny"].versions[entry.version].deprecated is None
+    with pytest.raises(EntryNotFoundError, match=r"has no tiny@9\.9\.9"):
+        remote.deprecate("tiny", "9.9.9", "Old.")
+    with pytest.raises(FetchError, match="expected a zoo"):
+        RemoteZoo(str(folder.with_name("none"))).deprecate("tiny", "stable", "Old.")
+
+
+def test_moves_of_aliases_are_remembered(folder: Path, publish: Callable[..., Entry]) -> None:
+    remote, versions = RemoteZoo(str(folder)), []
+    for words in ("One.", "Two.", "Two."):
+        entry = publish(description=words)
+        remote.push(entry, ["stable"])
+        versions.append(entry.version)
+    history = remote.read_index().models["tiny"].history
+    assert [(move.alias, move.version) for move in history] == [("stable", each) for each in versions[:2]]
 
 
 def test_an_address_is_a_reference(server: FileServer, entry: Entry, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +165,7 @@ def test_offline_nothing_is_asked(server: FileServer, monkeypatch: pytest.Monkey
     with pytest.raises(FetchError, match="TUNABLE_OFFLINE"):
         RemoteZoo(server.url).pull("tiny")
     with pytest.raises(FetchError, match="TUNABLE_OFFLINE"):
-        remote_files.download(f"{server.url}/index.json", Path("x"))
+        download(f"{server.url}/index.json", Path("x"))
     assert server.requests == []
 
 
@@ -192,7 +187,7 @@ def test_damaged_sources_leave_what_is_at_hand(tmp_path: Path, caplog: pytest.Lo
     path = tmp_path / "config" / "sources.json"
     path.rename(tmp_path / "dotfile")
     path.symlink_to(tmp_path / "dotfile")
-    assert list_sources() == {"team": str(tmp_path)}
+    assert list_sources() == {"team": Source(str(tmp_path))}
     path.write_text("{")
     assert zoo.resolve("denoise").name == "denoise"
     assert "add the sources again" in caplog.text
@@ -277,13 +272,13 @@ def test_what_later_versions_say_stays(folder: Path, entry: Entry, publish: Call
     remote = RemoteZoo(str(folder))
     remote.push(entry)
     path = folder / "index.json"
-    index = json.loads(path.read_text()) | {"signature": "x"}
+    index = json.loads(path.read_text()) | {"motto": "x"}
     index["models"]["tiny"]["owner"] = "team"
     index["models"]["tiny"]["versions"][entry.version]["license"]["url"] = "https://host"
     path.write_text(json.dumps(index))
     remote.push(publish(description="next"))
     after = json.loads(path.read_text())
-    assert (after["signature"], after["models"]["tiny"]["owner"]) == ("x", "team")
+    assert (after["motto"], after["models"]["tiny"]["owner"]) == ("x", "team")
     assert after["models"]["tiny"]["versions"][entry.version]["license"]["url"] == "https://host"
 
 
@@ -400,6 +395,13 @@ FORGERIES: dict[str, tuple[Callable[[dict[str, Any]], None], type[ZooError], str
     "another version": (lambda m: m.update(version="2.0.0"), IntegrityError, "index is damaged"),
     "newer": (lambda m: m.update(schema_version=2), ManifestError, "upgrade"),
     "a path": (lambda m: m["files"][0].update(path="../../x"), ManifestError, "plain file name"),
+    "an absolute path": (lambda m: m["files"][0].update(path="/etc/x"), ManifestError, "plain file name"),
+    "a drive": (lambda m: m["files"][0].update(path="C:x"), ManifestError, "plain file name"),
+    "a NUL": (lambda m: m["files"][0].update(path="x\0"), ManifestError, "plain file name"),
+    "case": (lambda m: m["files"].append(m["files"][0] | {"path": "readme.md"}), ManifestError, "case"),
+    "a manifest": (lambda m: m["files"][0].update(path="manifest.json"), ManifestError, "manifest.json"),
+    "a giant": (lambda m: m["architecture"]["config"].update(width=10**9), ManifestError, "parameters|width"),
+    "a library": (lambda m: m.update(library={"lowest": "99.0.0"}), ManifestError, "99.0.0 or later"),
     "other code": (lambda m: m["architecture"].update(id="os.system"), ManifestError, "os.system"),
 }
 

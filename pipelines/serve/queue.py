@@ -1,0 +1,136 @@
+"""Pictures that wait and that are computed: two lanes, a bound, an estimate of the wait, and an early end.
+
+Small pictures have a lane of their own, so that none waits behind a large one. What nobody waits for any
+more, because the client left or the time is over, ends at the next tile.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Lock
+from typing import TypeVar
+
+from pipelines.serve.errors import RequestError
+
+R = TypeVar("R")
+
+SMALL_PX = 512 * 512
+"""Pixels of a picture that passes large ones: those of one tile."""
+
+ASSUMED_S_PER_PX = 2e-6
+"""Of a lane that has computed nothing yet."""
+
+LONGEST_WAIT_S = 3600
+
+
+class Abandoned(Exception):
+    """Nobody waits for the result of this work any more."""
+
+
+class Work:
+    """A picture's place in the queue, which says when to stop."""
+
+    def __init__(self) -> None:
+        self._abandoned = Event()
+
+    def abandon(self) -> None:
+        """Let the work end at its next check."""
+        self._abandoned.set()
+
+    def check(self) -> None:
+        """Go on, or end here; between two checks lies at most a tile, a decoding or an encoding.
+
+        Raises:
+            Abandoned: nobody waits for the result any more.
+        """
+        if self._abandoned.is_set():
+            raise Abandoned
+
+
+class PictureQueue:
+    """Computes pictures in threads, as many at once in each lane, and refuses what is beyond the queue.
+
+    Ray Serve limits requests of any kind; this limits pictures alone, so health checks pass a full queue.
+
+    Args:
+        threads: pictures at once in a lane.
+        queue: pictures that may wait in a lane.
+    """
+
+    def __init__(self, threads: int, queue: int) -> None:
+        self._small = _Lane("small", threads, queue)
+        self._large = _Lane("large", threads, queue)
+
+    async def run(self, pixels: int, function: Callable[[Work], R]) -> R:
+        """Call a function in a thread, when its turn comes.
+
+        A caller who is cancelled frees its place in the queue; a call that has started is told to end, and
+        keeps its place until it does.
+
+        Args:
+            pixels: of the picture.
+            function: calls :meth:`Work.check` now and then.
+
+        Raises:
+            RequestError: 429, with the seconds after which there should be a place.
+        """
+        lane = self._small if pixels <= SMALL_PX else self._large
+        return await lane.run(pixels, function)
+
+    def close(self) -> None:
+        """Cancel calls that wait; running ones finish."""
+        self._small.close()
+        self._large.close()
+
+
+class _Lane:
+    """Threads with a queue, and how fast they were."""
+
+    def __init__(self, name: str, threads: int, queue: int) -> None:
+        self._threads, self._places = threads, threads + queue
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"{name}-pictures")
+        self._lock = Lock()
+        self._pending: dict[Work, int] = {}
+        self._s_per_px = ASSUMED_S_PER_PX
+
+    async def run(self, pixels: int, function: Callable[[Work], R]) -> R:
+        """See :meth:`PictureQueue.run`."""
+        work = Work()
+        with self._lock:
+            if len(self._pending) >= self._places:
+                wait_s = self._estimate_wait()
+                message = f"the server has as many pictures as it accepts; try again in {wait_s} s"
+                raise RequestError(message, status=429, code="busy", retry_after_s=wait_s)
+            self._pending[work] = pixels
+        future = self._pool.submit(self._call, work, pixels, function)
+        future.add_done_callback(lambda _: self._leave(work))
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            work.abandon()
+            raise
+
+    def close(self) -> None:
+        """See :meth:`PictureQueue.close`."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _call(self, work: Work, pixels: int, function: Callable[[Work], R]) -> R:
+        work.check()
+        begun = time.monotonic()
+        result = function(work)
+        with self._lock:
+            # What is recent counts more: models and slider settings differ, and so does the load.
+            self._s_per_px += 0.3 * ((time.monotonic() - begun) / max(1, pixels) - self._s_per_px)
+        return result
+
+    def _leave(self, work: Work) -> None:
+        with self._lock:
+            del self._pending[work]
+
+    def _estimate_wait(self) -> int:
+        """Seconds until a place is free, from the pixels of all that is here: an average share of them."""
+        share = sum(self._pending.values()) / self._places
+        wait_s = math.ceil(share * self._s_per_px)
+        return min(max(1, wait_s), LONGEST_WAIT_S)

@@ -1,0 +1,117 @@
+"""Entries in MLflow's model registry: ``models:/denoise@champion`` and ``models:/denoise/3``.
+
+A registered version is the folder of an entry, as the pipeline publishes it. The registry is the one that
+MLflow's own settings name, ``MLFLOW_TRACKING_URI`` first. What it sends is believed as little as any other
+place: of its files those are kept that the manifest names, with their hashes.
+"""
+
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from zoo.durable import TEMPORARY
+from zoo.entry import Entry
+from zoo.errors import EntryNotFoundError, FetchError, ManifestError
+from zoo.manifest import MANIFEST
+from zoo.remote.cache import Cache
+from zoo.remote.offline import is_offline, require_online
+from zoo.storage import is_alias
+
+SCHEME = "models:/"
+ZOO_VERSION = "zoo_version"
+"""Tag of a registered version: the version of the entry, by which it is found in the cache."""
+
+_FORM = re.compile(r"models:/+(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<number>\d+))")
+
+
+def pull_registered(ref: str, cache: Cache) -> Entry:
+    """Fetch an entry from the registry into the cache; what is there already is not fetched again.
+
+    The registry is asked on every call, because its aliases move; where no other machine may be asked, what
+    the cache holds under that alias or number is used.
+
+    Args:
+        ref: ``models:/name@alias`` or ``models:/name/number``.
+        cache: where it goes.
+
+    Raises:
+        EntryNotFoundError: there is no such model, alias or version.
+        FetchError: MLflow is missing, or its registry cannot be reached.
+        ManifestError, IntegrityError: what is registered is no entry that can be used.
+    """
+    match = _FORM.fullmatch(ref)
+    if match is None:
+        raise EntryNotFoundError(f"expected models:/name@alias or models:/name/number, got {ref!r}")
+    name, alias, number = match.group("name", "alias", "number")
+    try:
+        import mlflow
+        from mlflow.exceptions import MlflowException
+        from mlflow.tracking import MlflowClient
+    except ImportError as error:
+        raise FetchError(f"{ref} needs MLflow: pip install 'tunable-zoo[pipelines]'") from error
+    registry = _name_registry(mlflow.get_registry_uri())
+    store = cache.store_of(f"{registry}#{SCHEME}{name}")
+    selector = (alias or number).lower()
+    if is_offline() and registry.startswith("http"):
+        known = [model for model in store.names() if selector in store.aliases(model)]
+        if not known:
+            require_online(registry)
+        return store.open(known[0], selector)
+    try:
+        client = MlflowClient()
+        found = (
+            client.get_model_version_by_alias(name, alias)
+            if alias
+            else client.get_model_version(name, number)
+        )
+        version = found.tags.get(ZOO_VERSION, "")
+        with cache.hold():
+            entry = _find_whole(store, version)
+            if entry is None:
+                entry = _download(mlflow, f"{SCHEME}{name}/{found.version}", store)
+    except MlflowException as error:
+        reason = " ".join(str(error).split())
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise EntryNotFoundError(f"{registry} has no {ref}: {reason}") from error
+        raise FetchError(f"expected {ref} at {registry}, got: {reason}; check MLFLOW_TRACKING_URI") from error
+    if is_alias((selector, entry.version)):
+        store.alias(entry.name, selector, entry.version)
+    return entry
+
+
+def _name_registry(uri: str) -> str:
+    """A name of the registry to tell caches apart by: without a password, and not relative.
+
+    Raises:
+        FetchError: it is a database of this machine that does not exist; MLflow would make an empty one.
+    """
+    if uri.startswith("sqlite:///"):
+        path = Path(uri.removeprefix("sqlite:///")).resolve()
+        if not path.exists():
+            raise FetchError(f"expected an MLflow registry, found no {path}; set MLFLOW_TRACKING_URI")
+        return f"sqlite:///{path}"
+    return re.sub(r"//[^/@]*@", "//", uri)
+
+
+def _find_whole(store: Any, version: str) -> Entry | None:
+    for name in store.names():
+        if version in store.versions(name):
+            entry: Entry = store.open(name, version)
+            if store.holds(name, version, "") is not False:
+                return entry
+    return None
+
+
+def _download(mlflow: Any, uri: str, store: Any) -> Entry:
+    cache: Cache = store.cache
+    with tempfile.TemporaryDirectory(dir=cache.root, prefix=TEMPORARY) as folder:
+        place = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder)
+        if not (Path(place) / MANIFEST).exists():
+            raise ManifestError(f"expected an entry of the zoo at {uri}, found no {MANIFEST} there")
+        entry = Entry.open(Path(place))
+        contents = entry.contents() | {MANIFEST: (entry.folder / MANIFEST).read_bytes()}
+        files = {name: cache.add_file(data) for name, data in contents.items()}
+        cache.assemble(store, entry.manifest, files)
+    opened: Entry = store.open(entry.name, entry.version)
+    return opened
