@@ -200,6 +200,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     ".": of_others,
     "export": of_others,
     "git": of_others,
+    "pip": of_others,
     "dvc": of_others,
     "mlflow": of_others,
     "ray": of_others,

@@ -102,17 +102,28 @@ def _controls_table(manifest: Manifest) -> str:
     return table + (together if manifest.control_space.kind == "simplex" else "")
 
 
-def _results_section(manifest: Manifest) -> str:
+def list_tables(manifest: Manifest) -> list[CardTable]:
+    """The numbers of an entry: its ``tables``, or the plain values and the groups of its ``summary``.
+
+    Raises:
+        ManifestError: ``metrics["tables"]`` is no list of tables.
+    """
     if tables := manifest.metrics.get("tables"):
-        parts = [_render_table(table) for table in _parse_tables(tables)]
-    else:
-        summary = manifest.metrics.get("summary")
-        groups = summary.items() if isinstance(summary, dict) else ()
-        single = sorted(
-            row for key, value in groups if not _is_table(value) for row in _flatten_scalars(value, key)
-        )
-        parts = [_markdown_table(("metric", "value"), single)] if single else []
-        parts += [f"### {key}\n\n{_rows_table(key, value)}" for key, value in groups if _is_table(value)]
+        return _parse_tables(tables)
+    summary = manifest.metrics.get("summary")
+    groups = summary.items() if isinstance(summary, dict) else ()
+    single = sorted(
+        row for key, value in groups if not _is_table(value) for row in _flatten_scalars(value, key)
+    )
+    plain = [CardTable(title="", columns=["metric", "value"], rows=[list(row) for row in single])]
+    return [
+        *(plain if single else []),
+        *(_rows_table(key, value) for key, value in groups if _is_table(value)),
+    ]
+
+
+def _results_section(manifest: Manifest) -> str:
+    parts = [_render_table(table) for table in list_tables(manifest)]
     return "\n\n".join(["## Results", *parts]) if parts else ""
 
 
@@ -128,7 +139,8 @@ def _parse_tables(tables: JsonValue) -> list[CardTable]:
 
 
 def _render_table(table: CardTable) -> str:
-    return f"### {table.title}\n\n{_markdown_table(table.columns, table.rows)}"
+    body = _markdown_table(table.columns, table.rows)
+    return f"### {table.title}\n\n{body}" if table.title else body
 
 
 def _is_table(value: JsonValue) -> bool:
@@ -142,13 +154,13 @@ def _is_flat(row: JsonValue) -> bool:
     return isinstance(row, dict) and not any(isinstance(value, dict | list) for value in row.values())
 
 
-def _rows_table(title: str, rows: JsonValue) -> str:
+def _rows_table(title: str, rows: JsonValue) -> CardTable:
     """Objects with the same keys as a table: a line each, a column a key."""
     named = rows.items() if isinstance(rows, dict) else ()
     items = [(name, row) for name, row in named if isinstance(row, dict)]
     columns = list(items[0][1])
-    lines = [(name, *(_format_value(row[column]) for column in columns)) for name, row in items]
-    return _markdown_table((title, *columns), lines)
+    lines = [[name, *(_format_value(row[column]) for column in columns)] for name, row in items]
+    return CardTable(title=title, columns=[title, *columns], rows=lines)
 
 
 def _flatten_scalars(value: JsonValue, path: str = "") -> Iterator[tuple[str, str]]:

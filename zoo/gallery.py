@@ -18,14 +18,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from PIL import Image
-from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from tunable_models import ControlSpace
-from zoo.card import CAPTIONS, PREVIEW, CardTable
+from zoo.card import CAPTIONS, PREVIEW, CardTable, list_tables
 from zoo.catalog import default_stores, list_models
 from zoo.durable import replace_folder, sync_folder, write_file
 from zoo.entry import Entry, check_version
-from zoo.errors import ImageError, IntegrityError, ZooError
+from zoo.errors import ImageError, IntegrityError, ManifestError, ZooError
 from zoo.manifest import MANIFEST, FileRecord, Manifest
 from zoo.pictures.images import read_picture, rgb_array
 from zoo.remote.files import Files, is_local, open_files
@@ -257,28 +256,16 @@ def _describe_model(model: _Model, preview: _Preview | None) -> dict[str, Any]:
         "preview": preview,
         "space": space,
         "size": f"{sum(file.size for file in manifest.files) / 2**20:.3g} MiB",
-        "tables": _list_tables(manifest.metrics),
+        "tables": _list_tables(manifest),
         "usage": _write_usage(model.ref, space),
     }
 
 
-def _list_tables(metrics: Mapping[str, JsonValue]) -> list[CardTable]:
-    """The tables of the model card; without any, the summary as one, by dotted path."""
+def _list_tables(manifest: Manifest) -> list[CardTable]:
     try:
-        if tables := TypeAdapter(list[CardTable]).validate_python(metrics.get("tables") or []):
-            return tables
-    except ValidationError:  # publish refuses such tables; others may have written the manifest
-        pass
-    rows = list(_flatten_values(metrics.get("summary")))
-    return [CardTable(title="", columns=["metric", "value"], rows=rows)] if rows else []
-
-
-def _flatten_values(value: JsonValue, path: str = "") -> Iterator[list[str]]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _flatten_values(inner, f"{path}.{key}" if path else key)
-    elif isinstance(value, str | int | float):
-        yield [path, f"{value:.4g}" if isinstance(value, float) else str(value)]
+        return list_tables(manifest)
+    except ManifestError:  # publish refuses such tables; others may have written the manifest
+        return []
 
 
 def _write_usage(ref: str, space: ControlSpace) -> dict[str, str]:
