@@ -35,7 +35,7 @@ from tunable_models import ControlSpace, build, make_tunable
 from zoo.catalog import STORE_VARIABLE, bundled_store
 from zoo.manifest import MANIFEST, WEIGHTS
 from zoo.remote.cache import CACHE_VARIABLE
-from zoo.remote.sources import CONFIG_VARIABLE
+from zoo.remote.seen_serials import CONFIG_VARIABLE
 
 SCHEMA = 1
 OUT = Path(__file__).parent / "results" / "zoo"

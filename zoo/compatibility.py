@@ -1,7 +1,7 @@
 """Versions of this library that can use an entry.
 
 A manifest and an index say the lowest version, and the highest if there is one; both are checked before any
-weights are fetched. The policy is in the chapter "The zoo" of the manual.
+weights are fetched. The policy is in the chapter "Share models" of the manual.
 """
 
 import re
@@ -85,5 +85,6 @@ def check_library(values: Mapping[str, Any]) -> None:
 
 def _parse_release(text: str) -> tuple[int, ...]:
     """The three numbers of a version; those before a release, such as 0.3.0.dev0, count as it."""
-    numbers = re.findall(r"\d+", text.partition("+")[0])[:3]
-    return tuple(int(number) for number in [*numbers, 0, 0, 0][:3])
+    match = re.match(r"\d+(\.\d+){0,2}", text)
+    numbers = match[0].split(".") if match else []
+    return tuple(int(number) for number in [*numbers, "0", "0", "0"][:3])

@@ -59,7 +59,7 @@ class Entry:
         """
         try:
             self._refuse_strays()
-            return {record.path: self._verified(record) for record in self.manifest.files}
+            return {record.path: self.read_file(record) for record in self.manifest.files}
         except FileNotFoundError as error:
             raise IntegrityError(f"{error.filename} was removed while {self.folder} was read") from error
 
@@ -75,7 +75,13 @@ class Entry:
                 f"{self.folder} lacks {', '.join(sorted(missing))}; fetch or publish the entry again"
             )
 
-    def _verified(self, record: FileRecord) -> bytes:
+    def read_file(self, record: FileRecord) -> bytes:
+        """One file, verified by size and SHA-256.
+
+        Raises:
+            IntegrityError: it is changed, or no regular file.
+            FileNotFoundError: it is missing.
+        """
         path = self.folder / record.path
         status = path.lstat()
         if not stat.S_ISREG(status.st_mode):

@@ -6,11 +6,10 @@ text: jinja2 escapes it, and the page's Content-Security-Policy allows only its 
 
 import base64
 import hashlib
-import re
 import shlex
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -23,15 +22,16 @@ from tunable_models import ControlSpace
 from zoo.card import CAPTIONS, PREVIEW, CardTable, list_tables
 from zoo.catalog import default_stores, list_models
 from zoo.durable import replace_folder, sync_folder, write_file
-from zoo.entry import Entry, check_version
-from zoo.errors import ImageError, IntegrityError, ManifestError, ZooError
-from zoo.manifest import MANIFEST, FileRecord, Manifest
+from zoo.entry import Entry
+from zoo.errors import ImageError, ManifestError, ZooError
+from zoo.manifest import FileRecord, Manifest
 from zoo.pictures.images import read_picture, rgb_array
+from zoo.remote.cache import Cache
 from zoo.remote.files import Files, is_local, open_files
-from zoo.remote.index import Deprecation, Index
+from zoo.remote.index import Deprecation
 from zoo.remote.remote_zoo import RemoteZoo
+from zoo.remote.sources import strip_user
 from zoo.storage import LATEST, Store, version_order
-from zoo.strict_json import parse_json
 
 PAGE, PREVIEWS = "index.html", "previews"
 """All that the folder of a gallery holds."""
@@ -150,18 +150,19 @@ def _list_local(stores: Iterable[Store]) -> Iterator[_Model]:
             manifest=entry.manifest,
             ref=name,
             versions=_list_versions(entry.version, store.aliases(name), versions),
-            read_file=partial(_read_file, entry.folder),
+            read_file=entry.read_file,  # the weights are not hashed
         )
 
 
 def _list_remote(remote: RemoteZoo, address: str) -> Iterator[_Model]:
     """Default versions by name; nothing is kept in the cache."""
-    index, files = remote.read_index(), open_files(remote.url)
+    index = remote.read_index()
     with TemporaryDirectory(prefix="gallery-") as scratch:
-        fetch = partial(_fetch_file, files, Path(scratch))
+        apart = replace(remote, cache=Cache(Path(scratch)))
+        fetch = partial(_fetch_file, open_files(remote.url), Path(scratch))
         for name, model in sorted(index.models.items()):
             try:
-                manifest = _fetch_manifest(index, name, remote.url, fetch)
+                manifest, _ = apart.read_manifest(name, *index.find(name, LATEST, remote.url))
             except ZooError as error:
                 warnings.warn(f"{name} is left out of the gallery: {error}", stacklevel=2)
                 continue
@@ -189,31 +190,10 @@ def _list_versions(
     ]
 
 
-def _fetch_manifest(index: Index, name: str, url: str, fetch: Callable[[FileRecord], bytes]) -> Manifest:
-    version, indexed = index.find(name, LATEST, url)
-    record = FileRecord(path=MANIFEST, size=indexed.manifest_bytes, sha256=indexed.sha256)
-    manifest = Manifest.parse(parse_json(fetch(record)))
-    if (manifest.name, manifest.version) != (name, version):
-        raise IntegrityError(
-            f"{url} calls {manifest.name}@{manifest.version} {name}@{version}; its index is damaged"
-        )
-    check_version(manifest, f"the manifest at {url}")
-    return manifest
-
-
 def _fetch_file(files: Files, folder: Path, record: FileRecord) -> bytes:
     path = folder / record.sha256
     files.fetch(record.sha256, path, record.sha256, record.size, lambda done, total: None)
     return path.read_bytes()
-
-
-def _read_file(folder: Path, record: FileRecord) -> bytes:
-    # This file alone: Entry.contents would hash the weights, too.
-    path = folder / record.path
-    data = path.read_bytes()
-    if FileRecord.of(record.path, data) != record:
-        raise IntegrityError(f"{path} is not as it was published; fetch or publish the entry again")
-    return data
 
 
 def _write_preview(model: _Model, folder: Path) -> _Preview | None:
@@ -282,7 +262,7 @@ def _write_usage(ref: str, space: ControlSpace) -> dict[str, str]:
 
 def _public_address(remote: RemoteZoo) -> str:
     """The URL without user and password; empty for a folder, whose path is of this machine alone."""
-    return "" if is_local(remote.url) else re.sub(r"(?<=://)[^/]*@", "", remote.url)
+    return "" if is_local(remote.url) else strip_user(remote.url)
 
 
 def _render_page(cards: Sequence[Mapping[str, Any]], address: str | None) -> str:

@@ -20,11 +20,12 @@ from tunable_models import TunableError
 from zoo.catalog import resolve
 from zoo.durable import replace_file
 from zoo.engine.choice import EngineName, Precision
-from zoo.errors import ImageError, ZooError
+from zoo.errors import ImageError, IntegrityError, ZooError
 from zoo.pictures.formats import BY_SUFFIX, name_result, parse_suffix, readable_suffixes
 from zoo.pictures.images import read_pages, read_picture
 from zoo.pictures.picture import Pages, Picture
 from zoo.predictor import Array, Predictor, Settings, load
+from zoo.remote.addresses import pin_reference
 
 Columns = Mapping[str, Any]
 """A batch: arrays or lists of one length, by name."""
@@ -117,9 +118,9 @@ class Mapper:
         self.space = entry.manifest.control_space
         self.space.omega(values, **controls)
         self._values = {**(values or {}), **controls}
-        # A worker may have another current folder.
-        place = entry.folder.absolute() if entry.folder == Path(ref) else ref
-        self._options = (place, str(device), engine, precision)
+        # A worker may have another current folder, and begin when an alias has moved.
+        pinned = pin_reference(ref, entry.version)
+        self._options = (pinned, entry.version, str(device), engine, precision)
         self._folders = _check_folders(source, output, format)
 
     def __call__(self, batch: Columns) -> dict[str, Any]:
@@ -241,17 +242,25 @@ class _Folders:
         return True
 
 
-def find_model(ref: str | Path, device: str, engine: EngineName, precision: Precision) -> Predictor:
-    """Find the predictor of an entry, loaded once in this process, however many threads ask at a time."""
+def find_model(ref: str, version: str, device: str, engine: EngineName, precision: Precision) -> Predictor:
+    """Find the predictor of an entry, loaded once in this process, however many threads ask at a time.
+
+    Raises:
+        IntegrityError: the reference leads to another version by now.
+    """
     with _loading:
         # A fork sees its parent's cache, but has none of the threads that compute for it.
-        return _load_model(os.getpid(), ref, device, engine, precision)
+        model = _load_model(os.getpid(), ref, device, engine, precision)
+    if model.version != version:
+        raise IntegrityError(
+            f"expected {ref} to be version {version}, as where the mapper was made, got {model.version}; "
+            "make it again, of a reference that names a version"
+        )
+    return model
 
 
 @lru_cache(CACHED_MODELS)
-def _load_model(
-    _process: int, ref: str | Path, device: str, engine: EngineName, precision: Precision
-) -> Predictor:
+def _load_model(_process: int, ref: str, device: str, engine: EngineName, precision: Precision) -> Predictor:
     return load(ref, device=device, engine=engine, precision=precision)
 
 

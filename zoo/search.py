@@ -56,7 +56,7 @@ def search_models(
     max_bytes: int | None = None,
     stores: Iterable[Store] | None = None,
 ) -> list[FoundModel]:
-    """Find models at hand, then those of the sources that are not; a deprecated version is none of these.
+    """Find models at hand, then those of the sources that are not and that are not deprecated.
 
     Args:
         text: words that must all be in name, task, description or sliders, in any case.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,6 +24,18 @@ def serve_models(
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="0 takes a free one.", show_default="8000")
     ] = None,
+    token_file: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A file with the token that requests must carry.")
+    ] = None,
+    no_auth: Annotated[
+        bool, typer.Option("--no-auth", help="Let other machines in without a token.")
+    ] = False,
+    allowed_host: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Another name to answer to; may be given again.")
+    ] = None,
+    allowed_origin: Annotated[
+        list[str] | None, typer.Option(metavar="URL", help="A site whose pages may send; may be given again.")
+    ] = None,
     local: Annotated[
         bool, typer.Option("--local", help="In this process, without Ray: quick to start, one replica.")
     ] = False,
@@ -34,7 +46,14 @@ def serve_models(
     """
     require_extra("serve")
     entries = _resolve_entries(refs)
-    config = _load_config(host, port)
+    config = _load_config(
+        host=host,
+        port=port,
+        token_file=token_file,
+        no_auth=no_auth or None,
+        allowed_hosts=tuple(allowed_host) if allowed_host else None,
+        allowed_origins=tuple(allowed_origin) if allowed_origin else None,
+    )
     if local:
         from pipelines.serve.local import serve_locally as serve
     else:
@@ -47,7 +66,7 @@ def serve_models(
             from pipelines.serve.server import log_folder
 
             typer.echo(f"The log is in {log_folder()}")
-        if not _is_loopback(config.host):
+        if config.no_auth:
             typer.echo("Anyone who can reach this machine can use it: there is no authentication.", err=True)
         _wait_for_signal()
         typer.echo("Stopping ...")
@@ -66,18 +85,14 @@ def _resolve_entries(refs: list[str]) -> dict[str, Path]:
     return entries
 
 
-def _load_config(host: str | None, port: int | None) -> ServeConfig:
+def _load_config(**given: Any) -> ServeConfig:
+    """Section ``serve`` of params.yaml, with what was given on the command line."""
     from pipelines.core.config import load_section
     from pipelines.serve.config import ServeConfig
 
     layout = find_work_tree()
     config = load_section(layout.params, "serve", ServeConfig) if layout else ServeConfig()
-    given = {"host": host, "port": port}
     return config.model_copy(update={key: value for key, value in given.items() if value is not None})
-
-
-def _is_loopback(host: str) -> bool:
-    return host in {"localhost", "::1"} or host.startswith("127.")
 
 
 def _wait_for_signal() -> None:

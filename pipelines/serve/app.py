@@ -12,6 +12,7 @@ from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.requests import ClientDisconnect
 
+from pipelines.serve.access import AccessControl, list_hosts
 from pipelines.serve.config import ServeConfig
 from pipelines.serve.errors import RequestError, add_error_handlers
 from pipelines.serve.inference import measure_picture, restore_picture
@@ -40,10 +41,15 @@ T = TypeVar("T")
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-def create_app(models: Mapping[str, Predictor], config: ServeConfig) -> FastAPI:
+def create_app(models: Mapping[str, Predictor], config: ServeConfig, token: str = "") -> FastAPI:
     """Build the app that serves each of ``models`` at ``/v1/models/{name}``.
 
     Requests share nothing but the models, which are thread-safe.
+
+    Args:
+        models: by name.
+        config: limits, and who may send requests.
+        token: that requests must carry; empty for none.
     """
     queue = PictureQueue(config.concurrency, config.max_queued_requests)
 
@@ -60,6 +66,7 @@ def create_app(models: Mapping[str, Predictor], config: ServeConfig) -> FastAPI:
         lifespan=lifespan,
     )
     app.add_middleware(BodyLimit, max_bytes=config.max_body_bytes)
+    app.add_middleware(AccessControl, hosts=list_hosts(config), origins=config.allowed_origins, token=token)
     add_error_handlers(app)
     _add_health_routes(app)
     _add_model_routes(app, models, config, queue)
@@ -163,6 +170,7 @@ async def _until_gone(request: Request, awaited: Coroutine[Any, Any, T]) -> T:
     try:
         await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
+            gone.result()  # what went wrong while it waited
             raise ClientDisconnect
         return work.result()
     finally:

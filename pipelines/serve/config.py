@@ -14,6 +14,10 @@ class ServeConfig(Section):
 
     machine = (
         "host",
+        "allowed_hosts",
+        "allowed_origins",
+        "token_file",
+        "no_auth",
         "port",
         "replicas",
         "threads",
@@ -27,7 +31,15 @@ class ServeConfig(Section):
     )
 
     host: str = "127.0.0.1"
-    """Interface to listen on. There is no authentication: others can use an endpoint outside the loopback."""
+    """Interface to listen on. Outside the loopback a token is asked for, or ``no_auth``."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names that the endpoint answers to, beside the loopback's and ``host``: those of a proxy."""
+    allowed_origins: tuple[str, ...] = ()
+    """Sites whose pages may send requests beside its own page, such as ``https://example.org``."""
+    token_file: str | None = None
+    """File with the token that requests must carry; $TUNABLE_SERVE_TOKEN is another way."""
+    no_auth: bool = False
+    """Let others in without a token, where they can reach ``host``."""
     port: int = Field(default=8000, ge=0, le=65535)
     """0 selects a free port."""
     address: str | None = None

@@ -54,29 +54,30 @@ def add_error_handlers(app: FastAPI) -> None:
     app.exception_handler(Exception)(_handle_unexpected)
 
 
-def _error_response(
+def make_error(
     status: int, code: str, message: str, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
+    """A response with an :class:`ErrorBody`."""
     body = ErrorBody(error=ErrorDetail(code=code, message=message))
     return JSONResponse(body.model_dump(), status_code=status, headers=headers)
 
 
 def _handle_request_error(_: Request, error: RequestError) -> JSONResponse:
     headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s is not None else None
-    return _error_response(error.status, error.code, str(error), headers)
+    return make_error(error.status, error.code, str(error), headers)
 
 
 def _handle_http_exception(request: Request, error: HTTPException) -> JSONResponse:
     code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
     message = f"{request.method} {request.url.path}: {error.detail}; see /docs for the available routes"
-    return _error_response(error.status_code, code, message, error.headers)
+    return make_error(error.status_code, code, message, error.headers)
 
 
 def _handle_disconnect(_: Request, __: ClientDisconnect) -> JSONResponse:
-    return _error_response(400, "incomplete_body", "the connection closed before the request was complete")
+    return make_error(400, "incomplete_body", "the connection closed before the request was complete")
 
 
 def _handle_unexpected(request: Request, error: Exception) -> JSONResponse:
     # Starlette raises the error again after this response, and Ray Serve logs it with its traceback.
     _log.error("%s %s: %s: %s", request.method, request.url.path, type(error).__name__, error)
-    return _error_response(500, "internal_error", "internal server error; see the server's log")
+    return make_error(500, "internal_error", "internal server error; see the server's log")

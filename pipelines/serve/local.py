@@ -9,6 +9,7 @@ from pathlib import Path
 import uvicorn
 
 from pipelines.core.errors import ConfigError, PipelineError
+from pipelines.serve.access import read_token
 from pipelines.serve.app import create_app
 from pipelines.serve.config import ServeConfig
 from pipelines.serve.inference import load_models
@@ -38,7 +39,8 @@ def serve_locally(entries: Mapping[str, Path], config: ServeConfig) -> Iterator[
             "leave out --local, or set replicas: 1 and no address"
         )
     config = config.with_free_port()
-    app = create_app(load_models(entries, config), config)
+    token = read_token(config)
+    app = create_app(load_models(entries, config), config, token)
     server = uvicorn.Server(
         uvicorn.Config(
             app,

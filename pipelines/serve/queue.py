@@ -6,11 +6,11 @@ more, because the client left or the time is over, ends at the next tile.
 
 import asyncio
 import math
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event, Lock
-from typing import TypeVar
+from time import monotonic
+from typing import Any, TypeVar
 
 from pipelines.serve.errors import RequestError
 
@@ -18,6 +18,12 @@ R = TypeVar("R")
 
 SMALL_PX = 512 * 512
 """Pixels of a picture that passes large ones: those of one tile."""
+
+LANES = 2
+"""Of small pictures, and of large ones."""
+
+LEAST_PX = SMALL_PX // 4
+"""What the tiniest picture counts as: most of its time is not that of its pixels."""
 
 ASSUMED_S_PER_PX = 2e-6
 """Of a lane that has computed nothing yet."""
@@ -30,14 +36,32 @@ class Abandoned(Exception):
 
 
 class Work:
-    """A picture's place in the queue, which says when to stop."""
+    """A picture's place in the queue, which says when to stop.
 
-    def __init__(self) -> None:
+    Args:
+        function: what is to be done, let go of once nobody waits for it: it holds the picture, and the queue
+            of a thread pool keeps what was cancelled until a thread comes to it.
+    """
+
+    def __init__(self, function: Callable[["Work"], Any]) -> None:
+        self._function: Callable[[Work], Any] | None = function
         self._abandoned = Event()
+
+    def __call__(self) -> Any:
+        """Do it.
+
+        Raises:
+            Abandoned: nobody waits for the result any more.
+        """
+        function = self._function
+        if function is None:
+            raise Abandoned
+        return function(self)
 
     def abandon(self) -> None:
         """Let the work end at its next check."""
         self._abandoned.set()
+        self._function = None
 
     def check(self) -> None:
         """Go on, or end here; between two checks lies at most a tile, a decoding or an encoding.
@@ -97,14 +121,14 @@ class _Lane:
 
     async def run(self, pixels: int, function: Callable[[Work], R]) -> R:
         """See :meth:`PictureQueue.run`."""
-        work = Work()
+        work, counted = Work(function), max(pixels, LEAST_PX)
         with self._lock:
             if len(self._pending) >= self._places:
                 wait_s = self._estimate_wait()
                 message = f"the server has as many pictures as it accepts; try again in {wait_s} s"
                 raise RequestError(message, status=429, code="busy", retry_after_s=wait_s)
-            self._pending[work] = pixels
-        future = self._pool.submit(self._call, work, pixels, function)
+            self._pending[work] = counted
+        future: Future[R] = self._pool.submit(self._call, work, counted)
         future.add_done_callback(lambda _: self._leave(work))
         try:
             return await asyncio.wrap_future(future)
@@ -116,13 +140,12 @@ class _Lane:
         """See :meth:`PictureQueue.close`."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _call(self, work: Work, pixels: int, function: Callable[[Work], R]) -> R:
-        work.check()
-        begun = time.monotonic()
-        result = function(work)
+    def _call(self, work: Work, pixels: int) -> Any:
+        begun = monotonic()
+        result = work()
         with self._lock:
             # What is recent counts more: models and slider settings differ, and so does the load.
-            self._s_per_px += 0.3 * ((time.monotonic() - begun) / max(1, pixels) - self._s_per_px)
+            self._s_per_px += 0.3 * ((monotonic() - begun) / pixels - self._s_per_px)
         return result
 
     def _leave(self, work: Work) -> None:

@@ -14,9 +14,11 @@ from ray.serve.schema import LoggingConfig
 
 from pipelines.core.errors import PipelineError
 from pipelines.core.ray_cluster import ray_cluster
+from pipelines.serve.access import read_token
 from pipelines.serve.app import create_app
 from pipelines.serve.config import ServeConfig
 from pipelines.serve.inference import load_models
+from pipelines.serve.queue import LANES
 
 APPLICATION = "tunable"
 _QUIET = LoggingConfig(log_level="WARNING")
@@ -31,12 +33,12 @@ GRACE_S = 5.0
 class Endpoint:
     """A replica: one process with every served model."""
 
-    def __init__(self, entries: Mapping[str, Path], config: ServeConfig) -> None:
+    def __init__(self, entries: Mapping[str, Path], config: ServeConfig, token: str) -> None:
         self._models = load_models(entries, config)
-        self._config = config
+        self._config, self._token = config, token
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        return create_app(self._models, self._config)
+        return create_app(self._models, self._config, self._token)
 
 
 @contextmanager
@@ -54,6 +56,7 @@ def serve_on_ray(entries: Mapping[str, Path], config: ServeConfig) -> Iterator[s
         ConfigError: cannot listen on the address.
         PipelineError: the replicas did not start.
     """
+    token = read_token(config)
     config = config.with_free_port()
     gpus = math.ceil(config.replicas * config.num_gpus)
     cpus = config.replicas * config.threads
@@ -61,7 +64,7 @@ def serve_on_ray(entries: Mapping[str, Path], config: ServeConfig) -> Iterator[s
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
         serve.start(proxy_location="HeadOnly", http_options=_make_http_options(config), logging_config=_QUIET)
         try:
-            _deploy_models(entries, config)
+            _deploy_models(entries, config, token)
             yield config.url
         finally:
             # Both let running requests finish. On a shared cluster, other applications keep running; on a
@@ -77,8 +80,8 @@ def log_folder() -> Path:
     return Path(get_serve_logs_dir())  # Ray has no public name for it
 
 
-def _deploy_models(entries: Mapping[str, Path], config: ServeConfig) -> None:
-    pictures = config.concurrency + config.max_queued_requests
+def _deploy_models(entries: Mapping[str, Path], config: ServeConfig, token: str) -> None:
+    pictures = LANES * (config.concurrency + config.max_queued_requests)
     deployment = serve.deployment(
         num_replicas=config.replicas,
         ray_actor_options={"num_cpus": config.threads, "num_gpus": config.num_gpus},
@@ -91,7 +94,7 @@ def _deploy_models(entries: Mapping[str, Path], config: ServeConfig) -> None:
     endpoint = deployment(serve.ingress()(Endpoint))
     try:
         serve.run(
-            endpoint.bind(entries, config),
+            endpoint.bind(entries, config, token),
             name=APPLICATION,
             route_prefix="/",
             logging_config=_QUIET,

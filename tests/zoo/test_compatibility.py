@@ -29,6 +29,7 @@ def test_this_version_can_use_what_it_publishes(entry: Entry) -> None:
         ("1.0.0rc1", "1.0.0", None, ""),
         ("1.0.0.dev3+local", "1.0.0", "1.0.0", ""),
         ("1.2", "1.2.0", "1.2.0", ""),
+        ("1.2rc1", "1.2.0", "1.2.0", ""),
         (None, "9.0.0", None, ""),
         ("0.3.0", "0.3.1", None, "needs tunable-zoo 0.3.1 or later, got 0.3.0; pip install --upgrade"),
         ("0.9.0", "0.10.0", None, "needs tunable-zoo 0.10.0 or later"),

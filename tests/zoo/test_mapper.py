@@ -6,6 +6,7 @@ import pickle
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,10 @@ from tunable_models import OmegaError
 from waiting import wait_until
 from zoo.durable import TEMPORARY
 from zoo.entry import Entry
-from zoo.errors import EntryNotFoundError, ImageError
+from zoo.errors import EntryNotFoundError, ImageError, IntegrityError
 from zoo.mapper import CACHED_MODELS, Mapper, find_model
 from zoo.predictor import Predictor
+from zoo.remote.remote_zoo import RemoteZoo
 
 ROOT = Path(__file__).parents[2]
 SIDE = 32
@@ -210,12 +212,12 @@ def test_a_process_loads_a_model_once(entry: Entry, monkeypatch: pytest.MonkeyPa
     assert not loaded
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda mapper: mapper({"image": [pixels(0)]})["image"][0], mappers * 4))
-    assert loaded == [entry.folder]
+    assert loaded == [str(entry.folder)]
     for number, restored in enumerate(made):
         assert np.array_equal(restored, zoo.load(entry.folder)(pixels(0), denoise=number % 8 / 8))
 
     for number in range(CACHED_MODELS):
-        find_model(str(number), "cpu", "torch", "float32")
+        find_model(str(number), entry.version, "cpu", "torch", "float32")
     assert len(loaded) == 1 + CACHED_MODELS
     mappers[0]({"image": [pixels(0)]})  # forgotten by now
     assert len(loaded) == 2 + CACHED_MODELS
@@ -474,3 +476,25 @@ def test_ray_data(
         for _ in range(2):  # the second one finds nothing to do
             exec(program, {})
         assert names(killed_job) == names(source)
+
+
+@pytest.mark.server
+def test_workers_use_what_was_named_then(
+    entry: Entry, tmp_path: Path, publish: Callable[..., Entry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote = RemoteZoo(str(tmp_path / "shared"))
+    remote.push(entry, ["stable"])
+    monkeypatch.chdir(tmp_path)
+    mapper = Mapper("shared/tiny@stable")
+    remote.push(publish(description="Other words."), ["stable"])
+    monkeypatch.chdir("/")
+    batch = {"image": np.zeros((1, 8, 8, 3), np.uint8)}
+    assert mapper(batch)["image"].shape == (1, 8, 8, 3)
+    monkeypatch.chdir(tmp_path)
+    archive = tmp_path / "alone.tar"
+    subprocess.run(["tar", "-cf", str(archive), "-C", str(entry.folder), "."], check=True)
+    lone = Mapper("./alone.tar")
+    other = publish(description="Other words.")
+    subprocess.run(["tar", "-cf", str(archive), "-C", str(other.folder), "."], check=True)
+    with pytest.raises(IntegrityError, match="as where the mapper was made"):
+        lone(batch)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from zoo.entry import Entry
 from zoo.errors import EntryNotFoundError, NoZooError, ZooError
-from zoo.manifest import MANIFEST, NAME
+from zoo.manifest import NAME
 from zoo.remote.cache import Cache, PulledStore
 from zoo.remote.fetching import pull_single_entry
 from zoo.remote.files import is_local
@@ -56,12 +56,11 @@ class Address:
             return cls._of_url(text.rstrip("/"))
         path = Path(text)
         name, _, selector = path.name.partition("@")
-        if (path / MANIFEST).exists() or (NAME.fullmatch(text) and not path.is_file()):
-            return None
         if path.suffix == TAR and path.is_file():
             return cls(str(path.resolve()))
-        if NAME.fullmatch(name) and _is_zoo(path.parent) and path.parent != path:
-            return cls(str(path.with_name(name)), str(path.parent), name, selector)
+        # Without a folder it is a name, whatever lies in the current one.
+        if path.name != text and NAME.fullmatch(name) and _is_zoo(path.parent):
+            return cls(str(path.with_name(name).absolute()), str(path.parent), name, selector)
         return None
 
     @classmethod
@@ -88,14 +87,19 @@ class Address:
             store = find_zoo(self.place).store
             if has_entry(store, self.name, self.selector):
                 return store.open(self.name, self.selector or LATEST)
-        single = Cache.of_user().store_of(self.url)
-        for name in single.names():
-            for version in single.versions(name):
-                if self.selector in ("", version):
-                    return single.open(name, version)
+        if self._may_be_single and not is_local(self.url):  # what is on this machine is read each time
+            single = Cache.of_user().store_of_entry(self.url)
+            for name in single.names():
+                if has_entry(single, name, self.selector):
+                    return single.open(name, self.selector or LATEST)
         if is_offline() and not is_local(self.url):
             raise EntryNotFoundError(f"no entry {self.url!r} in the cache; {OFFLINE_REASON}")
         return self.pull()
+
+    @property
+    def _may_be_single(self) -> bool:
+        """Whether an entry may lie there by itself; not where a key must have signed what is there."""
+        return not self.place or not find_zoo(self.place).key
 
     def pull(self) -> Entry:
         """The entry, fetched even if it is in the cache.
@@ -108,10 +112,25 @@ class Address:
         if self.place:
             try:
                 return pull_first(self.name, self.selector, [find_zoo(self.place).store])
-            except NoZooError:
-                pass  # the entry may lie there by itself
+            except NoZooError:  # the entry may lie there by itself
+                if not self._may_be_single:
+                    raise
         with show_progress(f"pulling {self.url}") as report:
             return pull_single_entry(self.url, Cache.of_user(), self.selector, report)
+
+
+def pin_reference(ref: str | Path, version: str) -> str:
+    """A reference that names the version that another one leads to now, from any current folder.
+
+    An entry that lies by itself, on the Hub or in MLflow's registry, is named by its place alone: another
+    version may come there.
+    """
+    address = Address.find(ref)
+    if address is None:
+        name = str(ref).partition("@")[0]
+        is_name = isinstance(ref, str) and NAME.fullmatch(name)
+        return f"{name}@{version}" if is_name else str(Path(ref).absolute())
+    return f"{address.url}@{version}" if address.place else address.url
 
 
 def pull_first(name: str, selector: str, sources: Sequence[PulledStore]) -> Entry:

@@ -72,16 +72,25 @@ class Cache:
             self.root.mkdir(parents=True, exist_ok=True)
             (self.root / ".pull.lock").touch()
         except OSError as error:
-            raise FetchError(
-                f"expected to write into the cache {self.root}, got: {error.strerror}; name another folder "
-                f"by {CACHE_VARIABLE}"
-            ) from error
+            raise self.unwritable(error) from error
         return FileLock(self.root / ".pull.lock")
+
+    def unwritable(self, error: OSError) -> FetchError:
+        """What to say where nothing can be written."""
+        return FetchError(
+            f"expected to write into the cache {self.root}, got: {error.strerror}; name another folder by "
+            f"{CACHE_VARIABLE}"
+        )
 
     def store_of(self, url: str, key: str = "") -> "PulledStore":
         """The store of what was pulled from a zoo, whose index that public key signs, if there is one."""
-        folder = hashlib.sha256(url.encode()).hexdigest()[:12]
+        # With its key, because what was pulled before that was known was not checked by it.
+        folder = hashlib.sha256(f"{url}\n{key}".encode() if key else url.encode()).hexdigest()[:12]
         return PulledStore(self.root / "pulled" / folder, url=url, cache=self, key=key)
+
+    def store_of_entry(self, url: str) -> "PulledStore":
+        """The store of an entry that lies by itself at a URL, where there may be a zoo as well."""
+        return self.store_of(f"{url}#entry")
 
     def find_file(self, sha256: str, nbytes: int) -> Path | None:
         """A file of that content, copied from the shared cache if only that has it; None if neither has.
@@ -144,7 +153,8 @@ class Cache:
                 used |= {record.sha256 for record in entry.manifest.files}
                 used.add(_hash_manifest(entry))
         files = [path for path in self.files.glob("*") if path.name not in used]
-        return sorted([*files, *self.root.glob(f"pulled/*/*/{TEMPORARY}*")])
+        left = [*self.root.glob(f"{TEMPORARY}*"), *self.root.glob(f"pulled/*/*/{TEMPORARY}*")]
+        return sorted([*files, *left])
 
     def prune(self) -> list[str]:
         """Delete what :meth:`list_unused` lists, when nobody pulls; the names of it.
@@ -161,7 +171,7 @@ class Cache:
     def clear(self) -> None:
         """Delete all that was pulled; what runs with it goes on."""
         with self.hold():
-            for folder in (self.root / "pulled", self.files):
+            for folder in (self.root / "pulled", self.files, *self.root.glob(f"{TEMPORARY}*")):
                 shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -196,8 +206,22 @@ class PulledStore(Store):
         return own if own.exists() or self._shared is None else self._shared.path(name, version)
 
     def aliases(self, name: str) -> dict[str, str]:
-        """See :class:`zoo.Store`."""
-        return (self._shared.aliases(name) if self._shared else {}) | super().aliases(name)
+        """See :class:`zoo.Store`; one to an entry that has left the shared cache is none."""
+        known = (self._shared.aliases(name) if self._shared else {}) | super().aliases(name)
+        there = self.versions(name)
+        return {alias: version for alias, version in known.items() if version in there}
+
+    def alias(self, name: str, alias: str, version: str) -> None:
+        """See :class:`zoo.Store`.
+
+        Raises:
+            FetchError: the cache cannot be written.
+        """
+        try:
+            self._home(name).mkdir(parents=True, exist_ok=True)  # the entry may be in the shared cache alone
+            super().alias(name, alias, version)
+        except OSError as error:
+            raise self.cache.unwritable(error) from error
 
     def entries(self) -> Iterator[Entry]:
         """Every entry of every version that is not in the shared cache alone.
@@ -216,7 +240,10 @@ class PulledStore(Store):
         return None if shared is None else Store(shared / "pulled" / self.root.name)
 
     def holds(self, name: str, version: str, sha256: str) -> bool | None:
-        """Whether a version is here whole; None if it is, with another manifest than that SHA-256 says."""
+        """Whether a version is here whole; None if it is, with another manifest than that SHA-256 says.
+
+        One in the shared cache with another manifest is as good as none: nothing here can mend it.
+        """
         if version not in self.versions(name):
             return False
         try:
@@ -224,7 +251,9 @@ class PulledStore(Store):
             entry.contents()
         except ZooError:  # fetched again
             return False
-        return True if _hash_manifest(entry) == sha256 else None
+        if _hash_manifest(entry) == sha256:
+            return True
+        return None if entry.folder.is_relative_to(self.root) else False
 
 
 def _hash_manifest(entry: Entry) -> str:

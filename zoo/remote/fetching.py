@@ -12,6 +12,7 @@ from zoo.errors import FetchError, IntegrityError, ManifestError
 from zoo.manifest import MANIFEST, FileRecord, Manifest
 from zoo.remote.cache import Cache, PulledStore
 from zoo.remote.files import Files, open_files
+from zoo.storage import LATEST
 from zoo.strict_json import MAX_BYTES, parse_json
 
 OnProgress = Callable[[int, int], None]
@@ -89,7 +90,7 @@ def pull_single_entry(url: str, cache: Cache, selector: str, on_progress: OnProg
         ManifestError: this version of the library cannot use it.
         IntegrityError: it was edited, or is another than the one pulled before, or is not of that version.
     """
-    files, store = open_files(url), cache.store_of(url)
+    files, store = open_files(url), cache.store_of_entry(url)
     data = files.read(MANIFEST, MAX_BYTES)
     if data is None:
         raise FetchError(f"expected a zoo or an entry at {url}, found none; check the address")
@@ -100,6 +101,7 @@ def pull_single_entry(url: str, cache: Cache, selector: str, on_progress: OnProg
     with cache.hold():
         if not check_held(store, name, version, hashlib.sha256(data).hexdigest()):
             fetch_entry(files, data, store, _own_name, on_progress)
+    store.alias(name, LATEST, version)
     return store.open(name, version)
 
 

@@ -53,6 +53,12 @@ class Deprecation(_Open):
         return f"{self.reason.rstrip('.')}; use {self.replacement}" if self.replacement else self.reason
 
 
+class IndexedLibrary(LibraryRange):
+    """As the range in a manifest, which later versions may say more about."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+
 class IndexedVersion(_Open):
     """One version of a model.
 
@@ -77,7 +83,7 @@ class IndexedVersion(_Open):
     description: Sentence = ""
     controls: tuple[str, ...]
     license: IndexedLicense
-    library: LibraryRange | None = None
+    library: IndexedLibrary | None = None
     deprecated: Deprecation | None = None
 
     @classmethod
@@ -92,7 +98,7 @@ class IndexedVersion(_Open):
             description=manifest.description,
             controls=manifest.control_space.names,
             license=IndexedLicense(**manifest.license.model_dump()),
-            library=manifest.library,
+            library=None if manifest.library is None else IndexedLibrary(**manifest.library.model_dump()),
         )
 
 

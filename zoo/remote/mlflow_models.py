@@ -2,9 +2,11 @@
 
 A registered version is the folder of an entry, as the pipeline publishes it. The registry is the one that
 MLflow's own settings name, ``MLFLOW_TRACKING_URI`` first. What it sends is believed as little as any other
-place: of its files those are kept that the manifest names, with their hashes.
+place: of its files those are kept that the manifest names, with their hashes. All of a version is downloaded
+before that can be checked.
 """
 
+import hashlib
 import re
 import tempfile
 from pathlib import Path
@@ -12,9 +14,10 @@ from typing import Any
 
 from zoo.durable import TEMPORARY
 from zoo.entry import Entry
-from zoo.errors import EntryNotFoundError, FetchError, ManifestError
+from zoo.errors import EntryNotFoundError, FetchError, IntegrityError, ManifestError, ZooError
 from zoo.manifest import MANIFEST
-from zoo.remote.cache import Cache
+from zoo.remote.cache import Cache, PulledStore
+from zoo.remote.fetching import check_held, parse_manifest
 from zoo.remote.offline import is_offline, require_online
 from zoo.storage import is_alias
 
@@ -53,11 +56,14 @@ def pull_registered(ref: str, cache: Cache) -> Entry:
     registry = _name_registry(mlflow.get_registry_uri())
     store = cache.store_of(f"{registry}#{SCHEME}{name}")
     selector = (alias or number).lower()
-    if is_offline() and registry.startswith("http"):
+    if is_offline():  # its files may be elsewhere, even if its database is here
         known = [model for model in store.names() if selector in store.aliases(model)]
         if not known:
-            require_online(registry)
+            require_online(ref)
         return store.open(known[0], selector)
+    if registry.startswith("sqlite:///") and not Path(registry.removeprefix("sqlite:///")).exists():
+        # MLflow would make an empty database.
+        raise FetchError(f"expected an MLflow registry, found no {registry}; set MLFLOW_TRACKING_URI")
     try:
         client = MlflowClient()
         found = (
@@ -81,37 +87,40 @@ def pull_registered(ref: str, cache: Cache) -> Entry:
 
 
 def _name_registry(uri: str) -> str:
-    """A name of the registry to tell caches apart by: without a password, and not relative.
-
-    Raises:
-        FetchError: it is a database of this machine that does not exist; MLflow would make an empty one.
-    """
+    """A name of the registry to tell caches apart by: without a password, and not relative."""
     if uri.startswith("sqlite:///"):
-        path = Path(uri.removeprefix("sqlite:///")).resolve()
-        if not path.exists():
-            raise FetchError(f"expected an MLflow registry, found no {path}; set MLFLOW_TRACKING_URI")
-        return f"sqlite:///{path}"
+        return f"sqlite:///{Path(uri.removeprefix('sqlite:///')).resolve()}"
+    if "://" not in uri:
+        return f"file://{Path(uri.removeprefix('file:')).resolve()}"
     return re.sub(r"//[^/@]*@", "//", uri)
 
 
-def _find_whole(store: Any, version: str) -> Entry | None:
+def _find_whole(store: PulledStore, version: str) -> Entry | None:
+    """The entry of a version in the cache, if its files are whole."""
     for name in store.names():
         if version in store.versions(name):
-            entry: Entry = store.open(name, version)
-            if store.holds(name, version, "") is not False:
-                return entry
+            try:
+                entry = store.open(name, version)
+                entry.contents()
+            except ZooError:  # fetched again
+                return None
+            return entry
     return None
 
 
-def _download(mlflow: Any, uri: str, store: Any) -> Entry:
-    cache: Cache = store.cache
+def _download(mlflow: Any, uri: str, store: PulledStore) -> Entry:
+    cache = store.cache
     with tempfile.TemporaryDirectory(dir=cache.root, prefix=TEMPORARY) as folder:
-        place = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder)
-        if not (Path(place) / MANIFEST).exists():
+        place = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder))
+        if not (place / MANIFEST).is_file():
             raise ManifestError(f"expected an entry of the zoo at {uri}, found no {MANIFEST} there")
-        entry = Entry.open(Path(place))
-        contents = entry.contents() | {MANIFEST: (entry.folder / MANIFEST).read_bytes()}
-        files = {name: cache.add_file(data) for name, data in contents.items()}
-        cache.assemble(store, entry.manifest, files)
-    opened: Entry = store.open(entry.name, entry.version)
-    return opened
+        data = (place / MANIFEST).read_bytes()
+        entry = Entry(place, parse_manifest(data, uri))
+        if not check_held(store, entry.name, entry.version, hashlib.sha256(data).hexdigest()):
+            try:
+                contents = {record.path: entry.read_file(record) for record in entry.manifest.files}
+            except FileNotFoundError as error:
+                raise IntegrityError(f"{uri} lacks {Path(error.filename).name}; register it again") from error
+            files = {name: cache.add_file(data) for name, data in contents.items()}
+            cache.assemble(store, entry.manifest, files | {MANIFEST: cache.add_file(data)})
+    return store.open(entry.name, entry.version)

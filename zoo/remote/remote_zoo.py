@@ -6,17 +6,22 @@ last. So whoever is killed in between leaves what was there before, and files th
 
 import hashlib
 import logging
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from zoo.durable import replace_file
+from pydantic import ValidationError
+
 from zoo.entry import Entry
 from zoo.errors import IntegrityError, ManifestError, NoZooError
+from zoo.manifest import FileRecord, Manifest
 from zoo.remote.cache import Cache, PulledStore
 from zoo.remote.fetching import OnProgress, check_held, fetch_entry, parse_manifest
 from zoo.remote.files import Files, is_local, open_files
 from zoo.remote.index import INDEX, MAX_BYTES, Deprecation, Index, IndexedVersion
+from zoo.remote.seen_serials import refuse_older
 from zoo.remote.signatures import check_signature, derive_public_key, sign_index
 from zoo.storage import LATEST, is_alias
 
@@ -51,8 +56,8 @@ class RemoteZoo:
 
     def __post_init__(self) -> None:
         place = self.url.removeprefix("file://")
-        if is_local(place):
-            place = str(Path(place).expanduser().resolve())
+        local = is_local(place)
+        place = str(Path(place).expanduser().resolve()) if local else _normalize_url(place)
         object.__setattr__(self, "url", place.rstrip("/") or "/")
 
     @property
@@ -102,7 +107,8 @@ class RemoteZoo:
                 if not check_held(
                     store, name, version, indexed.sha256
                 ):  # another process may have been first
-                    self._fetch_entry(name, version, indexed, on_progress)
+                    _, data = self.read_manifest(name, version, indexed)
+                    fetch_entry(open_files(self.url), data, store, _name_file, on_progress)
         for alias, target in index.models[name].aliases.items():
             if target == version and is_alias((alias, version)):
                 store.alias(name, alias, version)
@@ -130,16 +136,18 @@ class RemoteZoo:
         indexed = IndexedVersion.of(entry.manifest, hashlib.sha256(manifest).hexdigest())
         files = open_files(self.url)
         self._read_to_change(files, private_key).check_new(entry.manifest, self.url)
+        mended = False
         for data in contents:
             name = hashlib.sha256(data).hexdigest()
             if not files.holds(name, data):
                 files.write(name, data)
+                mended = True
 
         def add(index: Index) -> Index:
             index.check_new(entry.manifest, self.url)  # again: another publisher may have been here
             return index.add(entry, indexed, aliases)
 
-        self._change_index(files, add, private_key)
+        self._change_index(files, add, private_key, again=mended)
 
     def deprecate(
         self,
@@ -163,52 +171,68 @@ class RemoteZoo:
             EntryNotFoundError: there is no such entry.
             FetchError, ManifestError, IntegrityError: as for :meth:`push`.
         """
-        why = Deprecation(reason=reason, replacement=replacement) if reason else None
+        try:
+            why = Deprecation(reason=reason, replacement=replacement) if reason else None
+        except ValidationError as error:
+            raise ManifestError(f"expected a shorter reason and replacement, got: {error}") from error
         version, _ = self.read_index().find(name, selector, self.url)
         self._change_index(
             open_files(self.url), lambda index: index.deprecate(name, version, why), private_key
         )
         return version
 
-    def _fetch_entry(self, name: str, version: str, indexed: IndexedVersion, on_progress: OnProgress) -> None:
+    def read_manifest(self, name: str, version: str, indexed: IndexedVersion) -> tuple[Manifest, bytes]:
+        """The manifest of an entry that the index names, verified, and its bytes.
+
+        Raises:
+            FetchError: it cannot be fetched, or is another one.
+            ManifestError: this version of the library cannot use the entry.
+            IntegrityError: it was edited, or is that of another entry.
+        """
         if indexed.library is not None:
             indexed.library.check(f"{name}@{version} at {self.url}")
-        files = open_files(self.url)
-        path = self.cache.find_file(indexed.sha256, indexed.manifest_bytes)
+        sha256, nbytes = indexed.sha256, indexed.manifest_bytes
+        path = self.cache.find_file(sha256, nbytes)
         if path is None:
-            path = self.cache.files / indexed.sha256
-            files.fetch(
-                indexed.sha256, path, indexed.sha256, indexed.manifest_bytes, lambda done, total: None
-            )
+            path = self.cache.files / sha256
+            open_files(self.url).fetch(sha256, path, sha256, nbytes, lambda done, total: None)
         data = path.read_bytes()
         manifest = parse_manifest(data, self.url)
         if (manifest.name, manifest.version) != (name, version):
             raise IntegrityError(
                 f"{self.url} calls {manifest.name}@{manifest.version} {name}@{version}; its index is damaged"
             )
-        fetch_entry(files, data, self.store, lambda record: record.sha256, on_progress)
+        return manifest, data
 
-    def _change_index(self, files: Files, change: Callable[[Index], Index], private_key: Path | None) -> None:
+    def _change_index(
+        self,
+        files: Files,
+        change: Callable[[Index], Index],
+        private_key: Path | None,
+        *,
+        again: bool = False,
+    ) -> None:
+        """Change the index; one that does not change is written if ``again``, as a tar file wants it."""
         with files.hold():
             index = self._read_to_change(files, private_key)
             changed = change(index)
-            if changed == index and (private_key is None or index.signature is not None):
+            if changed == index and not again:
                 return
             changed = changed.model_copy(update={"serial": index.serial + 1})
             signed = changed if private_key is None else sign_index(changed, private_key)
             files.write(INDEX, signed.to_bytes())
 
     def _read_to_change(self, files: Files, private_key: Path | None) -> Index:
-        """The index, or an empty one; one that is signed was signed by who changes it now."""
-        index = self._read_index(files, self.key) or Index()
-        if index.signature is None:
-            return index
-        if private_key is None:
+        """The index, or an empty one, for somebody who may change it: whose key signed it, if any did."""
+        own = "" if private_key is None else derive_public_key(private_key)
+        if self.key and own != self.key:
             raise ManifestError(
-                f"{self.url} is signed by {index.signature.key}; give that key: push --sign-key FILE"
+                f"{self.url} is signed by {self.key}, got {own or 'no key'}; give its private key: --sign-key"
             )
-        if not self.key:
-            self._read_index(files, derive_public_key(private_key))
+        # An index without a signature may have lost it and been changed: none is signed that was not before.
+        index = self._read_index(files, own) or Index()
+        if index.signature is not None and not own:
+            raise ManifestError(f"{self.url} is signed by {index.signature.key}; give that key: --sign-key")
         return index
 
     def _read_index(self, files: Files, key: str) -> Index | None:
@@ -222,18 +246,22 @@ class RemoteZoo:
             raise ManifestError(f"{self.url}/{INDEX}: {error}") from error
         if key:
             check_signature(data, key, self.url)
-            self._refuse_older(index.serial)
+            refuse_older(self.url, index.serial)
         return index
 
-    def _refuse_older(self, serial: int) -> None:
-        """Remember how often a signed index was written, so that nobody passes off an old one for it."""
-        path = self.store.root / "serial"
-        seen = int(path.read_bytes()) if path.exists() else 0
-        if serial < seen:
-            raise IntegrityError(
-                f"expected the index of {self.url} that was written {seen} times or more, got one of "
-                f"{serial} times; ask who keeps that zoo before you pull from it"
-            )
-        if serial > seen:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(path, str(serial).encode())
+
+def _name_file(record: FileRecord) -> str:
+    return record.sha256
+
+
+def _normalize_url(url: str) -> str:
+    """One spelling of the URL of a place on the web, so that its key and its cache are found again."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or "::" in url:
+        return url
+    host = (parts.hostname or "").lower()
+    host = f"[{host}]" if ":" in host else host
+    usual = {"http": 80, "https": 443}[parts.scheme]
+    port = f":{parts.port}" if parts.port not in (None, usual) else ""
+    user, at, _ = parts.netloc.rpartition("@")
+    return f"{parts.scheme}://{user}{at}{host}{port}{re.sub('/+', '/', parts.path)}"

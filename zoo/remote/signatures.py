@@ -63,9 +63,9 @@ def check_signature(data: bytes, key: str, place: str) -> None:
         IntegrityError: it is not signed, or by another key, or was changed since.
         ZooError: cryptography is not installed, or the key is none.
     """
+    public = _parse_public_key(key, place)
     from cryptography.exceptions import InvalidSignature
 
-    public = _parse_public_key(key, place)
     values = strict_json.parse_json(data, MAX_BYTES)
     signature = values.get("signature") if isinstance(values, dict) else None
     try:

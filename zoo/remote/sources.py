@@ -4,7 +4,7 @@ Sources are kept in ``sources.json`` in the user's configuration folder of the p
 ``$TUNABLE_ZOO_CONFIG`` names.
 """
 
-import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from filelock import FileLock
-from platformdirs import user_config_path
 
 from zoo import strict_json
 from zoo.durable import replace_file
@@ -21,8 +20,7 @@ from zoo.errors import ManifestError
 from zoo.manifest import NAME
 from zoo.remote.fetching import OnProgress
 from zoo.remote.remote_zoo import RemoteZoo
-
-CONFIG_VARIABLE = "TUNABLE_ZOO_CONFIG"
+from zoo.remote.seen_serials import config_root
 
 
 class Source(NamedTuple):
@@ -68,8 +66,9 @@ def find_zoo(url: str) -> RemoteZoo:
         ManifestError: the file of sources is damaged.
     """
     found = RemoteZoo(url)
-    keys = [source.key for source in list_sources().values() if source.url == found.url and source.key]
-    return replace(found, key=keys[0]) if keys else found
+    there = strip_user(found.url)
+    keys = [source.key for source in list_sources().values() if strip_user(source.url) == there]
+    return replace(found, key=next(filter(None, keys), ""))
 
 
 def add_source(name: str, url: str, key: str = "") -> None:
@@ -126,8 +125,12 @@ def show_progress(label: str) -> Iterator[OnProgress]:
 
 
 def _sources_path() -> Path:
-    chosen = os.environ.get(CONFIG_VARIABLE)
-    return (Path(chosen) if chosen else user_config_path("tunable-zoo")) / "sources.json"
+    return config_root() / "sources.json"
+
+
+def strip_user(url: str) -> str:
+    """A URL without user and password, which make no other zoo of it."""
+    return re.sub(r"(?<=://)[^/]*@", "", url)
 
 
 def _is_source(values: object) -> bool:

@@ -36,7 +36,7 @@ class TarFiles:
         """See :class:`zoo.remote.files.Files`."""
         with self._open() as tar:
             member = _find(tar, name)
-            return None if tar is None or member is None else _read_member(tar, member, limit + 1)
+            return None if tar is None or member is None else _read_member(tar, member, limit)
 
     def fetch(self, name: str, target: Path, sha256: str, nbytes: int, on_bytes: OnBytes) -> None:
         """See :class:`zoo.remote.files.Files`."""
@@ -75,7 +75,7 @@ class TarFiles:
         ):
             with tarfile.open(fileobj=file, mode="w") as made, self._open() as old:
                 for member in old or ():
-                    if member.isreg() and old is not None and _plain_name(member) not in self._new:
+                    if _is_plain(member) and old is not None and _plain_name(member) not in self._new:
                         made.addfile(member, old.extractfile(member))
                 for name, data in self._new.items():
                     added = tarfile.TarInfo(name)
@@ -107,15 +107,20 @@ def _find(tar: tarfile.TarFile | None, name: str) -> tarfile.TarInfo | None:
     """The last member of that name, as an appended one replaces those before."""
     found = None
     for member in tar or ():
-        if member.isreg() and _plain_name(member) == name:
+        if _is_plain(member) and _plain_name(member) == name:
             found = member
     return found
+
+
+def _is_plain(member: tarfile.TarInfo) -> bool:
+    return member.isreg() and not member.issparse()  # holes of a sparse one may be of any size
 
 
 def _plain_name(member: tarfile.TarInfo) -> str:
     return member.name.removeprefix("./")  # as `tar -C folder .` writes it
 
 
-def _read_member(tar: tarfile.TarFile, member: tarfile.TarInfo, nbytes: int) -> bytes:
+def _read_member(tar: tarfile.TarFile, member: tarfile.TarInfo, limit: int) -> bytes:
+    # As much as is there: a manifest may promise any size, and a read would allocate it.
     file = tar.extractfile(member)
-    return b"" if file is None else file.read(nbytes)
+    return b"" if file is None else file.read(min(member.size, limit + 1))

@@ -8,14 +8,38 @@ const make = (tag, properties, ...children) => {
   return node;
 };
 
-const DEBOUNCE_MS = 120;
-const state = { cards: [], card: null, values: {}, file: null, timer: 0, request: null };
+const TOKEN = "token";
+const state = { cards: [], card: null, values: {}, file: null, request: null, stale: false };
 
 const address = (path) => new URL(`../${path}`, location.href);
 const applyPath = () => `v1/models/${state.card.name}:apply`;
 
+// A request, with the token that an endpoint for others asks for; it is kept until the tab is closed.
+async function send(path, options = {}) {
+  const token = sessionStorage.getItem(TOKEN);
+  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  const response = await fetch(address(path), { ...options, headers });
+  if (response.status !== 401) return response;
+  await askToken(Boolean(token));
+  return send(path, options);
+}
+
+function askToken(again) {
+  find("refused").hidden = !again;
+  find("lock").showModal();
+  return new Promise((done) => {
+    find("unlock").onsubmit = (event) => {
+      event.preventDefault();
+      sessionStorage.setItem(TOKEN, find("token").value.trim());
+      find("lock").close();
+      done();
+    };
+  });
+}
+
 async function start() {
-  const response = await fetch(address("v1/models"));
+  const response = await send("v1/models");
+  if (!response.ok) throw new Error(await reason(response));
   state.cards = (await response.json()).models;
   find("model").replaceChildren(
     ...state.cards.map((card) => make("option", { value: card.name }, `${card.name} ${card.version.slice(0, 8)}`)),
@@ -24,6 +48,7 @@ async function start() {
 }
 
 function choose(name) {
+  state.request?.abort();
   state.card = state.cards.find((card) => card.name === name);
   const { limits, description, space, scale, task } = state.card;
   find("description").textContent = description;
@@ -109,12 +134,13 @@ const short = (value) => String(Number(value.toPrecision(4)));
 function changed() {
   const fields = Object.entries(state.values).map(([name, value]) => ` -F ${name}=${value}`);
   find("curl").textContent = `curl -F image=@photo.png${fields.join("")} \\\n  -o restored.png ${address(applyPath())}`;
-  clearTimeout(state.timer);
-  if (state.file) state.timer = setTimeout(restore, DEBOUNCE_MS);
+  if (state.file) restore();
 }
 
+// One request at a time, and the newest values next: the picture follows the hand as fast as the server does.
 async function restore() {
-  state.request?.abort();
+  state.stale = Boolean(state.request);
+  if (state.stale) return;
   const request = (state.request = new AbortController());
   const form = new FormData();
   form.append("image", state.file);
@@ -122,7 +148,7 @@ async function restore() {
   find("compare").classList.add("busy");
   const begin = performance.now();
   try {
-    const response = await fetch(address(applyPath()), { method: "POST", body: form, signal: request.signal });
+    const response = await send(applyPath(), { method: "POST", body: form, signal: request.signal });
     if (!response.ok) throw new Error(await reason(response));
     const blob = await response.blob();
     if (request.signal.aborted) return;
@@ -131,7 +157,9 @@ async function restore() {
   } catch (error) {
     if (error.name !== "AbortError") say(error.message, true);
   } finally {
-    if (state.request === request) find("compare").classList.remove("busy");
+    state.request = null;
+    if (state.stale) restore();
+    else find("compare").classList.remove("busy");
   }
 }
 

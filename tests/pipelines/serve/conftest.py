@@ -46,7 +46,7 @@ class Client:
 
         async def send_all() -> list[httpx.Response]:
             transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
                 return await asyncio.gather(*(send(client, request) for request in requests))
 
         return asyncio.run(send_all())
@@ -85,6 +85,12 @@ def make_client(model: zoo.Predictor) -> Callable[..., Client]:
         return Client(create_app({"tiny": model}, ServeConfig(**options)))
 
     return make
+
+
+@pytest.fixture
+def make_app_client(model: zoo.Predictor) -> Callable[[str], Client]:
+    """Makes a client of an app that asks for a token."""
+    return lambda token: Client(create_app({"tiny": model}, ServeConfig(), token))
 
 
 @pytest.fixture

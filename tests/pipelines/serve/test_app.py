@@ -380,9 +380,10 @@ def test_health_is_answered_while_networks_run(
 
 
 def test_slow_request_times_out(
-    make_client: Callable[..., Any], photo: bytes, release: threading.Event
+    make_client: Callable[..., Any], photo: bytes, release: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = make_client(request_timeout_s=0.1)
+    monkeypatch.setattr(ServeConfig, "time_for", lambda self, pixels: 0.01)  # not that of the upload
+    client = make_client(request_timeout_s=UNREACHED_S)
     check_error(client.post(APPLY, **make_upload(photo)), 408, "timeout")
 
 
@@ -415,7 +416,7 @@ def test_what_nobody_waits_for_ends_between_tiles(
 
     check = Work.check
     monkeypatch.setattr(Work, "check", check_slowly)
-    request = httpx.Request("POST", "http://test", **make_upload(photo))
+    request = httpx.Request("POST", "http://localhost", **make_upload(photo))
     assert asyncio.run(leave_when(gone, client.app, request, ended)) == []
     assert [tile is None for tile in tiles] == [True] * 3 + [False]
 

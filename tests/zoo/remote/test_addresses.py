@@ -1,6 +1,7 @@
 """References by place: zoos and entries in buckets, tar files, DVC repositories, the Hub and MLflow."""
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -58,6 +59,54 @@ def test_a_zoo_in_a_folder_is_named_by_a_path(
         zoo.resolve("shared/other")
     with pytest.raises(EntryNotFoundError, match=r"without a manifest\.json"):
         zoo.resolve("nowhere/tiny")
+
+
+def test_a_name_is_no_path(entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever makes the current folder a zoo does not say what a name means."""
+    RemoteZoo(str(tmp_path / "trap")).push(entry, ["stable"])
+    monkeypatch.chdir(tmp_path / "trap")
+    with pytest.raises(EntryNotFoundError):
+        zoo.resolve("tiny@stable")
+    assert zoo.resolve("denoise@1.0.0").name == "denoise"
+    assert same(zoo.resolve("./tiny@stable"), entry)
+
+
+def test_the_place_of_a_zoo_is_no_entry(
+    entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in (f"{tmp_path}/zoo.tar", "memory://places/zoo"):
+        RemoteZoo(place).push(entry)
+        RemoteZoo(place).pull("tiny")
+        with pytest.raises(FetchError, match="expected a zoo"):
+            zoo.resolve(place)
+
+
+def test_a_local_file_is_read_each_time(entry: Entry, publish: Callable[..., Entry], tmp_path: Path) -> None:
+    path = tmp_path / "tiny.tar"
+    for each in (entry, publish(description="Other words.")):
+        path.unlink(missing_ok=True)
+        make_tar(path, entry_files(each), {})
+        assert same(zoo.resolve(str(path)), each)
+
+
+def test_a_push_mends_a_damaged_tar_file(entry: Entry, tmp_path: Path) -> None:
+    path = tmp_path / "zoo.tar"
+    RemoteZoo(str(path)).push(entry)
+    weights = entry.contents()[WEIGHTS]
+    path.write_bytes(path.read_bytes().replace(weights, bytes(len(weights))))
+    with pytest.raises(FetchError, match="push the entry again"):
+        RemoteZoo(str(path)).pull("tiny")
+    RemoteZoo(str(path)).push(entry)
+    assert same(RemoteZoo(str(path)).pull("tiny"), entry)
+
+
+def test_a_tar_file_promises_no_memory(entry: Entry, tmp_path: Path) -> None:
+    path, files = tmp_path / "tiny.tar", entry_files(entry)
+    manifest = json.loads(files[MANIFEST]) | {"version": "1.0.0"}
+    next(record for record in manifest["files"] if record["path"] == WEIGHTS)["size"] = 2**45
+    make_tar(path, files | {MANIFEST: json.dumps(manifest).encode()}, {})
+    with pytest.raises(FetchError, match="got another"):
+        zoo.resolve(str(path))
 
 
 def test_a_zoo_in_a_tar_file(
@@ -149,6 +198,7 @@ def test_an_entry_behind_a_web_server(
         server.files = {f"models/tiny/{name}": data for name, data in entry_files(other).items()}
         assert same(zoo.resolve(ref), entry)
         assert same(zoo.pull(ref), other)
+        assert same(zoo.resolve(ref), other)  # the newest that was pulled
         with pytest.raises(IntegrityError, match=r"expected version 9\.9\.9"):
             zoo.pull(f"{ref}@9.9.9")
         with pytest.raises(FetchError, match="expected a zoo or an entry"):
@@ -276,6 +326,26 @@ def test_an_entry_in_mlflow_s_registry(
     made = registry.create_model_version("tiny", str(other))
     with pytest.raises(ManifestError, match="expected an entry of the zoo"):
         zoo.resolve(f"models:/tiny/{made.version}")
+    # Nor does the tag tell one content from another under one version.
+    zoo.promote(entry.folder, "1.0.0", target=zoo.Store(tmp_path / "promoted"))
+    promoted = zoo.Store(tmp_path / "promoted").open("tiny", "1.0.0")
+    changed = zoo.Store(tmp_path / "changed").publish(
+        promoted.contents(), promoted.manifest.replace(description="Other words.")
+    )
+    first, second = (
+        registry.create_model_version("tiny", str(e.folder)).version for e in (promoted, changed)
+    )
+    assert same(zoo.resolve(f"models:/tiny/{first}"), promoted)
+    with pytest.raises(IntegrityError, match=r"another tiny@1\.0\.0 than the one that was pulled"):
+        zoo.resolve(f"models:/tiny/{second}")
+    with monkeypatch.context() as patch:
+        patch.setenv("TUNABLE_OFFLINE", "1")
+        assert same(zoo.resolve("models:/tiny@champion"), entry)
+        with pytest.raises(FetchError, match="TUNABLE_OFFLINE"):
+            zoo.resolve("models:/tiny@absent")
+    [pulled] = [path for path in (tmp_path / "cache").rglob(f"{entry.version}/{MANIFEST}")]
+    pulled.unlink()
+    assert same(zoo.resolve("models:/tiny@champion"), entry)  # fetched again
     [stored] = tmp_path.rglob(f"artifacts/**/{WEIGHTS}")
     stored.write_bytes(b"other")
     assert same(zoo.resolve("models:/tiny@champion"), entry)  # it is in the cache

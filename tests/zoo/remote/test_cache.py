@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,6 +81,25 @@ def test_damage_in_the_shared_cache_is_worked_around(shared: Path, entry: Entry,
     assert zoo.load("tiny").version == entry.version
     assert snapshot(shared) == before
     assert Cache.of_user().list_unused() == []
+
+
+def test_another_manifest_in_the_shared_cache_is_worked_around(
+    shared: Path, entry: Entry, folder: Path, publish: Callable[..., Entry]
+) -> None:
+    promoted = zoo.promote("tiny", "1.0.0", target=zoo.Store(folder.with_name("own")))
+    RemoteZoo(str(folder)).push(promoted)
+    RemoteZoo(str(folder), Cache(shared)).pull("tiny")
+    [manifest] = shared.rglob("pulled/*/tiny/1.0.0/manifest.json")
+    manifest.write_bytes(promoted.manifest.replace(description="Other.").to_bytes())
+    assert zoo.pull("tiny").manifest == promoted.manifest
+    assert zoo.resolve("tiny").manifest == promoted.manifest
+
+
+def test_aliases_of_what_has_left_the_shared_cache(shared: Path, entry: Entry, folder: Path) -> None:
+    RemoteZoo(str(folder)).push(entry, ["newest"])
+    assert zoo.resolve("tiny@newest").folder.is_relative_to(shared)
+    shutil.rmtree(shared / "pulled")
+    assert zoo.resolve("tiny@newest").contents() == entry.contents()
 
 
 def test_a_cache_that_cannot_be_written_is_named(

@@ -1,6 +1,7 @@
 """Zoos elsewhere: what is pushed is pulled, whatever servers and publishers do in between."""
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from fsspec.implementations.memory import MemoryFileSystem
 
 import zoo
@@ -24,6 +26,7 @@ from zoo.errors import (
     ZooError,
 )
 from zoo.manifest import MANIFEST, WEIGHTS
+from zoo.remote import files as remote_files
 from zoo.remote.cache import Cache
 from zoo.remote.download import download
 from zoo.remote.remote_zoo import RemoteZoo
@@ -552,3 +555,13 @@ def test_a_kill_at_any_write_leaves_old_or_new(
         assert all(store.open("tiny", version).contents() for version in store.versions("tiny"))
     assert steps > 10
     assert MANIFEST in os.listdir(RemoteZoo(str(folder), cache).store.open("tiny").folder)
+
+
+def test_a_redirect_to_what_anybody_may_change_is_refused() -> None:
+    answer, hop = requests.Response(), requests.Response()
+    answer.status_code, answer.url, hop.url = 200, "https://host/zoo/index.json", "http://host/zoo/index.json"
+    answer.raw = io.BytesIO(b"{}")
+    answer.history = [hop]
+    with pytest.raises(FetchError, match="leads to http://host"):
+        remote_files._read_answer(answer, "https://host/zoo/index.json", 100)
+    assert remote_files._read_answer(answer, "http://host/zoo/index.json", 100) == b"{}"

@@ -1,7 +1,9 @@
 """Signed zoos: what another signed, changed or kept from long ago is refused."""
 
 import json
+import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,11 +20,11 @@ from cryptography.hazmat.primitives.serialization import (
 
 import zoo
 from zoo.entry import Entry
-from zoo.errors import IntegrityError, ManifestError
+from zoo.errors import IntegrityError, ManifestError, NoZooError
 from zoo.remote.index import INDEX
 from zoo.remote.remote_zoo import RemoteZoo
 from zoo.remote.signatures import derive_public_key, read_public_key
-from zoo.remote.sources import add_source, list_sources
+from zoo.remote.sources import add_source, find_zoo, list_sources
 
 
 def make_key(path: Path, form: PrivateFormat = PrivateFormat.OpenSSH) -> Path:
@@ -127,7 +129,79 @@ def test_an_old_index_is_not_passed_off_for_the_newest(
     signed.push(publish(description="Mended."), private_key=key)
     signed.pull("tiny")
     (folder / INDEX).write_bytes(old)
-    with pytest.raises(IntegrityError, match="written 2 times or more, got one of 1 times"):
+    for _ in range(2):
+        with pytest.raises(IntegrityError, match="written 2 times or more, got one of 1 times"):
+            signed.pull("tiny")
+        signed.cache.clear()  # which does not forget it
+
+
+def test_nothing_unsigned_takes_the_place_of_a_signed_zoo(
+    signed: RemoteZoo, entry: Entry, folder: Path
+) -> None:
+    add_source("team", str(folder), signed.key)
+    shutil.copytree(entry.folder, folder / "tiny")
+    assert zoo.resolve(f"{folder}/tiny").folder != folder / "tiny"
+    (folder / INDEX).unlink()
+    for refused in (
+        lambda: zoo.pull(f"file://{folder}/tiny"),
+        lambda: zoo.resolve(f"file://{folder}/tiny@1.0.0"),
+    ):
+        with pytest.raises(NoZooError):
+            refused()
+
+
+def test_what_was_pulled_before_the_key_was_known_does_not_count(
+    entry: Entry, folder: Path, key: Path, publish: Callable[..., Entry]
+) -> None:
+    RemoteZoo(str(folder)).push(publish(description="Forged."))
+    RemoteZoo(str(folder)).pull("tiny")
+    (folder / INDEX).unlink()
+    RemoteZoo(str(folder)).push(entry, private_key=key)
+    add_source("team", str(folder), derive_public_key(key))
+    assert zoo.resolve("tiny").manifest == entry.manifest
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://EXAMPLE.org/zoo",
+        "https://example.org:443/zoo/",
+        "https://example.org//zoo",
+        "https://me:secret@example.org/zoo",
+    ],
+)
+def test_a_key_holds_for_every_spelling_of_the_place(url: str) -> None:
+    add_source("team", "https://example.org/zoo", "ssh-ed25519 AAAA")
+    assert find_zoo(url).key == "ssh-ed25519 AAAA"
+    assert find_zoo("https://example.org:8443/zoo").key == find_zoo("https://example.org/zoos").key == ""
+
+
+def test_no_changed_index_is_signed(
+    signed: RemoteZoo, entry: Entry, folder: Path, key: Path, tmp_path: Path
+) -> None:
+    """What lost its signature may have been changed since."""
+    rewrite(folder, FORGERIES["no signature"])
+    before = (folder / INDEX).read_bytes()
+    for zoo_ in (signed, RemoteZoo(str(folder))):
+        with pytest.raises(IntegrityError, match="signed by ssh-ed25519"):
+            zoo_.push(entry, ["stable"], key)
+    with pytest.raises(ManifestError, match="got no key"):
+        signed.push(entry, ["stable"])
+    (folder / INDEX).unlink()
+    with pytest.raises(ManifestError, match="got ssh-ed25519"):
+        signed.push(entry, private_key=make_key(tmp_path / "other"))
+    with pytest.raises(ManifestError, match="got no key"):
+        signed.push(entry)
+    assert not (folder / INDEX).exists()
+    assert before
+
+
+def test_without_cryptography_it_is_said_what_to_install(
+    signed: RemoteZoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "cryptography"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(zoo.ZooError, match=r"tunable-zoo\[signatures\]"):
         signed.pull("tiny")
 
 
