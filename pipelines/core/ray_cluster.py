@@ -50,9 +50,9 @@ def ray_cluster(
     address = address or os.environ.get("RAY_ADDRESS") or None
     private = address in (None, "local")
     if private:
-        # Whoever reaches a cluster without tokens runs code in it, whatever the environment says; without one
-        # here Ray writes one to ~/.ray, readable by everyone; and it reports usage.
-        os.environ["RAY_AUTH_MODE"] = "token"
+        # Whoever reaches a cluster without tokens runs code in it: Ray asks for one where no mode is set.
+        # Without one here it writes one to ~/.ray, readable by everyone; and it reports usage.
+        os.environ.pop("RAY_AUTH_MODE", None)
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     own: dict[str, Any] = {"num_cpus": num_cpus, "num_gpus": num_gpus, "include_dashboard": dashboard}
