@@ -217,8 +217,10 @@ class PulledStore(Store):
         Raises:
             FetchError: the cache cannot be written.
         """
+        if self.aliases(name).get(alias) == version:
+            return  # maybe in the shared cache alone, where this user's own cannot be written
         try:
-            self._home(name).mkdir(parents=True, exist_ok=True)  # the entry may be in the shared cache alone
+            self._home(name).mkdir(parents=True, exist_ok=True)
             super().alias(name, alias, version)
         except OSError as error:
             raise self.cache.unwritable(error) from error

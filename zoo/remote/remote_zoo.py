@@ -69,7 +69,8 @@ class RemoteZoo:
         """What the zoo holds.
 
         Raises:
-            NoZooError: it cannot be reached, or there is no zoo.
+            NoZooError: there is no zoo.
+            FetchError: it cannot be reached.
             ManifestError: the index cannot be used.
             IntegrityError: it is not signed by the key, or older than one that was.
         """
@@ -104,9 +105,8 @@ class RemoteZoo:
             _log.warning("%s@%s is deprecated: %s", name, version, indexed.deprecated.describe())
         if not check_held(store, name, version, indexed.sha256):
             with self.cache.hold():
-                if not check_held(
-                    store, name, version, indexed.sha256
-                ):  # another process may have been first
+                # Again: another process may have been first.
+                if not check_held(store, name, version, indexed.sha256):
                     _, data = self.read_manifest(name, version, indexed)
                     fetch_entry(open_files(self.url), data, store, _name_file, on_progress)
         for alias, target in index.models[name].aliases.items():

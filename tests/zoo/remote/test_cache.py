@@ -102,6 +102,17 @@ def test_aliases_of_what_has_left_the_shared_cache(shared: Path, entry: Entry, f
     assert zoo.resolve("tiny@newest").contents() == entry.contents()
 
 
+def test_where_all_is_in_the_shared_cache_nothing_is_written(
+    shared: Path, entry: Entry, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "file" / "cache"))
+    assert RemoteZoo(str(folder)).pull("tiny").contents() == entry.contents()
+    RemoteZoo(str(folder)).push(entry, ["newest"])
+    with pytest.raises(FetchError, match=f"into the cache {tmp_path}/file/cache"):
+        RemoteZoo(str(folder)).pull("tiny", "newest")
+
+
 def test_a_cache_that_cannot_be_written_is_named(
     entry: Entry, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
