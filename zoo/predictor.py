@@ -1,6 +1,7 @@
 """Run a published network on pictures: files, PIL images, arrays and tensors."""
 
 import logging
+import math
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -25,7 +26,7 @@ from zoo.pictures.picture import Picture
 from zoo.pictures.planes import Planes, check_range
 from zoo.pixels import PicturePixels, Pixels, TensorPixels, restore_tiles
 from zoo.storage import Store
-from zoo.tiling import Network, OnTile, plan_tiles, take_whole
+from zoo.tiling import Area, Network, OnTile, plan_tiles, surround, take_whole
 from zoo.weights import rebuild_network
 
 Array = NDArray[Any]
@@ -38,11 +39,17 @@ Restorable = Tensor | Array | Picture | Image.Image | str | Path
 WHOLE_PX = 1024 * 1024
 """Pixels up to which an image goes through the network in one piece, where tiles are exact too."""
 
+ALPHA_RADIUS_PX = 2
+"""How far bicubic enlargement of transparency looks."""
+
 UNTILED_MAX_PIXELS = 4 * 1024 * 1024
 """The largest image for a network that sees all of it at once: its features at full size must fit into
 memory together, some kilobytes a pixel."""
 
 TILE_PX = 512
+
+Region = tuple[int, int, int, int]
+"""Left, top, width and height of a part of a picture, in pixels of the picture as it is read, upright."""
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _log = logging.getLogger(__name__)
@@ -234,26 +241,35 @@ class Predictor:
         picture: Picture | Image.Image | str | Path,
         values: Settings = None,
         *,
+        region: Region | None = None,
         on_tile: OnTile | None = None,
     ) -> Picture:
-        """Restore a picture, at the depth of its file, with progress reports.
+        """Restore a picture or a part of it, at the depth of its file, with progress reports.
 
         Args:
             picture: a :class:`zoo.Picture`, a PIL image or a path, read as for a call.
             values: the same.
+            region: left, top, width and height of the part that is wanted, in pixels of the upright
+                picture. What comes out is that part of the whole result, exactly, at the cost of the part,
+                but for networks that see all of a picture at once.
             on_tile: called with the tiles done and their number behind each; an image that is computed in
                 one piece is one tile. What it raises ends the work.
 
         Raises:
-            OmegaError, ImageError, EngineError: as for a call.
+            OmegaError, ImageError, EngineError: as for a call; ImageError also for a region that is not
+                within the picture.
 
         Example:
             >>> import numpy as np
             >>> model = load("tiny", stores=[store])
-            >>> restored = model.restore(Picture(np.zeros((32, 48, 3), np.uint16)), on_tile=print)
+            >>> photo = Picture(np.zeros((32, 48, 3), np.uint16))
+            >>> model.restore(photo, on_tile=print).size
             1 1
+            (48, 32)
+            >>> model.restore(photo, region=(8, 4, 20, 10)).size
+            (20, 10)
         """
-        return self._picture(self._read(picture), self._view(values), on_tile)
+        return self._picture(self._read(picture), self._view(values), on_tile, region)
 
     def sweep(
         self, image: Restorable, control: str, positions: int | Sequence[float] = 5, values: Settings = None
@@ -350,15 +366,38 @@ class Predictor:
             "takes arrays and tensors too, and read_picture a file's bytes"
         )
 
-    def _picture(self, picture: Picture, view: Network, on_tile: OnTile | None = None) -> Picture:
-        return replace(picture, pixels=self._array(picture.pixels, view, on_tile))
+    def _picture(
+        self, picture: Picture, view: Network, on_tile: OnTile | None = None, region: Region | None = None
+    ) -> Picture:
+        return replace(picture, pixels=self._array(picture.pixels, view, on_tile, region))
 
-    def _array(self, array: Array, view: Network, on_tile: OnTile | None = None) -> Array:
+    def _array(
+        self, array: Array, view: Network, on_tile: OnTile | None = None, region: Region | None = None
+    ) -> Array:
         planes = Planes.of(array)
         self._check_size(*array.shape[:2])
+        own: Area | None = None
+        if region is not None:
+            (rows, columns), own = self._surround(region, *array.shape[:2])
+            planes = planes.cut(rows, columns)
         pixels = PicturePixels(planes, self.manifest.input.scale)
-        self._run(pixels, array.shape[:2], view, on_tile)
-        return pixels.result
+        self._run(pixels, planes.like.shape[:2], view, on_tile)
+        return pixels.result if own is None else pixels.result[own].copy()
+
+    def _surround(self, region: Region, height: int, width: int) -> tuple[Area, Area]:
+        """What the network has to see for a region, in the picture; and the region in its output."""
+        check_region(region, width, height)
+        contract = self.manifest.input
+        left, top, wide, high = region
+        # What sees the whole picture at once is given all of it.
+        radius_px = max(height, width) if contract.radius_px is None else contract.radius_px
+        radius_px, grid = max(radius_px, ALPHA_RADIUS_PX), math.lcm(contract.multiple, contract.alignment)
+        rows, own_rows = surround(top, top + high, height, radius_px=radius_px, grid=grid)
+        columns, own_columns = surround(left, left + wide, width, radius_px=radius_px, grid=grid)
+        scaled = (
+            slice(contract.scale * own.start, contract.scale * own.stop) for own in (own_rows, own_columns)
+        )
+        return (rows, columns), (next(scaled), next(scaled))
 
     def _batch(self, batch: Tensor, values: EachSettings, controls: Mapping[str, float]) -> Tensor:
         """Restore a batch at the settings of each picture; those of equal settings go together."""
@@ -425,7 +464,11 @@ class Predictor:
                 )
             return output.clamp(0, 1)
 
-        restore_tiles(restore, pixels, tiles, contract.scale, on_tile)
+        try:
+            restore_tiles(restore, pixels, tiles, contract.scale, on_tile)
+        finally:
+            if len(tiles) > 1:
+                self._engine.release_memory()
 
     def _check_size(self, height: int, width: int) -> None:
         if self.manifest.input.radius_px is None and height * width > self.max_pixels:
@@ -433,6 +476,20 @@ class Predictor:
                 f"{self.name} sees the whole picture at once: expected at most {self.max_pixels:,} pixels, "
                 f"got {width} x {height} = {width * height:,}; make the picture smaller or raise max_pixels"
             )
+
+
+def check_region(region: Region, width: int, height: int) -> None:
+    """Check that a region is a part of a picture.
+
+    Raises:
+        ImageError: it is empty, or not within the picture.
+    """
+    left, top, wide, high = region
+    if min(left, top) < 0 or min(wide, high) < 1 or left + wide > width or top + high > height:
+        raise ImageError(
+            f"expected a region x,y,width,height within {width} x {height} pixels, got "
+            f"{','.join(map(str, region))}"
+        )
 
 
 def _is_sequence(values: Settings | EachSettings) -> TypeGuard[EachSettings]:

@@ -99,6 +99,28 @@ def plan_tiles(
     return [Tile(*pair) for pair in product(rows, columns)]
 
 
+def surround(start: int, stop: int, length: int, *, radius_px: int, grid: int) -> tuple[slice, slice]:
+    """What a network has to see along an axis for a part of it to come out as in the whole.
+
+    Args:
+        start: of the part, in input pixels.
+        stop: the same.
+        length: of the axis.
+        radius_px: as for :func:`plan_tiles`.
+        grid: the least common multiple of its ``multiple`` and ``alignment``.
+
+    Returns:
+        What is seen, in the image; and the part, in what is seen.
+
+    Example:
+        >>> surround(10, 20, 100, radius_px=3, grid=4)
+        (slice(4, 24, None), slice(6, 16, None))
+    """
+    begin = max(0, start - radius_px) // grid * grid
+    end = min(length, _round_up(stop + radius_px, grid))
+    return slice(begin, end), slice(start - begin, stop - begin)
+
+
 def take_whole(height: int, width: int, multiple: int = 1) -> Tile:
     """The whole image, with its padding, as one tile."""
     return Tile(*(_Span(0, _round_up(length, multiple), 0, length) for length in (height, width)))

@@ -1,7 +1,6 @@
 import copy
 import itertools
 import pickle
-import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from PIL import Image
 
 import zoo
+from no_network import forbid_connections
 from tunable_models import Control, ControlSpace, OmegaError, TunableNetwork, View
 from zoo.engine.choice import CACHED_VIEWS, EngineName
 from zoo.entry import Entry
@@ -265,6 +265,53 @@ def test_tiled_is_whole_on_a_grid_of_features(
     torch.testing.assert_close(output, whole(x), rtol=0, atol=1e-5)
 
 
+REGIONS = [(0, 0, 1, 1), (0, 0, 90, 70), (89, 69, 1, 1), (31, 17, 40, 33), (60, 0, 30, 12), (5, 50, 3, 20)]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "config"),
+    [
+        ("drunet", {"widths": [4, 8, 16], "blocks": 1}),
+        ("swinir", {"width": 8, "depths": [2], "heads": [2], "window": 4, "scale": 2}),
+        ("nafnet", {"width": 4, "middle_blocks": 1, "enc_blocks": [1], "dec_blocks": [1]}),
+    ],
+)
+@pytest.mark.parametrize("shape", [(70, 90), (70, 90, 4)])
+def test_a_region_is_that_part_of_the_whole(
+    publish: Callable[..., Entry],
+    make_network: Callable[..., TunableNetwork],
+    architecture: str,
+    config: dict[str, Any],
+    shape: tuple[int, ...],
+) -> None:
+    network = make_network(architecture, **config)
+    predictor = Predictor(network, publish(network).manifest, whole_px=40 * 40, tile_px=16)
+    pixels = np.random.default_rng(0).random(shape, np.float32)
+    if len(shape) == 3:  # what cannot be seen is filled from all around
+        pixels[..., 3] = np.random.default_rng(1).random(shape[:2]) < 0.1
+    scale = predictor.manifest.input.scale
+    whole = predictor.restore(Picture(pixels)).pixels
+    for region in REGIONS:
+        left, top, width, height = (scale * side for side in region)
+        part = predictor.restore(Picture(pixels), region=region)
+        np.testing.assert_allclose(
+            part.pixels,
+            whole[top : top + height, left : left + width],
+            rtol=0,
+            atol=1e-5,
+            err_msg=str(region),
+        )
+        assert part.pixels.base is None  # the rest is not kept in memory
+
+
+@pytest.mark.parametrize(
+    "region", [(0, 0, 0, 4), (0, 0, 9, 5), (0, 0, 8, 6), (-1, 0, 4, 4), (8, 0, 1, 1), (0, -2, 4, 4)]
+)
+def test_a_region_outside_the_picture_is_refused(predictor: Predictor, region: Any) -> None:
+    with pytest.raises(ImageError, match=f"within 8 x 5 pixels, got {','.join(map(str, region))}"):
+        predictor.restore(Picture(np.zeros((5, 8), np.uint8)), region=region)
+
+
 def test_a_network_that_sees_all_at_once_has_a_limit(
     publish: Callable[..., Entry], make_network: Callable[..., TunableNetwork], tmp_path: Path
 ) -> None:
@@ -376,11 +423,7 @@ def test_copies_compute_with_their_own_network(
 
 
 def test_loading_needs_no_network(entry: Entry, monkeypatch: pytest.MonkeyPatch) -> None:
-    def blocked(*_: object) -> None:
-        raise OSError("the network is off")
-
-    monkeypatch.setattr(socket, "socket", blocked)
-    monkeypatch.setattr(socket, "getaddrinfo", blocked)
+    forbid_connections(monkeypatch)
     assert zoo.load(entry.folder)(torch.rand(3, 4, 4)).shape == (3, 4, 4)
 
 

@@ -39,6 +39,9 @@ class Engine(Protocol):
     def at(self, omega: Omega) -> Network:
         """The network at one setting, each value in [0, 1]; the last ones are kept."""
 
+    def release_memory(self) -> None:
+        """Give back what is kept for features of the next picture."""
+
 
 class TorchEngine:
     """Any device and any network: kernels in channels_last, which torch's convolutions are faster with.
@@ -76,6 +79,9 @@ class TorchEngine:
             return output.float().contiguous()
 
         return run
+
+    def release_memory(self) -> None:
+        """Nothing: on the CPU torch keeps no memory for features."""
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the views, which are the network's of this one."""

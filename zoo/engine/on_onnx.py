@@ -63,7 +63,7 @@ class OnnxEngine:
 
     def __init__(self, network: TunableNetwork, manifest: Manifest) -> None:
         _share_arena()
-        self._network = network
+        self._network, self._channels = network, manifest.input.channels
         default = network.space.omega()
         weights = fold_weights(network, default)
         size = sum(array.nbytes for array in weights.values())
@@ -81,6 +81,17 @@ class OnnxEngine:
         """The network at one setting, (B, 3, H, W) to (B, 3, s*H, s*W), on as many threads as torch has."""
         threads = torch.get_num_threads()
         return self._sessions.get((omega, threads), lambda: self._make(omega, threads)).run
+
+    def release_memory(self) -> None:
+        """Give the arena's memory back, but for what other threads compute with."""
+        session = self._sessions.newest()
+        if session is not None:
+            side = self._small_side()
+            session.run(torch.zeros(1, self._channels, side, side), gives_back=True)
+
+    def _small_side(self) -> int:
+        """The side of a small picture that any network takes."""
+        return max(24, 2 * int(getattr(self._network.network, "alignment", 1)))
 
     def _make(self, omega: Omega, threads: int) -> "Session":
         return Session(self._graph, fold_weights(self._network, torch.tensor(omega)), threads)
@@ -117,7 +128,7 @@ class OnnxEngine:
             other[default.argmin()] = 1.0
         else:
             other = (default < 0.5).to(default.dtype)
-        side = max(24, 2 * int(getattr(self._network.network, "alignment", 1)))
+        side = self._small_side()
         image = torch.rand(1, 3, side + 1, side + 10, generator=torch.Generator().manual_seed(0))
         second = Session(graph, fold_weights(self._network, other), torch.get_num_threads())
         for omega, own in ((default, session), (other, second)):
@@ -156,14 +167,18 @@ class Session:
         except Exception as error:  # its exceptions have no common type but this
             raise EngineError(f"onnxruntime does not take the graph: {_first_line(error)}") from error
 
-    def run(self, batch: Tensor) -> Tensor:
+    def run(self, batch: Tensor, *, gives_back: bool = False) -> Tensor:
         """The output for (B, 3, H, W), float32 on the CPU.
+
+        Args:
+            batch: the pictures.
+            gives_back: whether the arena gives its free memory back, as it does behind a large picture.
 
         Raises:
             EngineError: ONNX Runtime failed, for lack of memory for instance.
         """
         options = ort.RunOptions()
-        if batch.shape[-2] * batch.shape[-1] > KEPT_PX:
+        if gives_back or batch.shape[-2] * batch.shape[-1] > KEPT_PX:
             options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         try:
             image = np.ascontiguousarray(batch.numpy())
@@ -197,6 +212,12 @@ class Recent(Generic[K, V]):
     def __len__(self) -> int:
         """How many there are."""
         return len(self._kept)
+
+    def newest(self) -> V | None:
+        """The value that was asked for last, if it is made."""
+        with self._lock:
+            future = next(reversed(self._kept.values()), None)
+        return future.result() if future is not None and future.done() and not future.exception() else None
 
     def get(self, key: K, make: Callable[[], V]) -> V:
         """The value of a key, made if it is not there; what ``make`` raises is raised and forgotten."""

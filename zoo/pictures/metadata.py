@@ -20,6 +20,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 XMP_TAG, IPTC_TAG, DPI_TAGS = 700, 33723, (282, 283, 296)
 
 _EXIF, _GPS, _COLOUR_SPACE, _INTEROP = 34665, 34853, 40961, 40965
+_SOFTWARE = 305
 _SIDES = (40962, 40963)
 """PixelXDimension and PixelYDimension."""
 _TAGS = (270, 271, 272, *DPI_TAGS, 305, 306, 315, 316, 18246, 18249, 33432, 40091, 40092, 40093, 40094, 40095)
@@ -74,6 +75,13 @@ class Metadata:
     def stripped(self) -> "Metadata":
         """A copy with the color chunks alone."""
         return Metadata(chunks=self.chunks)
+
+    def naming(self, software: str) -> "Metadata":
+        """A copy whose EXIF names the software that made the picture, as editors note themselves."""
+        tags: dict[int, Any] = {}
+        with suppress(Exception):
+            tags = _parse_exif(self.exif[6:])
+        return replace(self, exif=_encode_exif(tags | {_SOFTWARE: software}))
 
     def of_converted(self) -> "Metadata":
         """A copy for a picture in another color space, without statements about colors."""

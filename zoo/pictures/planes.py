@@ -78,6 +78,11 @@ class Planes:
             return self.filled[rows][:, columns]
         return _convert_colors(self.like[rows][:, columns])
 
+    def cut(self, rows: slice, columns: slice) -> "Planes":
+        """The planes of a part of the picture."""
+        filled = None if self.filled is None else self.filled[rows, columns]
+        return Planes(self.like[rows, columns], filled)
+
     def make_canvas(self, scale: int) -> Array:
         """An array (sH, sW[, C]) of the picture's kind, for :meth:`write`; its alpha is the picture's."""
         height, width, *channels = self.like.shape
@@ -97,7 +102,7 @@ class Planes:
         part = canvas[area] if canvas.ndim == 3 else canvas[area][..., None]
         count = _color_count(part)
         colour = rgb.mean(axis=2, keepdims=True) if count == 1 else rgb
-        part[..., :count] = _quantize(colour * _white_of(canvas), canvas.dtype)
+        part[..., :count] = quantize(colour * _white_of(canvas), canvas.dtype)
 
     def over_white(self) -> NDArray[np.uint8]:
         """The picture as (H, W, 3) uint8, alpha composited on white."""
@@ -106,7 +111,7 @@ class Planes:
         else:
             opacity = self.alpha[..., None].astype(np.float32) / np.float32(_white_of(self.like))
             rgb = 1 - opacity * (1 - self.rgb)
-        return _quantize(rgb * 255, np.dtype(np.uint8))
+        return quantize(rgb * 255, np.dtype(np.uint8))
 
 
 def to_array(image: Image.Image) -> Array:
@@ -138,7 +143,7 @@ def of_depth(array: Array, dtype: np.dtype[Any]) -> Array:
     """Rescale pixels to the range of another dtype, rounded and clipped."""
     # Pillow's own conversions clip at 255: 16 bits would come out white, floats black.
     scaled = np.asarray(array, dtype=np.float32) * np.float32(np.iinfo(dtype).max / _white_of(array))
-    return _quantize(scaled, dtype)
+    return quantize(scaled, dtype)
 
 
 def sixteen_bit(array: Array) -> Array:
@@ -204,7 +209,8 @@ def _white_of(array: Array) -> float:
     return 1.0 if array.dtype.kind == "f" else float(np.iinfo(array.dtype).max)
 
 
-def _quantize(values: Array, dtype: np.dtype[Any]) -> Array:
+def quantize(values: Array, dtype: np.dtype[Any]) -> Array:
+    """Round and clip numbers to those of a dtype; floating point stays as it is."""
     if dtype.kind == "f":
         return values.astype(dtype)
     limit = np.iinfo(dtype).max
@@ -215,7 +221,7 @@ def _enlarge_alpha(alpha: Array, shape: tuple[int, int]) -> Array:
     if alpha.shape == shape:
         return alpha
     plane = Image.fromarray(alpha.astype(np.float32)).resize(shape[::-1], Image.Resampling.BICUBIC)
-    return _quantize(np.clip(np.asarray(plane), 0, _white_of(alpha)), alpha.dtype)
+    return quantize(np.clip(np.asarray(plane), 0, _white_of(alpha)), alpha.dtype)
 
 
 def _spread_colors(rgb: Array, visible: NDArray[np.bool_]) -> Array:

@@ -186,6 +186,17 @@ def test_stripped_metadata_is_that_of_colours_alone() -> None:
     assert picture.metadata.stripped() == Metadata(chunks=(chunk,))
 
 
+@pytest.mark.parametrize("metadata", [Metadata(), of_blocks(exif().tobytes(), XMP, IPTC, (300, 300))])
+@pytest.mark.parametrize("form", WRITABLE, ids=lambda form: form.name)
+def test_software_is_named_beside_the_rest(metadata: Metadata, form: Format) -> None:
+    picture = Picture(np.zeros((6, 8, 3), np.uint8), metadata=metadata.naming("zoo 1 noise=15"))
+    read = read_picture(form.encode(picture))
+    _, tags = parsed(form.encode(picture))
+    assert tags[305] == "zoo 1 noise=15"
+    assert tags.get(315) == ("Ann Author" if metadata.exif else None)
+    assert read.metadata.xmp == metadata.xmp
+
+
 @pytest.mark.parametrize("quote", ['"', "'"])
 def test_the_orientation_in_xmp_is_upright(quote: str) -> None:
     said = f"<rdf:Description tiff:Orientation={quote}6{quote}/>".encode()
