@@ -31,7 +31,7 @@ from zoo.remote.files import is_local
 from zoo.remote.offline import is_offline
 from zoo.remote.sources import list_sources
 from zoo.storage import LATEST, Store
-from zoo.weights import rebuild_network
+from zoo.weights import count_parameters, rebuild_network
 
 STORE_VARIABLE = "TUNABLE_ZOO_STORE"
 
@@ -84,23 +84,66 @@ def default_stores() -> list[Store]:
     return [bundled_store(), user_store(), *(source.zoo.store for source in sources.values())]
 
 
-def list_models(task: str | None = None, stores: Iterable[Store] | None = None) -> list[Entry]:
-    """The default entry of each name, sorted by name, optionally of one task only.
+def list_models(
+    task: str | None = None,
+    stores: Iterable[Store] | None = None,
+    *,
+    control: str | None = None,
+    license: str | None = None,
+    max_params: int | None = None,
+    source: str | None = None,
+) -> list[Entry]:
+    """The default entry of each name that is at hand, sorted by name.
 
     A damaged entry is left out with a warning, so that it cannot hide the others.
+    :func:`zoo.search_models` finds those too that can be pulled.
+
+    Args:
+        task: what the models do.
+        stores: where to look; by default as :func:`resolve`.
+        control: a slider that they have.
+        license: of their weights, such as ``Apache-2.0``.
+        max_params: how many parameters they have at most, buffers included.
+        source: the name of a source that was added: what was pulled from there.
+
+    Raises:
+        ManifestError: there is no such source.
 
     Example:
         >>> [entry.name for entry in list_models(task="denoise", stores=[store])]
         ['tiny']
+        >>> list_models(max_params=1000, stores=[store])
+        []
     """
     entries: dict[str, Entry] = {}
-    for store in _stores_or_default(stores):
-        for name in store.names():
+    for place in select_stores(stores, source):
+        for name in place.names():
             try:
-                entries.setdefault(name, store.open(name))
+                entries.setdefault(name, place.open(name))
             except ZooError as error:
                 warnings.warn(f"{name} is left out of the list: {error}", stacklevel=2)
-    return [entries[name] for name in sorted(entries) if task in (None, entries[name].manifest.task)]
+    return [
+        entry
+        for _, entry in sorted(entries.items())
+        if task in (None, entry.manifest.task)
+        and (control is None or control in entry.manifest.control_space.names)
+        and license in (None, entry.manifest.license.weights)
+        and (max_params is None or count_parameters(entry.folder / WEIGHTS) <= max_params)
+    ]
+
+
+def select_stores(stores: Iterable[Store] | None, source: str | None = None) -> list[Store]:
+    """The stores to look in: those given, or the default ones, or that of a source alone.
+
+    Raises:
+        ManifestError: there is no such source.
+    """
+    if source is None:
+        return _stores_or_default(stores)
+    sources = list_sources()
+    if source not in sources:
+        raise ManifestError(f"no source {source!r}; there are {', '.join(sources) or 'none'}")
+    return [sources[source].zoo.store]
 
 
 def resolve(ref: str | Path, stores: Iterable[Store] | None = None) -> Entry:

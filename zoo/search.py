@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from zoo.catalog import default_stores, list_models
+from zoo.catalog import list_models, select_stores
 from zoo.errors import EntryNotFoundError, ZooError
 from zoo.manifest import License
 from zoo.remote.cache import PulledStore
@@ -54,6 +54,7 @@ def search_models(
     control: str | None = None,
     license: str | None = None,
     max_bytes: int | None = None,
+    source: str | None = None,
     stores: Iterable[Store] | None = None,
 ) -> list[FoundModel]:
     """Find models at hand, then those of the sources that are not and that are not deprecated.
@@ -64,16 +65,20 @@ def search_models(
         control: a slider that it has.
         license: of its weights, such as ``Apache-2.0``.
         max_bytes: of all its files.
+        source: the name of a source that was added: what it has alone.
         stores: where to look; by default as :func:`zoo.resolve`. Sources among them are asked, unless
             ``$TUNABLE_OFFLINE`` forbids it.
 
     A source that cannot be asked is left out with a warning.
 
+    Raises:
+        ManifestError: there is no such source.
+
     Example:
         >>> [model.name for model in search_models("denoise", control="denoise", stores=[store])]
         ['tiny']
     """
-    searched = default_stores() if stores is None else list(stores)
+    searched = select_stores(stores, source)
     found: dict[str, FoundModel] = {}
     for model in (*_list_local(searched), *_list_remote(searched)):
         found.setdefault(model.name, model)

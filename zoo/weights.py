@@ -1,11 +1,13 @@
 """Encode and load the weights of a network as safetensors, without pickle."""
 
+import math
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 from torch import Tensor
 
@@ -39,6 +41,19 @@ def encode_weights(network: TunableNetwork) -> bytes:
     tensors = {name: t.detach().cpu().contiguous().clone() for name, t in network.state_dict().items()}
     _refuse_non_finite(tensors)
     return save(tensors)
+
+
+def count_parameters(path: Path) -> int:
+    """The numbers in a file of weights, buffers included, from its header.
+
+    Raises:
+        IntegrityError: it is not safetensors.
+    """
+    try:
+        with safe_open(path, framework="pt") as tensors:
+            return sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise IntegrityError(f"{path}: expected safetensors, {error}") from error
 
 
 def rebuild_network(manifest: Manifest, data: bytes) -> TunableNetwork:

@@ -21,11 +21,21 @@ zoo = typer.Typer(help="Look at published models, check them, give one a version
 
 Ref = Annotated[str, typer.Argument(metavar="REF", help="Name, name@version, name@alias, or a folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Task = Annotated[str | None, typer.Option(help="Only models of this task.")]
+Slider = Annotated[str | None, typer.Option("--control", help="Only models with this slider.")]
+Licence = Annotated[str | None, typer.Option("--license", help="Only weights under this licence.")]
+Source = Annotated[str | None, typer.Option(help="Only models of this source.")]
 
 
 @zoo.command("list")
 def list_entries(
-    task: Annotated[str | None, typer.Option(help="Only models of this task.")] = None,
+    task: Task = None,
+    control: Slider = None,
+    license: Licence = None,
+    max_params: Annotated[
+        int | None, typer.Option(min=1, help="Only models of up to so many parameters.")
+    ] = None,
+    source: Source = None,
     json: Json = False,
 ) -> None:
     """List the models at hand."""
@@ -33,7 +43,10 @@ def list_entries(
 
     with warnings.catch_warnings(record=True) as damaged:
         warnings.simplefilter("always")
-        manifests = [entry.manifest for entry in list_models(task=task, stores=list_stores())]
+        found = list_models(
+            task, list_stores(), control=control, license=license, max_params=max_params, source=source
+        )
+    manifests = [entry.manifest for entry in found]
     for warning in damaged:
         typer.echo(f"tunable: {warning.message}", err=True)
     if json:
@@ -45,16 +58,19 @@ def list_entries(
         rows.append([f"{m.name}@{m.version}", m.task, sliders, scale, _format_size(m), m.license.weights])
     print_table(["MODEL", "TASK", "SLIDERS", "OUTPUT", "SIZE", "LICENCE"], rows)
     if not rows:
-        typer.echo("No models here: run the pipeline to publish one.", err=True)
+        asked = any(option is not None for option in (task, control, license, max_params, source))
+        hint = "none is of that kind" if asked else "run the pipeline to publish one"
+        typer.echo(f"No models here: {hint}.", err=True)
 
 
 @zoo.command("search")
 def search_entries(
     words: Annotated[list[str] | None, typer.Argument(help="In name, task, description or sliders.")] = None,
-    task: Annotated[str | None, typer.Option(help="Only models of this task.")] = None,
-    control: Annotated[str | None, typer.Option(help="Only models with this slider.")] = None,
-    license: Annotated[str | None, typer.Option(help="Only weights under this licence.")] = None,
+    task: Task = None,
+    control: Slider = None,
+    license: Licence = None,
     max_mib: Annotated[float | None, typer.Option(help="Only models up to this size in MiB.")] = None,
+    source: Source = None,
     json: Json = False,
 ) -> None:
     """Find models at hand, and those of the sources."""
@@ -66,6 +82,7 @@ def search_entries(
         control=control,
         license=license,
         max_bytes=None if max_mib is None else int(max_mib * 2**20),
+        source=source,
         stores=list_stores(),
     )
     if json:
@@ -79,12 +96,23 @@ def search_entries(
 
 
 @zoo.command()
-def show(ref: Ref, json: Json = False) -> None:
+def show(
+    ref: Ref,
+    provenance: Annotated[
+        bool, typer.Option("--provenance", help="Where it comes from: commit, data, packages, options, run.")
+    ] = False,
+    json: Json = False,
+) -> None:
     """Show what the manifest of an entry says."""
     from zoo import resolve
 
     entry = resolve(ref, stores=list_stores())
     manifest = entry.manifest
+    if provenance:
+        from pipelines.cli.zoo_reports import print_provenance
+
+        print_provenance(manifest, json)
+        return
     if json:
         print_json(manifest.model_dump(mode="json"))
         return

@@ -113,6 +113,24 @@ def write_model_gallery(
     typer.echo(str(page))
 
 
+def print_provenance(manifest: Manifest, json: bool) -> None:
+    """Print where an entry comes from; all that is recorded as JSON, or what a reader asks for."""
+    training = manifest.metrics.get("training")
+    if json:
+        print_json({"provenance": manifest.provenance, "training": training})
+        return
+    facts = {name: str(value) for name, value in _list_origin(manifest).items() if value}
+    if not facts:
+        raise ConfigError(f"{manifest.name}@{manifest.version} does not say where it comes from")
+    print_table([], [[name, value] for name, value in facts.items()])
+    if isinstance(training, dict) and training.get("options"):
+        import yaml
+
+        typer.echo(
+            "\ntrained by\n" + yaml.safe_dump({"train": training["options"]}, sort_keys=False).rstrip()
+        )
+
+
 def describe_training(manifest: Manifest) -> str:
     """A ``params.yaml`` with the options of an entry's training, and its origin as comments.
 
@@ -123,28 +141,32 @@ def describe_training(manifest: Manifest) -> str:
 
     training = manifest.metrics.get("training")
     options = training.get("options") if isinstance(training, dict) else None
-    if not isinstance(training, dict) or not isinstance(options, dict):
+    if not isinstance(options, dict):
         raise ConfigError(
             f"{manifest.name}@{manifest.version} does not say how it was trained; it was not published by "
             "the pipeline"
         )
-    origin = manifest.provenance
-    facts = {
+    head = [f"# {manifest.name}@{manifest.version} was trained by these options.", "#"]
+    head += [f"# {name}: {value}" for name, value in _list_origin(manifest).items() if value]
+    sections = {"train": options, "publish": {"name": manifest.name}}
+    return "\n".join(head) + "\n\n" + PREPARE + "\n" + yaml.safe_dump(sections, sort_keys=False)
+
+
+def _list_origin(manifest: Manifest) -> dict[str, Any]:
+    """What the training of an entry depended on beside its options; empty where it is not recorded."""
+    origin, training = manifest.provenance, manifest.metrics.get("training")
+    return {
         "code": f"git checkout {origin['git_commit']}" if origin.get("git_commit") else None,
         "changed files beside that commit": origin.get("git_dirty"),
         "packages": ", ".join(
             f"{name} {origin[name]}" for name in ("tunable-zoo", "torch", "ray", "python") if name in origin
         ),
-        "photographs": _describe_photos(training.get("photos")),
+        "photographs": _describe_photos(training.get("photos") if isinstance(training, dict) else None),
         "data licence": manifest.license.data,
         "training": f"{origin['training_seconds']} s" if "training_seconds" in origin else None,
         "MLflow run": origin.get("mlflow_run_id"),
         "fingerprint": origin.get("fingerprint"),
     }
-    head = [f"# {manifest.name}@{manifest.version} was trained by these options.", "#"]
-    head += [f"# {name}: {value}" for name, value in facts.items() if value]
-    sections = {"train": options, "publish": {"name": manifest.name}}
-    return "\n".join(head) + "\n\n" + PREPARE + "\n" + yaml.safe_dump(sections, sort_keys=False)
 
 
 def _describe_photos(photos: Any) -> str | None:
