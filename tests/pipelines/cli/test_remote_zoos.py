@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from typer.testing import Result
 
 import zoo
+from no_network import forbid_connections
 
 
 @pytest.fixture(autouse=True)
@@ -89,6 +90,7 @@ def test_faults_are_told_in_a_sentence(
     assert "it has" in told("zoo", "pull", "tiny@9.9.9")
     assert "has no huge@latest; it has tiny" in told("zoo", "pull", "huge")
     monkeypatch.setenv("TUNABLE_OFFLINE", "0")  # so that what the option sets is undone
+    forbid_connections(monkeypatch)
     elsewhere = "http://127.0.0.1:9/zoo"
     for arguments in (
         ("zoo", "pull", f"{elsewhere}/tiny"),

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 from hub_server import serve_hub
 
+import no_network
 import zoo
 from file_server import serving
+from no_network import go_offline
 from zoo.entry import Entry
 from zoo.errors import EntryNotFoundError, FetchError, IntegrityError, ManifestError
 from zoo.manifest import MANIFEST, WEIGHTS
@@ -118,7 +120,7 @@ def test_a_zoo_in_a_tar_file(
     RemoteZoo(str(path)).push(entry)
     assert path.read_bytes() == before
     RemoteZoo(str(path)).push(other := publish(name="other"))
-    monkeypatch.setenv("TUNABLE_OFFLINE", "1")  # no network for a file of this machine
+    go_offline(monkeypatch)  # no network for a file of this machine
     assert same(zoo.resolve(f"{path}/tiny"), entry)
     assert same(RemoteZoo(str(path)).pull("other"), other)
     add_source("stick", str(path))
@@ -207,7 +209,7 @@ def test_an_entry_behind_a_web_server(
         monkeypatch.setenv("TUNABLE_ZOO_CACHE", f"{os.environ['TUNABLE_ZOO_CACHE']}2")
         with pytest.raises(FetchError):
             zoo.pull(ref)
-        monkeypatch.setenv("TUNABLE_OFFLINE", "1")
+        go_offline(monkeypatch)
         with pytest.raises(EntryNotFoundError, match="TUNABLE_OFFLINE"):
             zoo.resolve(ref)
 
@@ -262,8 +264,15 @@ def test_an_entry_on_the_hub(entry: Entry, tmp_path: Path) -> None:
         assert version == entry.version
         assert same(Entry.open(Path(pulled)), entry)
     assert refused.startswith("expected a zoo or an entry at hf://team/huge")
+    # The server has stopped, and the program could not ask it.
     offline = in_another_process(
-        "import zoo; print(zoo.resolve('hf://team/tiny').version)", TUNABLE_OFFLINE="1"
+        "import pytest\n"
+        "from no_network import go_offline\n"
+        "with pytest.MonkeyPatch.context() as patch:\n"
+        "    go_offline(patch)\n"
+        "    import zoo\n"
+        "    print(zoo.resolve('hf://team/tiny').version)\n",
+        PYTHONPATH=os.pathsep.join([str(Path(no_network.__file__).parent), *sys.path]),
     )
     assert offline == entry.version
 
@@ -339,7 +348,7 @@ def test_an_entry_in_mlflow_s_registry(
     with pytest.raises(IntegrityError, match=r"another tiny@1\.0\.0 than the one that was pulled"):
         zoo.resolve(f"models:/tiny/{second}")
     with monkeypatch.context() as patch:
-        patch.setenv("TUNABLE_OFFLINE", "1")
+        go_offline(patch)
         assert same(zoo.resolve("models:/tiny@champion"), entry)
         with pytest.raises(FetchError, match="TUNABLE_OFFLINE"):
             zoo.resolve("models:/tiny@absent")

@@ -16,6 +16,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 import zoo
 from file_server import Fault, FileServer, closed_port, serving
+from no_network import go_offline
 from zoo.entry import Entry
 from zoo.errors import (
     EntryExistsError,
@@ -111,7 +112,7 @@ def test_models_are_found_here_and_there(
     assert found("tiny", task="deblur") == found("tiny", max_bytes=10) == found("tiny", license="MIT") == []
     zoo.resolve("tiny")
     assert found("tiny") == [("tiny", "")]
-    monkeypatch.setenv("TUNABLE_OFFLINE", "1")
+    go_offline(monkeypatch)
     server.requests.clear()
     assert found("tiny") == [("tiny", "")]
     assert server.requests == []
@@ -154,7 +155,7 @@ def test_an_address_is_a_reference(server: FileServer, entry: Entry, monkeypatch
     assert same(zoo.resolve(f"{server.url}/tiny@{entry.version}"), entry)
     with pytest.raises(EntryNotFoundError, match=f"^{server.url} has no tiny@9.9.9; it has {entry.version}"):
         zoo.resolve(f"{server.url}/tiny@9.9.9")
-    monkeypatch.setenv("TUNABLE_OFFLINE", "1")
+    go_offline(monkeypatch)
     server.requests.clear()
     assert same(zoo.resolve(f"{server.url}/tiny"), entry)
     for ref in (f"{server.url}/tiny@9.9.9", f"{server.url}/other"):
@@ -164,7 +165,7 @@ def test_an_address_is_a_reference(server: FileServer, entry: Entry, monkeypatch
 
 
 def test_offline_nothing_is_asked(server: FileServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TUNABLE_OFFLINE", "1")
+    go_offline(monkeypatch)
     with pytest.raises(FetchError, match="TUNABLE_OFFLINE"):
         RemoteZoo(server.url).pull("tiny")
     with pytest.raises(FetchError, match="TUNABLE_OFFLINE"):
