@@ -30,6 +30,8 @@ from pipelines.recipes import BUDGETS, find_budgets
 from pipelines.recipes import TASKS as RECIPES
 from pipelines.search.candidates import draw_points
 from pipelines.search.config import SearchConfig
+from pipelines.serve.config import ServeConfig
+from pipelines.serve.local import serve_locally
 from pipelines.tasks import TASKS, make_task
 from pipelines.training.config import ComputeConfig, TrainConfig
 from published import publish_small
@@ -108,7 +110,10 @@ def test_ten_lines_restore_a_picture(folder: Path, capsys: pytest.CaptureFixture
     assert "('denoise', 0.0, 1.0)" in capsys.readouterr().out
 
 
-WITH_PYTHON = [key for key, text in CHAPTERS.items() if key[0] != "README.md" and "```python" in text]
+CLIENT = ("docs/serve.md", "From Python")
+WITH_PYTHON = [
+    key for key, text in CHAPTERS.items() if key[0] != "README.md" and key != CLIENT and "```python" in text
+]
 
 
 @pytest.mark.parametrize("chapter", WITH_PYTHON, ids=" ".join)
@@ -116,6 +121,16 @@ WITH_PYTHON = [key for key, text in CHAPTERS.items() if key[0] != "README.md" an
 def test_python_runs(chapter: tuple[str, str], folder: Path) -> None:
     for block in find_blocks("python", CHAPTERS[chapter]):
         exec(block, {"__name__": "manual"})
+
+
+@pytest.mark.server
+@pytest.mark.slow
+def test_the_client_runs(folder: Path) -> None:
+    [block] = find_blocks("python", CHAPTERS[CLIENT])
+    entry = bundled_store().open("denoise")
+    with serve_locally({"denoise": entry.folder}, ServeConfig(port=0, engine="torch")) as url:
+        exec(block.replace("http://127.0.0.1:8000", url), {"__name__": "manual"})
+    assert [Image.open(path).size for path in sorted(folder.glob("out-*.png"))] == [(47, 33)] * 3
 
 
 def find_options(page: str) -> Any:

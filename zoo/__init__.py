@@ -11,9 +11,11 @@ Example:
 """
 
 from zoo.catalog import Report, default_stores, list_models, pull, resolve, verify
+from zoo.client import Answer, Client
 from zoo.comparison import Difference, diff_entries
 from zoo.entry import Entry
 from zoo.errors import (
+    EndpointError,
     EngineError,
     EntryExistsError,
     EntryNotFoundError,
@@ -37,7 +39,10 @@ from zoo.search import FoundModel, search_models
 from zoo.storage import Store
 
 __all__ = [
+    "Answer",
+    "Client",
     "Difference",
+    "EndpointError",
     "EngineError",
     "Entry",
     "EntryExistsError",

@@ -7,6 +7,7 @@ ZooError
 ├── IntegrityError (ValueError)          files on disk are not what the manifest says, or do not fit it
 ├── FetchError (OSError)                 a zoo elsewhere cannot be reached, or sends other bytes than promised
 │   └── NoZooError                       there is no zoo at an address that answers
+├── EndpointError (OSError)              an endpoint cannot be reached, or refuses a request
 ├── EngineError (RuntimeError)           the requested engine is missing, or cannot run the network
 └── ImageError (ValueError)              a picture that cannot be read, or is not one of the accepted kinds
     └── ImageTooLargeError           it has more pixels than allowed
@@ -101,6 +102,26 @@ class NoZooError(FetchError):
         ...     print(error)
         expected a zoo at memory://nowhere, found no index.json there; check the address
     """
+
+
+class EndpointError(ZooError, OSError):
+    """An endpoint that cannot be reached, or that refuses a request.
+
+    Attributes:
+        status: of its answer; 0 where there was none.
+        code: what it says is wrong, such as ``invalid_slider``; empty where it does not say.
+
+    Example:
+        >>> try:
+        ...     Client("localhost:8000")
+        ... except EndpointError as error:
+        ...     print(error, error.status)
+        expected an address such as http://127.0.0.1:8000, got 'localhost:8000' 0
+    """
+
+    def __init__(self, message: str, *, status: int = 0, code: str = "") -> None:
+        super().__init__(message)
+        self.status, self.code = status, code
 
 
 class EngineError(ZooError, RuntimeError):

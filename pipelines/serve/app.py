@@ -1,33 +1,36 @@
 """The FastAPI application over loaded models; independent of Ray."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+import hashlib
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
-from starlette.requests import ClientDisconnect
 
 from pipelines.serve.access import AccessControl, list_hosts
+from pipelines.serve.apply_handlers import ApplyHandlers
+from pipelines.serve.apply_request import read_digest
 from pipelines.serve.config import ServeConfig
 from pipelines.serve.errors import RequestError, add_error_handlers
-from pipelines.serve.inference import measure_picture, restore_picture
-from pipelines.serve.queue import PictureQueue, Work
+from pipelines.serve.inference import decode_picture, measure_picture
+from pipelines.serve.kept_pictures import KeptPictures
+from pipelines.serve.metrics import Metrics
+from pipelines.serve.queue import PictureQueue, within
+from pipelines.serve.request_log import RequestLog
 from pipelines.serve.schemas import (
+    KeptPicture,
     ModelInfo,
     ModelList,
     apply_responses,
+    apply_schema,
     error_response,
-    form_schema,
-    max_pixels,
     model_info,
 )
-from pipelines.serve.upload import BodyLimit, read_upload
-from tunable_models import OmegaError
+from pipelines.serve.upload import BodyLimit
 from zoo import Predictor
 
 PAGE = Path(__file__).parent / "page"
@@ -35,10 +38,6 @@ PAGE = Path(__file__).parent / "page"
 
 APPLY = ":apply"
 """Suffix of a model's URL: restore a picture with it."""
-
-T = TypeVar("T")
-
-Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 def create_app(models: Mapping[str, Predictor], config: ServeConfig, token: str = "") -> FastAPI:
@@ -52,6 +51,12 @@ def create_app(models: Mapping[str, Predictor], config: ServeConfig, token: str 
         token: that requests must carry; empty for none.
     """
     queue = PictureQueue(config.concurrency, config.max_queued_requests)
+    kept = KeptPictures(config.max_kept_bytes)
+    metrics = Metrics()
+    metrics.watch_kept(lambda: kept.used_bytes)
+    for lane in queue.lanes:
+        metrics.watch(lane.name, "waiting", lane.count_waiting)
+        metrics.watch(lane.name, "running", lane.count_running)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -65,35 +70,82 @@ def create_app(models: Mapping[str, Predictor], config: ServeConfig, token: str 
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.add_middleware(BodyLimit, max_bytes=config.max_body_bytes)
+    # The last one sees a request first.
+    app.add_middleware(BodyLimit, max_bytes=config.max_body_bytes, max_uploads=config.max_uploads)
     app.add_middleware(AccessControl, hosts=list_hosts(config), origins=config.allowed_origins, token=token)
+    app.add_middleware(RequestLog, form=config.access_log, metrics=metrics)
     add_error_handlers(app)
-    _add_health_routes(app)
-    _add_model_routes(app, models, config, queue)
+    _add_probes(app, metrics)
+    _add_picture_routes(app, config, queue, kept)
+    _add_model_routes(app, models, ApplyHandlers(config, queue, kept, metrics))
     app.mount("/docs", StaticFiles(directory=PAGE, html=True), name="docs")
     return app
 
 
-def _add_health_routes(app: FastAPI) -> None:
+def _add_probes(app: FastAPI, metrics: Metrics) -> None:
     @app.get("/", include_in_schema=False)
     async def root() -> RedirectResponse:
         return RedirectResponse("docs/")
 
+    @app.head("/livez", include_in_schema=False)
     @app.get("/livez", tags=["health"])
     async def livez() -> dict[str, str]:
         """Liveness."""
         return {"status": "alive"}
 
+    @app.head("/readyz", include_in_schema=False)
     @app.get("/readyz", tags=["health"])
     async def readyz() -> dict[str, str]:
         """Readiness: the app exists only once its models are loaded."""
         return {"status": "ready"}
 
+    @app.get("/metrics", tags=["health"], response_class=Response)
+    async def show_metrics() -> Response:
+        """Numbers for Prometheus."""
+        return Response(metrics.render(), media_type="text/plain; version=0.0.4")
 
-def _add_model_routes(
-    app: FastAPI, models: Mapping[str, Predictor], config: ServeConfig, queue: PictureQueue
-) -> None:
-    infos = {name: model_info(model, config) for name, model in models.items()}
+
+def _add_picture_routes(app: FastAPI, config: ServeConfig, queue: PictureQueue, kept: KeptPictures) -> None:
+    errors: dict[int | str, dict[str, Any]] = {
+        status: error_response(status) for status in (408, 413, 422, 429)
+    }
+    body = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+
+    @app.put(
+        "/v1/images/{digest}",
+        tags=["pictures"],
+        responses={201: {"model": KeptPicture}, **errors},
+        openapi_extra={"requestBody": {"required": True, **body}},
+    )
+    async def keep_picture(digest: str, request: Request, response: Response) -> KeptPicture:
+        """Send a picture once, to restore it at many settings: ``image=`` its SHA-256."""
+        digest = read_digest(digest)
+        content = await within(config.request_timeout_s, request.body())
+        got = await asyncio.to_thread(lambda: hashlib.sha256(content).hexdigest())
+        if got != digest:
+            raise RequestError(
+                f"expected a body with the SHA-256 {digest}, got one with {got}",
+                status=422,
+                code="invalid_digest",
+            )
+        picture = kept.find(digest)
+        if picture is None:
+            pixels = await asyncio.to_thread(measure_picture, content, config.max_pixels)
+            decoding = queue.run(pixels, lambda _: decode_picture(content, config.max_pixels))
+            picture = await within(config.time_for(pixels), decoding)
+            kept.keep(digest, picture)
+            response.status_code = 201
+        return KeptPicture.of(digest, picture)
+
+    @app.head("/v1/images/{digest}", include_in_schema=False)
+    @app.get("/v1/images/{digest}", tags=["pictures"], responses={410: error_response(410)})
+    async def show_picture(digest: str) -> KeptPicture:
+        """Whether a picture is kept."""
+        return KeptPicture.of(digest, kept.get(read_digest(digest)))
+
+
+def _add_model_routes(app: FastAPI, models: Mapping[str, Predictor], handlers: ApplyHandlers) -> None:
+    infos = {name: model_info(model, handlers.config) for name, model in models.items()}
 
     @app.get("/v1/models", tags=["models"])
     async def list_models() -> ModelList:
@@ -104,14 +156,14 @@ def _add_model_routes(
     for name, model in models.items():
         app.add_api_route(
             f"/v1/models/{name}{APPLY}",
-            _make_apply_handler(model, config, queue),
+            handlers.make_handler(model),
             methods=["POST"],
             tags=["models"],
             name=f"apply_{name}",
             summary=f"Restore a picture with {name}",
             response_class=Response,
             responses=apply_responses(),
-            openapi_extra={"requestBody": form_schema(model)},
+            openapi_extra=apply_schema(model),
         )
 
     @app.post(f"/v1/models/{{name}}{APPLY}", include_in_schema=False)
@@ -126,79 +178,6 @@ def _add_model_routes(
         if name not in infos:
             raise _unknown_model(name, infos)
         return infos[name]
-
-
-def _make_apply_handler(model: Predictor, config: ServeConfig, queue: PictureQueue) -> Handler:
-    limit = max_pixels(model, config)
-
-    async def apply(request: Request) -> Response:
-        """The restored picture as PNG; sliders that are not sent have their defaults."""
-        upload = await _within(config.request_timeout_s, read_upload(request))
-        values = _complete_values(model, upload.values)
-        pixels = await asyncio.to_thread(measure_picture, upload.image, limit)
-
-        def restore(work: Work) -> bytes:
-            return restore_picture(model, upload.image, values, limit, work)
-
-        png = await _within(config.time_for(pixels), _until_gone(request, queue.run(pixels, restore)))
-        return Response(png, media_type="image/png", headers=_make_headers(model, values))
-
-    return apply
-
-
-async def _within(seconds: float, awaited: Awaitable[T]) -> T:
-    """Wait for a result, and no longer.
-
-    Raises:
-        RequestError: 408, it took longer.
-    """
-    try:
-        async with asyncio.timeout(seconds):
-            return await awaited
-    except TimeoutError as error:
-        message = f"the request took longer than {seconds:.3g} s; send a smaller picture"
-        raise RequestError(message, status=408, code="timeout") from error
-
-
-async def _until_gone(request: Request, awaited: Coroutine[Any, Any, T]) -> T:
-    """Wait for a result as long as the client does.
-
-    Raises:
-        ClientDisconnect: it left; the work is cancelled.
-    """
-    work, gone = asyncio.create_task(awaited), asyncio.create_task(_wait_until_gone(request))
-    try:
-        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not work.done():
-            gone.result()  # what went wrong while it waited
-            raise ClientDisconnect
-        return work.result()
-    finally:
-        for task in (work, gone):
-            task.cancel()
-
-
-async def _wait_until_gone(request: Request) -> None:
-    """Return when the client of a request, whose body has been read, closes the connection."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
-def _complete_values(model: Predictor, values: Mapping[str, float]) -> dict[str, float]:
-    """Check the given values and fill in the rest as the control space does."""
-    try:
-        return model.space.values(model.space.omega(values)) | dict(values)
-    except OmegaError as error:
-        raise RequestError(str(error), status=422, code="invalid_slider") from error
-
-
-def _make_headers(model: Predictor, values: Mapping[str, float]) -> dict[str, str]:
-    rounded = {name: float(f"{value:.6g}") for name, value in values.items()}
-    return {
-        "Tunable-Model": model.name,
-        "Tunable-Version": model.version,
-        "Tunable-Values": json.dumps(rounded),
-    }
 
 
 def _unknown_model(name: str, served: Mapping[str, object]) -> RequestError:

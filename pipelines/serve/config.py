@@ -27,7 +27,10 @@ class ServeConfig(Section):
         "request_timeout_s",
         "timeout_per_megapixel_s",
         "max_body_bytes",
+        "max_uploads",
         "max_pixels",
+        "max_kept_bytes",
+        "access_log",
     )
 
     host: str = "127.0.0.1"
@@ -62,9 +65,15 @@ class ServeConfig(Section):
     """What the time for a picture grows by."""
     max_body_bytes: int = Field(default=128 * 2**20, ge=1)
     """Largest request body."""
+    max_uploads: int = Field(default=32, ge=1)
+    """Bodies that arrive at once; beyond it the slowest makes room for a new one."""
     max_pixels: int = Field(default=64_000_000, ge=1)
     """Largest picture, checked in its header before decoding. Models with a larger output, or that cannot
     process tiles, accept fewer pixels."""
+    max_kept_bytes: int = Field(default=512 * 2**20, ge=0)
+    """Memory for decoded pictures that clients sent once, to restore them at many settings."""
+    access_log: Literal["text", "json", "none"] = "text"
+    """The line of each request on standard output."""
 
     @property
     def url(self) -> str:

@@ -1,7 +1,7 @@
-"""Error responses: every error becomes ``{"error": {"code", "message"}}``, without a traceback."""
+"""Error responses: each is JSON with a code, a message and the request's id, without a traceback."""
 
-import logging
 from collections.abc import Mapping
+from contextvars import ContextVar
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -12,7 +12,8 @@ from starlette.requests import ClientDisconnect
 
 from pipelines.core.errors import PipelineError
 
-_log = logging.getLogger(__name__)
+REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
+"""Of the request that is being answered."""
 
 
 class RequestError(PipelineError):
@@ -34,10 +35,11 @@ class RequestError(PipelineError):
 
 
 class ErrorDetail(BaseModel):
-    """A machine-readable code and a message for people."""
+    """A machine-readable code, a message for people, and the request's id in the server's log."""
 
     code: str
     message: str
+    request_id: str
 
 
 class ErrorBody(BaseModel):
@@ -47,18 +49,17 @@ class ErrorBody(BaseModel):
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Render every exception that ``app`` raises as an :class:`ErrorBody`."""
+    """Render what ``app`` raises as an :class:`ErrorBody`; :class:`RequestLog` does so for the unexpected."""
     app.exception_handler(RequestError)(_handle_request_error)
     app.exception_handler(HTTPException)(_handle_http_exception)
     app.exception_handler(ClientDisconnect)(_handle_disconnect)
-    app.exception_handler(Exception)(_handle_unexpected)
 
 
 def make_error(
     status: int, code: str, message: str, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
     """A response with an :class:`ErrorBody`."""
-    body = ErrorBody(error=ErrorDetail(code=code, message=message))
+    body = ErrorBody(error=ErrorDetail(code=code, message=message, request_id=REQUEST_ID.get()))
     return JSONResponse(body.model_dump(), status_code=status, headers=headers)
 
 
@@ -75,9 +76,3 @@ def _handle_http_exception(request: Request, error: HTTPException) -> JSONRespon
 
 def _handle_disconnect(_: Request, __: ClientDisconnect) -> JSONResponse:
     return make_error(400, "incomplete_body", "the connection closed before the request was complete")
-
-
-def _handle_unexpected(request: Request, error: Exception) -> JSONResponse:
-    # Starlette raises the error again after this response, and Ray Serve logs it with its traceback.
-    _log.error("%s %s: %s: %s", request.method, request.url.path, type(error).__name__, error)
-    return make_error(500, "internal_error", "internal server error; see the server's log")

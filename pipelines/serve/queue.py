@@ -6,11 +6,13 @@ more, because the client left or the time is over, ends at the next tile.
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event, Lock
 from time import monotonic
 from typing import Any, TypeVar
+
+from starlette.requests import ClientDisconnect, Request
 
 from pipelines.serve.errors import RequestError
 
@@ -103,6 +105,11 @@ class PictureQueue:
         lane = self._small if pixels <= SMALL_PX else self._large
         return await lane.run(pixels, function)
 
+    @property
+    def lanes(self) -> "tuple[_Lane, ...]":
+        """What pictures wait in."""
+        return self._small, self._large
+
     def close(self) -> None:
         """Cancel calls that wait; running ones finish."""
         self._small.close()
@@ -113,11 +120,21 @@ class _Lane:
     """Threads with a queue, and how fast they were."""
 
     def __init__(self, name: str, threads: int, queue: int) -> None:
-        self._threads, self._places = threads, threads + queue
+        self.name = name
+        self._places = threads + queue
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"{name}-pictures")
         self._lock = Lock()
         self._pending: dict[Work, int] = {}
+        self._running = 0
         self._s_per_px = ASSUMED_S_PER_PX
+
+    def count_running(self) -> int:
+        """Pictures that are computed."""
+        return self._running
+
+    def count_waiting(self) -> int:
+        """Pictures whose turn has not come."""
+        return len(self._pending) - self._running
 
     async def run(self, pixels: int, function: Callable[[Work], R]) -> R:
         """See :meth:`PictureQueue.run`."""
@@ -142,7 +159,13 @@ class _Lane:
 
     def _call(self, work: Work, pixels: int) -> Any:
         begun = monotonic()
-        result = work()
+        with self._lock:
+            self._running += 1
+        try:
+            result = work()
+        finally:
+            with self._lock:
+                self._running -= 1
         with self._lock:
             # What is recent counts more: models and slider settings differ, and so does the load.
             self._s_per_px += 0.3 * ((monotonic() - begun) / pixels - self._s_per_px)
@@ -157,3 +180,41 @@ class _Lane:
         share = sum(self._pending.values()) / self._places
         wait_s = math.ceil(share * self._s_per_px)
         return min(max(1, wait_s), LONGEST_WAIT_S)
+
+
+async def within(seconds: float, awaited: Awaitable[R]) -> R:
+    """Wait for a result, and no longer.
+
+    Raises:
+        RequestError: 408, it took longer.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await awaited
+    except TimeoutError as error:
+        message = f"the request took longer than {seconds:.3g} s; send a smaller picture"
+        raise RequestError(message, status=408, code="timeout") from error
+
+
+async def while_connected(request: Request, awaited: Coroutine[Any, Any, R]) -> R:
+    """Wait for a result as long as the client does.
+
+    Raises:
+        ClientDisconnect: it left; the work is cancelled.
+    """
+    work, gone = asyncio.create_task(awaited), asyncio.create_task(_wait_until_gone(request))
+    try:
+        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            gone.result()  # what went wrong while it waited
+            raise ClientDisconnect
+        return work.result()
+    finally:
+        for task in (work, gone):
+            task.cancel()
+
+
+async def _wait_until_gone(request: Request) -> None:
+    """Return when the client of a request, whose body has been read, closes the connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,76 +1,71 @@
-"""Parse requests to ``:apply`` (multipart/form-data: a picture and slider values) and limit their size."""
+"""Bodies of requests as they arrive: how large, how slow, and how many at once."""
 
-from collections import Counter
-from collections.abc import Collection
-from dataclasses import dataclass
+import asyncio
 
-from starlette.datastructures import FormData, UploadFile
-from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pipelines.core.errors import ConfigError
-from pipelines.core.sliders import parse_value
 from pipelines.serve.errors import RequestError
 
-IMAGE_FIELD = "image"
-"""The field that holds the picture; every other field is a slider."""
-
-
-@dataclass(frozen=True)
-class Upload:
-    """A parsed request.
-
-    Attributes:
-        image: the file's bytes, not decoded yet.
-        values: the sliders in the form, in native units; names and ranges are not checked yet.
-    """
-
-    image: bytes
-    values: dict[str, float]
-
-
-async def read_upload(request: Request) -> Upload:
-    """Read and check the form of a request.
-
-    Raises:
-        RequestError: 415 not multipart, 400 malformed, 413 too large, 422 a field is missing, duplicate,
-            invalid or in the query.
-    """
-    _check_query(request.query_params.keys())
-    _check_content_type(request.headers.get("content-type", ""))
-    async with request.form() as form:
-        _check_unique(form)
-        return Upload(image=await _read_image(form), values=_read_values(form))
+LEAST_BYTES_PER_S = 16_000
+"""A body that comes more slowly is refused, after a time in which any may begin."""
+BEGINNING_S = 10.0
+YOUNG_S = 1.0
+"""How old a body is before its rate says something."""
 
 
 class BodyLimit:
-    """ASGI middleware that rejects bodies of more than ``max_bytes`` with RequestError (413).
+    """ASGI middleware that refuses bodies that are too large or too slow.
 
     Bytes are counted as they arrive, so a missing or false Content-Length makes no difference; one that
-    declares too much is rejected before the first byte is read.
+    declares too much is rejected before the first byte is read. Where as many bodies are on their way as may
+    be, the slowest one makes room for a new one.
+
+    Args:
+        app: what reads the bodies.
+        max_bytes: of a body.
+        max_uploads: bodies that arrive at once.
     """
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, max_bytes: int, max_uploads: int) -> None:
         self.app = app
-        self.max_bytes = max_bytes
+        self.max_bytes, self.max_uploads = max_bytes, max_uploads
+        self._uploads = set[_Upload]()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Forward the request, counting its body."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
             await self.app(scope, receive, send)
             return
-        seen = 0
+        upload = _Upload()
 
         # Raises where the app reads, and so inside its error handlers.
         async def receive_counted() -> Message:
-            nonlocal seen
+            if upload.is_complete:
+                return await receive()  # that the client has gone
             self._check_size(_declared_length(scope))
-            message = await receive()
-            seen += len(message.get("body", b""))
-            self._check_size(seen)
+            if upload not in self._uploads:
+                self._make_room()
+                self._uploads.add(upload)
+            message = await upload.wait(receive)
+            self._check_size(upload.bytes)
+            if not message.get("more_body", False):
+                self._uploads.discard(upload)
             return message
 
-        await self.app(scope, receive_counted, send)
+        try:
+            await self.app(scope, receive_counted, send)
+        finally:
+            self._uploads.discard(upload)
+
+    def _make_room(self) -> None:
+        if len(self._uploads) < self.max_uploads:
+            return
+        known = [upload for upload in self._uploads if upload.age_s > YOUNG_S]
+        if not known:
+            raise _full("the server takes in as many pictures as it can; try again")
+        slowest = min(known, key=lambda upload: upload.bytes / upload.age_s)
+        self._uploads.discard(slowest)
+        slowest.end()
 
     def _check_size(self, size: int) -> None:
         if size > self.max_bytes:
@@ -79,56 +74,53 @@ class BodyLimit:
             raise RequestError(message, status=413, code="body_too_large")
 
 
+class _Upload:
+    """A body on its way."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.get_running_loop().time()
+        self.bytes, self.is_complete, self._ended = 0, False, False
+        self._timeout: asyncio.Timeout | None = None
+
+    @property
+    def age_s(self) -> float:
+        """Since it began."""
+        return asyncio.get_running_loop().time() - self.begun
+
+    def end(self) -> None:
+        """Let the wait for the next part of it end now."""
+        self._ended = True
+        if self._timeout is not None:
+            self._timeout.reschedule(asyncio.get_running_loop().time())
+
+    async def wait(self, receive: Receive) -> Message:
+        """The next part of it.
+
+        Raises:
+            RequestError: 408, too slow; 503, it made room.
+        """
+        deadline = self.begun + BEGINNING_S + self.bytes / LEAST_BYTES_PER_S
+        try:
+            async with asyncio.timeout_at(deadline) as self._timeout:
+                if self._ended:
+                    raise TimeoutError
+                message = await receive()
+        except TimeoutError as error:
+            if self._ended:
+                raise _full("it was the slowest of as many as the server takes in; try again") from error
+            why = f"the body came at less than {LEAST_BYTES_PER_S / 1000:g} kB/s; send a smaller file"
+            raise RequestError(why, status=408, code="upload_too_slow") from error
+        finally:
+            self._timeout = None
+        self.bytes += len(message.get("body", b""))
+        self.is_complete = not message.get("more_body", False)
+        return message
+
+
 def _declared_length(scope: Scope) -> int:
     length: bytes = dict(scope["headers"]).get(b"content-length", b"")
     return int(length) if length.isdigit() else 0
 
 
-def _check_content_type(header: str) -> None:
-    kind, _, parameters = header.partition(";")
-    if kind.strip().lower() != "multipart/form-data":
-        got = kind.strip() or "no content type"
-        message = f"expected multipart/form-data, got {got!r}; with curl: -F image=@photo.png"
-        raise RequestError(message, status=415, code="unsupported_media_type")
-    if "boundary=" not in parameters.lower():
-        message = "multipart/form-data came without a boundary; let the HTTP client write Content-Type"
-        raise RequestError(message, code="malformed_form")
-
-
-def _check_query(names: Collection[str]) -> None:
-    if names:
-        got = ", ".join(repr(name[:40]) for name in names)
-        message = f"expected nothing in the query, got {got}; sliders are form fields: -F NAME=VALUE"
-        raise _unprocessable(message, "unexpected_query")
-
-
-def _check_unique(form: FormData) -> None:
-    for name, count in Counter(name for name, _ in form.multi_items()).items():
-        if count > 1:
-            raise _unprocessable(f"field {name[:40]!r} came {count} times; send it once", "duplicate_field")
-
-
-async def _read_image(form: FormData) -> bytes:
-    image = form.get(IMAGE_FIELD)
-    if not isinstance(image, UploadFile):
-        got = "a text field of that name" if image is not None else "none"
-        message = f"expected a file in the field 'image', got {got}; with curl: -F image=@photo.png"
-        raise _unprocessable(message, "missing_image")
-    return await image.read()
-
-
-def _read_values(form: FormData) -> dict[str, float]:
-    return {name: _parse_field(name, field) for name, field in form.items() if name != IMAGE_FIELD}
-
-
-def _parse_field(name: str, field: UploadFile | str) -> float:
-    if isinstance(field, UploadFile):
-        raise _unprocessable(f"{name[:40]}: expected a number, got a file", "invalid_slider")
-    try:
-        return parse_value(name[:40], field)
-    except ConfigError as error:
-        raise _unprocessable(str(error), "invalid_slider") from error
-
-
-def _unprocessable(message: str, code: str) -> RequestError:
-    return RequestError(message, status=422, code=code)
+def _full(message: str) -> RequestError:
+    return RequestError(message, status=503, code="uploads_full", retry_after_s=5)

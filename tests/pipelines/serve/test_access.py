@@ -18,7 +18,7 @@ MODELS = "/v1/models"
 def ask(client: Any, path: str = MODELS, method: str = "GET", **headers: str) -> int:
     [answer] = client.together([{"method": method, "url": path, "headers": headers}])
     if answer.status_code in (401, 403):
-        assert set(answer.json()["error"]) == {"code", "message"}
+        assert set(answer.json()["error"]) == {"code", "message", "request_id"}
     return int(answer.status_code)
 
 

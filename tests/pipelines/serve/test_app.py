@@ -16,8 +16,8 @@ from PIL import Image, ImageCms
 
 import zoo
 from picture_files import JPEG_XL, png, tiff
-from pipelines.serve import app as app_module
 from pipelines.serve.config import ServeConfig
+from pipelines.serve.inference import Restoration
 from pipelines.serve.queue import Abandoned, Work
 from waiting import UNREACHED_S
 from zoo.pictures.picture import Kind
@@ -39,7 +39,8 @@ def check_error(response: Any, status: int, code: str) -> str:
     assert response.headers["content-type"] == "application/json"
     body = response.json()
     assert set(body) == {"error"}
-    assert set(body["error"]) == {"code", "message"}
+    assert set(body["error"]) == {"code", "message", "request_id"}
+    assert body["error"]["request_id"] == response.headers["x-request-id"]
     assert body["error"]["code"] == code
     assert "Traceback" not in response.text
     return str(body["error"]["message"])
@@ -48,6 +49,9 @@ def check_error(response: Any, status: int, code: str) -> str:
 def test_health(client: Any) -> None:
     assert client.get("/livez").json() == {"status": "alive"}
     assert client.get("/readyz").json() == {"status": "ready"}
+    for probe in ("/livez", "/readyz"):
+        [answer] = client.together([{"method": "HEAD", "url": probe}])
+        assert (answer.status_code, answer.content) == (200, b"")
 
 
 def test_models_list_their_sliders_and_limits(client: Any, model: zoo.Predictor) -> None:
@@ -87,6 +91,9 @@ def test_a_larger_picture_comes_back(
     assert decode_pixels(response.content).shape == (120, 160, 3)
     both = client.post("/v1/models/large:apply", **make_upload(photo, accuracy=0.25, perception=0.75))
     assert both.content == response.content
+    rounded = client.post("/v1/models/large:apply", **make_upload(photo, accuracy=0.2475, perception=0.7425))
+    assert rounded.content == response.content
+    assert rounded.headers["tunable-values"] == response.headers["tunable-values"]
     wrong = client.post("/v1/models/large:apply", **make_upload(photo, accuracy=0.5, perception=0.75))
     assert "sum to 1" in check_error(wrong, 422, "invalid_slider")
 
@@ -306,7 +313,7 @@ def test_body_too_large_though_content_length_says_otherwise(client: Any, length
 
 
 @pytest.mark.parametrize(
-    "content_type", ["image/png", "application/json", "application/x-www-form-urlencoded", ""]
+    "content_type", ["application/json", "text/html; charset=utf-8", "multipart/mixed; boundary=b", "image"]
 )
 def test_wrong_content_type(client: Any, photo: bytes, content_type: str) -> None:
     response = client.post(APPLY, content=photo, headers={"content-type": content_type})
@@ -335,7 +342,7 @@ def test_too_many_parts(client: Any, photo: bytes) -> None:
 def release(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Inference blocks until this is set, at the end of the test at the latest."""
     release = threading.Event()
-    monkeypatch.setattr(app_module, "restore_picture", lambda *_: release.wait() and b"done")
+    monkeypatch.setattr(Restoration, "__call__", lambda *_: release.wait() and (b"done", "image/png"))
     yield release
     release.set()
 
@@ -459,7 +466,7 @@ def test_unexpected_errors_show_no_traceback(
     def broken(*_: object) -> bytes:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(app_module, "restore_picture", broken)
+    monkeypatch.setattr(Restoration, "__call__", broken)
     message = check_error(client.post(APPLY, **make_upload(photo)), 500, "internal_error")
     assert "secret" not in message
     assert "log" in message
