@@ -146,13 +146,16 @@ def apply_schema(model: Predictor) -> dict[str, Any]:
     binary = {"type": "string", "format": "binary", "description": "The picture: PNG, JPEG, WebP, TIFF, ..."}
     digest = {"type": "string", "description": "The SHA-256 of a picture that was sent by PUT /v1/images."}
     is_simplex = model.space.kind == "simplex"
-    fields = {control.name: _slider_schema(control, is_simplex) for control in model.controls} | _OPTIONS
+    # Generated clients send defaults: on a simplex they would break the sum that another slider leaves, and in
+    # the query they would come beside a form.
+    fields = {control.name: _slider_schema(control, has_default=not is_simplex) for control in model.controls}
+    query = {control.name: _slider_schema(control, has_default=False) for control in model.controls}
     form = {"type": "object", "required": [IMAGE_FIELD], "additionalProperties": False}
     if is_simplex:
         form["description"] = "The sliders sum to 1; those that are not sent share what the others leave."
     bodies = {
-        MULTIPART: {**form, "properties": {IMAGE_FIELD: binary} | fields},
-        URLENCODED: {**form, "properties": {IMAGE_FIELD: digest} | fields},
+        MULTIPART: {**form, "properties": {IMAGE_FIELD: binary} | fields | _OPTIONS},
+        URLENCODED: {**form, "properties": {IMAGE_FIELD: digest} | fields | _OPTIONS},
         RAW[0]: binary,
     }
     beside = "Beside a body that is a picture alone."
@@ -160,7 +163,7 @@ def apply_schema(model: Predictor) -> dict[str, Any]:
         "requestBody": {"content": {kind: {"schema": schema} for kind, schema in bodies.items()}},
         "parameters": [
             {"name": name, "in": "query", "required": False, "schema": schema, "description": beside}
-            for name, schema in ({IMAGE_FIELD: digest} | fields).items()
+            for name, schema in ({IMAGE_FIELD: digest} | query | _OPTIONS).items()
         ],
     }
 
@@ -188,10 +191,9 @@ def error_response(status: int | str) -> dict[str, Any]:
     return {"model": ErrorBody, **_ERRORS[status]}
 
 
-def _slider_schema(control: Control, is_simplex: bool) -> dict[str, Any]:
+def _slider_schema(control: Control, has_default: bool) -> dict[str, Any]:
     unit = f" [{control.unit}]" if control.unit else ""
-    # Clients fill in defaults: on a simplex beside a value of another slider they would break the sum.
-    default = {} if is_simplex else {"default": control.default}
+    default = {"default": control.default} if has_default else {}
     return {
         "type": "number",
         "minimum": control.low,
