@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -130,7 +131,12 @@ class Restoration:
     def _describe(self) -> str:
         """What made the picture, for its EXIF."""
         settings = " ".join(f"{name}={value:.6g}" for name, value in self.values.items())
-        return f"tunable-zoo {version('tunable-zoo')} {self.model.name}@{self.model.version} {settings}"
+        return f"{_name_library()} {self.model.name}@{self.model.version} {settings}"
+
+
+@cache
+def _name_library() -> str:
+    return f"tunable-zoo {version('tunable-zoo')}"  # reads a file
 
 
 def check_part(region: Region, picture: Picture) -> None:

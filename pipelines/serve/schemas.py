@@ -146,8 +146,8 @@ def apply_schema(model: Predictor) -> dict[str, Any]:
     binary = {"type": "string", "format": "binary", "description": "The picture: PNG, JPEG, WebP, TIFF, ..."}
     digest = {"type": "string", "description": "The SHA-256 of a picture that was sent by PUT /v1/images."}
     is_simplex = model.space.kind == "simplex"
-    # Generated clients send defaults: on a simplex they would break the sum that another slider leaves, and in
-    # the query they would come beside a form.
+    # Generated clients send defaults: on a simplex they would break the sum that another slider leaves,
+    # and in the query they would come beside a form.
     fields = {control.name: _slider_schema(control, has_default=not is_simplex) for control in model.controls}
     query = {control.name: _slider_schema(control, has_default=False) for control in model.controls}
     form = {"type": "object", "required": [IMAGE_FIELD], "additionalProperties": False}
