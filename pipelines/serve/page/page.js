@@ -1,231 +1,205 @@
-// The page at /docs: choose a model and a picture, turn the sliders, compare. Addresses are relative, so that the page
-// works behind a proxy that serves the endpoint below a prefix.
+// The page at /docs: choose a model and a picture, turn the sliders, compare. This module puts the others together.
 
-const find = (id) => document.getElementById(id);
-const make = (tag, properties, ...children) => {
-  const node = Object.assign(document.createElement(tag), properties);
-  node.append(...children);
-  return node;
-};
+import { Controls } from "./controls.js";
+import { announce, describe, find, make, seconds } from "./dom.js";
+import { Download } from "./download.js";
+import { copyOnClick, showCall, showModel } from "./help.js";
+import { Painter } from "./paint.js";
+import { area, closePicture, openPicture } from "./picture.js";
+import { Plane } from "./plane.js";
+import { hideProblem, showProblem } from "./problem.js";
+import { apply, describeLimits, explain, fetchModels } from "./requests.js";
+import { Restorer } from "./restorer.js";
+import { View } from "./view.js";
 
-const TOKEN = "token";
-const state = { cards: [], card: null, values: {}, file: null, request: null, stale: false };
+const NOTICED_MS = 300; // shorter computations are not worth a word
+const LONG_MS = 1000; // longer ones can be cancelled
+const LABEL_PX = 64;
+const HASH_MS = 200; // browsers refuse more frequent changes of the address
 
-const address = (path) => new URL(`../${path}`, location.href);
-const applyPath = () => `v1/models/${state.card.name}:apply`;
+let cards = [];
+let card = null;
+let picture = null;
+let announced = "";
+let hashTimer = 0;
+let opening = ""; // name of the file that is being opened
+let choices = 0; // of files
 
-// A request, with the token that an endpoint for others asks for; it is kept until the tab is closed.
-async function send(path, options = {}) {
-  const token = sessionStorage.getItem(TOKEN);
-  const headers = token ? { Authorization: `Bearer ${token}` } : {};
-  const response = await fetch(address(path), { ...options, headers });
-  if (response.status !== 401) return response;
-  await askToken(Boolean(token));
-  return send(path, options);
-}
-
-function askToken(again) {
-  find("refused").hidden = !again;
-  find("lock").showModal();
-  return new Promise((done) => {
-    find("unlock").onsubmit = (event) => {
-      event.preventDefault();
-      sessionStorage.setItem(TOKEN, find("token").value.trim());
-      find("lock").close();
-      done();
-    };
-  });
-}
+const view = new View({ changed: () => draw(), moved: () => restorer.moved() });
+const controls = new Controls(() => valuesChanged());
+const plane = new Plane(controls);
+const restorer = new Restorer(view, controls, { changed: () => update(), failed: showFailure });
+const painter = new Painter(view);
+const download = new Download(
+  () => ({ card, picture, values: controls.values, total: restorer.estimate(area(picture)) }),
+  {
+    failed: showProblem,
+    changed: () => {
+      restorer.paused = Boolean(download.current);
+      restorer.wake();
+    },
+  },
+);
 
 async function start() {
-  const response = await send("v1/models");
-  if (!response.ok) throw new Error(await reason(response));
-  state.cards = (await response.json()).models;
+  cards = await fetchModels();
   find("model").replaceChildren(
-    ...state.cards.map((card) => make("option", { value: card.name }, `${card.name} ${card.version.slice(0, 8)}`)),
+    ...cards.map(({ name, version }) => make("option", { value: name }, `${name} ${version.slice(0, 8)}`)),
   );
-  choose(state.cards[0].name);
+  restoreHash();
+  const sample = await (await fetch("sample.jpg")).blob();
+  if (!choices) await show(new File([sample], "sample.jpg"), { checked: false });
 }
 
-function choose(name) {
-  state.request?.abort();
-  state.card = state.cards.find((card) => card.name === name);
-  const { limits, description, space, scale, task } = state.card;
-  find("description").textContent = description;
-  find("task").textContent = scale > 1 ? `${task}, ${scale} times as large` : task;
-  find("limits").textContent =
-    `up to ${Number((limits.max_pixels / 1e6).toPrecision(2))} megapixels and ${(limits.max_body_bytes / 2 ** 20).toFixed(0)} MiB`;
-  find("simplex").hidden = space !== "simplex";
-  find("apply").textContent = `/${applyPath()}`;
-  find("card").textContent = `/v1/models/${name}`;
-  find("card").href = address(`v1/models/${name}`);
-  find("fields").replaceChildren(
-    row("image", "a file", "", "the picture: PNG, JPEG, WebP, TIFF"),
-    ...state.card.sliders.map((s) => row(s.name, `${s.low} to ${s.high} ${s.unit}`, short(s.default), s.description)),
-  );
-  reset();
+function chooseModel(name, values) {
+  card = cards.find((candidate) => candidate.name === name) ?? cards[0];
+  find("model").value = card.name;
+  const { limits, description, scale } = card;
+  find("description").textContent = scale > 1 ? `${description} The result is ${scale} times as large.` : description;
+  find("limits").textContent = describeLimits(limits);
+  hideProblem();
+  restorer.setCard(card);
+  view.enlarging = scale;
+  showModel(card);
+  controls.show(card, values);
 }
 
-const row = (field, value, standard, meaning) =>
-  make("tr", {}, make("td", {}, make("code", {}, field)), ...[value, standard, meaning].map((text) => make("td", {}, text)));
-
-function reset() {
-  state.values = Object.fromEntries(state.card.sliders.map((slider) => [slider.name, round(slider.default)]));
-  find("sliders").replaceChildren(...state.card.sliders.map(sliderNode));
-  changed();
+function valuesChanged() {
+  showCall(card.name, controls.values);
+  plane.show();
+  if (picture) restorer.aimStrip();
+  clearTimeout(hashTimer);
+  hashTimer = setTimeout(writeHash, HASH_MS);
+  restorer.wake();
 }
 
-function sliderNode(slider) {
-  const { name, low, high, unit } = slider;
-  const common = { min: low, max: high, step: (high - low) / 100, value: state.values[name] };
-  const range = make("input", { type: "range", id: `range-${name}`, ...common });
-  const number = make("input", {
-    type: "number", ...common, value: short(state.values[name]), step: "any", ariaLabel: `${name}, exact value`,
-  });
-  range.addEventListener("input", () => set(slider, range.valueAsNumber));
-  number.addEventListener("change", () => {
-    const value = Number.isFinite(number.valueAsNumber) ? number.valueAsNumber : slider.default;
-    set(slider, Math.min(high, Math.max(low, value)));
-  });
-  return make(
-    "div",
-    { className: "slider" },
-    make("label", { htmlFor: range.id }, name),
-    make("span", {}, number, make("span", { className: "unit" }, unit && ` ${unit}`)),
-    range,
-    make("div", { className: "ends" }, make("span", {}, short(low)), make("span", {}, short(high))),
-    make("p", {}, slider.description),
-    ...(slider.kind === "condition" ? [make("p", {}, "Set it to what your picture has.")] : []),
-  );
+// The model and the setting are in the address, so that a link restores them.
+function writeHash() {
+  const fields = new URLSearchParams({ model: card.name, ...controls.values });
+  history.replaceState(null, "", `#${fields}`);
 }
 
-function set({ name }, value) {
-  const before = state.values;
-  state.values = { ...before, [name]: round(value) };
-  if (state.card.space === "simplex") share(name, before);
-  state.card.sliders.forEach((slider, index) => {
-    const [number, range] = find("sliders").children[index].querySelectorAll("input");
-    range.value = state.values[slider.name];
-    number.value = short(state.values[slider.name]);
-  });
-  changed();
-}
-
-// On a simplex the other sliders take what this one leaves, in proportion to where they stood, or to their defaults if
-// all of them stood at the bottom.
-function share(name, before) {
-  const others = state.card.sliders.filter((slider) => slider.name !== name);
-  const unit = (slider, value) => (value - slider.low) / (slider.high - slider.low);
-  const turned = state.card.sliders.find((slider) => slider.name === name);
-  const left = 1 - unit(turned, state.values[name]);
-  const sum = (parts) => parts.reduce((total, part) => total + part, 0);
-  const stood = others.map((slider) => unit(slider, before[slider.name]));
-  const defaults = others.map((slider) => unit(slider, slider.default));
-  const parts = [stood, defaults, others.map(() => 1)].find((candidate) => sum(candidate) > 1e-6);
-  others.forEach((slider, index) => {
-    const part = parts[index] / sum(parts);
-    state.values[slider.name] = round(slider.low + left * part * (slider.high - slider.low));
-  });
-}
-
-const round = (value) => Number(value.toPrecision(7));
-const short = (value) => String(Number(value.toPrecision(4)));
-
-function changed() {
-  const fields = Object.entries(state.values).map(([name, value]) => ` -F ${name}=${value}`);
-  find("curl").textContent = `curl -F image=@photo.png${fields.join("")} \\\n  -o restored.png ${address(applyPath())}`;
-  if (state.file) restore();
-}
-
-// One request at a time, and the newest values next: the picture follows the hand as fast as the server does.
-async function restore() {
-  state.stale = Boolean(state.request);
-  if (state.stale) return;
-  const request = (state.request = new AbortController());
-  const form = new FormData();
-  form.append("image", state.file);
-  for (const [name, value] of Object.entries(state.values)) form.append(name, value);
-  find("compare").classList.add("busy");
-  const begin = performance.now();
-  try {
-    const response = await send(applyPath(), { method: "POST", body: form, signal: request.signal });
-    if (!response.ok) throw new Error(await reason(response));
-    const blob = await response.blob();
-    if (request.signal.aborted) return;
-    await showResult(blob);
-    say(`${sizes()}, ${((performance.now() - begin) / 1000).toFixed(2)} s`);
-  } catch (error) {
-    if (error.name !== "AbortError") say(error.message, true);
-  } finally {
-    state.request = null;
-    if (state.stale) restore();
-    else find("compare").classList.remove("busy");
-  }
-}
-
-async function reason(response) {
-  const text = await response.text();
-  try {
-    return JSON.parse(text).error.message;
-  } catch {
-    return `${response.status}: ${text.slice(0, 200)}`;
-  }
-}
-
-async function showResult(blob) {
-  await load(find("after"), blob);
-  find("after").hidden = false;
-  find("compare").classList.add("done");
-  const link = find("download");
-  link.href = find("after").src;
-  link.download = `${state.file.name.replace(/\.[^.]*$/, "") || "picture"}-${state.card.name}.png`;
-  link.hidden = false;
-}
-
-function sizes() {
-  const [before, after] = ["before", "after"].map((id) => `${find(id).naturalWidth} × ${find(id).naturalHeight}`);
-  return before === after || find("compare").classList.contains("alone") ? after : `${before} to ${after}`;
-}
-
-function load(image, blob) {
-  if (image.src) URL.revokeObjectURL(image.src);
-  image.src = URL.createObjectURL(blob);
-  return image.decode();
+function restoreHash() {
+  const { model, ...values } = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+  chooseModel(model, Object.fromEntries(Object.entries(values).map(([name, value]) => [name, parseFloat(value)])));
 }
 
 async function take(file) {
   if (!file) return;
-  state.request?.abort();
-  state.file = file;
-  find("download").hidden = true;
-  find("after").hidden = true;
-  say("Restoring …");
-  // What the browser cannot show, such as TIFF, the server may read; the result then stands alone.
-  find("compare").classList.remove("done");
-  const shown = await load(find("before"), file).then(() => true, () => false);
-  find("compare").classList.toggle("alone", !shown);
-  find("drop").hidden = true;
-  find("view").hidden = find("tools").hidden = false;
-  restore();
+  const turn = ++choices;
+  opening = file.name;
+  update();
+  try {
+    await show(file, { checked: true });
+    find("source").hidden = true;
+  } catch (error) {
+    if (turn === choices) showProblem(explain(error, card.limits), () => take(file));
+  }
+  if (turn === choices) opening = "";
+  update();
 }
 
-function say(text, wrong = false) {
-  find("status").textContent = text;
-  find("status").classList.toggle("wrong", wrong);
+async function show(file, { checked }) {
+  const turn = choices;
+  const next = await openPicture(file, { checked });
+  if (!next.width) await measure(next);
+  if (turn !== choices) {
+    closePicture(next); // another was chosen meanwhile
+    return;
+  }
+  if (picture) closePicture(picture);
+  picture = next;
+  hideProblem();
+  restorer.setPicture(picture);
+  view.alone = !picture.bitmap;
+  find("stage").classList.toggle("alone", view.alone);
+  view.show(picture.width, picture.height);
+  restorer.settle();
 }
 
-find("model").addEventListener("change", (event) => choose(event.target.value));
-find("reset").addEventListener("click", reset);
+// The size of a picture that the browser cannot show and the server cannot keep is that of a result.
+async function measure(next) {
+  const blob = await apply(card.name, next, controls.values, {}, { signal: next.lifetime.signal });
+  const result = await createImageBitmap(blob);
+  Object.assign(next, { width: result.width / card.scale, height: result.height / card.scale });
+  result.close();
+}
+
+function showFailure(error, key) {
+  const explained = explain(error, card.limits);
+  if (explained.retryAfter) restorer.waitFor(explained.retryAfter);
+  else restorer.halted = key;
+  showProblem(explained, () => restorer.resume());
+}
+
+function draw() {
+  showLabels(restorer.scene());
+  painter.request(() => restorer.scene());
+}
+
+// Say what is on either side; a label that has no room on its side is left out.
+function showLabels({ state, label = "" }) {
+  const width = view.node.clientWidth;
+  find("stage").dataset.state = state;
+  const [before, after] = [find("before-label"), find("after-label")];
+  if (after.textContent !== label) after.textContent = label;
+  const [left, right] = [view.cut * width, (1 - view.cut) * width];
+  before.classList.toggle("unseen", state === "empty" || left < LABEL_PX);
+  after.classList.toggle("unseen", state === "empty" || right < LABEL_PX);
+  after.style.maxWidth = `${Math.max(0, right - 16)}px`;
+  find("wipe").ariaValueNow = String(Math.round(view.wipe * 100));
+  find("zoom").textContent = `${formatZoom((view.scale / view.actualScale) * 100)} %`;
+}
+
+const formatZoom = (percent) => (percent < 10 ? percent.toFixed(1) : String(Math.round(percent)));
+
+// Everything that depends on the work: the bar below the picture, and what a screen reader hears.
+function update() {
+  draw();
+  if (!card || !picture) return;
+  const { progress } = restorer;
+  const { state } = restorer.scene();
+  const isStopped = restorer.isStopped && state !== "exact";
+  find("stage").dataset.busy = restorer.jobs.current?.job.kind ?? "";
+  find("stage").dataset.preview = restorer.isReady ? "ready" : "";
+  find("status").textContent = download.text || statusText(progress, state, isStopped);
+  find("progress").hidden = !(progress?.ms > LONG_MS);
+  if (progress?.total) Object.assign(find("progress"), { max: progress.total, value: Math.min(progress.ms, progress.total) });
+  else find("progress").removeAttribute("value");
+  find("cancel").hidden = !(progress?.ms > LONG_MS) && !(isStopped && find("problem").hidden);
+  find("cancel").textContent = isStopped ? "Compute" : "Cancel";
+  if (state !== "exact") return;
+  if (!progress && find("problem-text").textContent) hideProblem();
+  const setting = `${card.name}: ${describe(controls.values)}`;
+  if (!progress && setting !== announced) {
+    announced = setting;
+    announce(`Result for ${setting}`);
+  }
+}
+
+function statusText(progress, state, isStopped) {
+  if (opening) return `Opening ${opening} …`;
+  if (isStopped) return find("problem").hidden ? "Cancelled" : "";
+  if (progress && progress.ms > NOTICED_MS) {
+    return `Computing: ${seconds(progress.ms)}${progress.total ? ` of about ${seconds(progress.total)}` : ""}`;
+  }
+  if (state !== "exact" || !restorer.last) return "";
+  const size = ({ width, height }) => `${width} × ${height}`;
+  const { scale } = card;
+  const result = { width: picture.width * scale, height: picture.height * scale };
+  return `${scale > 1 ? `${size(picture)} to ` : ""}${size(result)}, ${seconds(restorer.last.ms)}`;
+}
+
+setInterval(() => (restorer.progress || download.current) && update(), 250);
+
+find("model").addEventListener("change", (event) => chooseModel(event.target.value));
+find("cancel").addEventListener("click", () => (restorer.progress ? restorer.cancel() : restorer.resume()));
 find("file").addEventListener("change", (event) => take(event.target.files[0]));
-find("wipe").addEventListener("input", (event) => find("compare").style.setProperty("--cut", `${event.target.value}%`));
-find("actual").addEventListener("change", (event) => find("compare").classList.toggle("actual", event.target.checked));
-// Browsers give the clipboard to pages from this machine or over https only.
-find("copy").hidden = !navigator.clipboard;
-find("copy").addEventListener("click", async () => {
-  await navigator.clipboard.writeText(find("curl").textContent);
-  find("copy").textContent = "Copied";
-  setTimeout(() => (find("copy").textContent = "Copy"), 1500);
+copyOnClick(find("link"), () => {
+  writeHash();
+  return location.href;
 });
+window.addEventListener("hashchange", restoreHash);
 document.addEventListener("paste", (event) => take(event.clipboardData.files[0]));
 for (const kind of ["dragover", "dragleave", "drop"]) {
   document.addEventListener(kind, (event) => {
@@ -234,4 +208,7 @@ for (const kind of ["dragover", "dragleave", "drop"]) {
     if (kind === "drop") take(event.dataTransfer.files[0]);
   });
 }
-start().catch((error) => say(`The list of models did not come: ${error.message}`, true));
+
+const begin = () =>
+  start().catch((error) => showProblem(explain(error), () => begin()));
+begin();
