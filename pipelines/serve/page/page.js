@@ -22,6 +22,7 @@ let card = null;
 let picture = null;
 let announced = "";
 let hashTimer = 0;
+let answerFailed = false; // whether the problem that is shown is one of the answer in view
 let opening = ""; // name of the file that is being opened
 let choices = 0; // of files
 
@@ -93,6 +94,7 @@ async function take(file) {
     await show(file, { checked: true });
     find("source").hidden = true;
   } catch (error) {
+    answerFailed = false;
     if (turn === choices) showProblem(explain(error, card.limits), () => take(file));
   }
   if (turn === choices) opening = "";
@@ -129,6 +131,7 @@ function showFailure(error, key) {
   const explained = explain(error, card.limits);
   if (explained.retryAfter) restorer.waitFor(explained.retryAfter);
   else restorer.halted = key;
+  answerFailed = true;
   showProblem(explained, () => restorer.resume());
 }
 
@@ -169,7 +172,10 @@ function update() {
   find("cancel").hidden = !(progress?.ms > LONG_MS) && !(isStopped && find("problem").hidden);
   find("cancel").textContent = isStopped ? "Compute" : "Cancel";
   if (state !== "exact") return;
-  if (!progress && find("problem-text").textContent) hideProblem();
+  if (answerFailed) {
+    answerFailed = false;
+    hideProblem();
+  }
   const setting = `${card.name}: ${describe(controls.values)}`;
   if (!progress && setting !== announced) {
     announced = setting;

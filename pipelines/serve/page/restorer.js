@@ -32,6 +32,7 @@ export class Restorer {
 
   setPicture(picture) {
     this.answers.clear();
+    this.strip.clear();
     for (const preview of Object.values(this.previews)) preview.clear();
     this.refused.clear();
     this.picture = picture;

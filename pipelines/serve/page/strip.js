@@ -47,6 +47,12 @@ export class Strip {
     for (const { value, node } of this.items) node.ariaPressed = String(Math.abs(value - current) < 1e-6 * (slider.high - slider.low));
   }
 
+  // Show nothing of an earlier picture.
+  clear() {
+    this.key = "";
+    for (const { canvas } of this.items) Object.assign(canvas, { width: 1, height: 1 });
+  }
+
   makeItem(slider, value) {
     const canvas = make("canvas", { width: 1, height: 1 });
     const node = make("button", { type: "button", ariaLabel: `${slider.name} ${short(value)}` }, canvas, short(value));

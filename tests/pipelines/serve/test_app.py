@@ -16,6 +16,7 @@ from PIL import Image, ImageCms
 
 import zoo
 from picture_files import JPEG_XL, png, tiff
+from pipelines.serve.app import PAGE
 from pipelines.serve.config import ServeConfig
 from pipelines.serve.inference import Restoration
 from pipelines.serve.queue import Abandoned, Work
@@ -120,7 +121,7 @@ def test_schema_lists_each_models_sliders(client: Any) -> None:
 
 def test_page_is_complete_and_loads_nothing_from_other_hosts(client: Any) -> None:
     assert client.get("/").headers["location"] == "docs/"
-    for name in ("", *(path.name for path in app_module.PAGE.iterdir())):
+    for name in ("", *(path.name for path in PAGE.iterdir())):
         response = client.get(f"/docs/{name}")
         assert response.status_code == 200
         if not response.headers["content-type"].startswith("image/"):
