@@ -1,13 +1,18 @@
 """Which cluster is asked for; the real thing runs in the tests of training and of the endpoint."""
 
 import gc
+import os
 import signal
+import socket
+import threading
 import weakref
 from typing import Any
 
 import pytest
 import ray
+from ray._private import ray_constants
 
+from pipelines.core import ray_cluster as module
 from pipelines.core.errors import ConfigError
 from pipelines.core.ray_cluster import ray_cluster
 from pipelines.core.signals import terminable
@@ -18,6 +23,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     calls: list[dict[str, Any]] = []
     monkeypatch.setattr(ray, "init", lambda **options: calls.append(options))
     monkeypatch.setattr(ray, "shutdown", lambda: calls.append({"shutdown": True}))
+    monkeypatch.setattr(module, "_check_address", lambda address: None)
     for name in ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_USAGE_STATS_ENABLED"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
@@ -94,6 +100,74 @@ def test_a_handler_of_sigterm_stays(calls: list[dict[str, Any]], monkeypatch: py
         with ray_cluster(None, num_cpus=1):
             assert signal.getsignal(signal.SIGTERM) is ours
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize(("address", "spans_interfaces"), [(None, False), ("10.0.0.1:6379", True)])
+def test_only_a_private_cluster_is_told_to_listen_on_the_loopback(
+    calls: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    address: str | None,
+    spans_interfaces: bool,
+) -> None:
+    monkeypatch.setattr(ray_constants, "ENABLE_RAY_CLUSTER", True)
+    seen: list[bool] = []
+    monkeypatch.setattr(ray, "init", lambda **_: seen.append(ray_constants.ENABLE_RAY_CLUSTER))
+    with ray_cluster(address, num_cpus=1):
+        assert ray_constants.ENABLE_RAY_CLUSTER
+    assert seen == [spans_interfaces]
+
+
+@pytest.mark.parametrize("mode", ["disabled", "token", None])
+def test_a_private_cluster_asks_for_a_token_whatever_the_mode(
+    calls: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, mode: str | None
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", mode or "")
+    with ray_cluster(None, num_cpus=1):
+        assert "RAY_AUTH_MODE" not in os.environ  # Ray asks for a token where no mode is set
+        assert len(os.environ["RAY_AUTH_TOKEN"]) == 64
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("answer", [None, b"HTTP/1.1 400 Bad Request\r\n\r\n", b"", b"\0\0\0\4\0"])
+def test_a_server_that_is_not_rays_is_told_before_ray_waits_for_it(
+    monkeypatch: pytest.MonkeyPatch, answer: bytes | None
+) -> None:
+    monkeypatch.setattr(module, "ANSWER_S", 0.3 if answer is None else None)
+    calls: list[str] = []
+    monkeypatch.setattr(ray, "init", lambda **options: calls.append(options["address"]))
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def reply() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(100)
+                connection.sendall(answer or b"")
+
+        if answer is not None:
+            threading.Thread(target=reply, daemon=True).start()
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        if answer is None or answer.startswith(b"HTTP"):
+            with pytest.raises(ConfigError, match=address), ray_cluster(address, num_cpus=1):
+                pass
+        else:
+            with ray_cluster(address, num_cpus=1):
+                assert calls == [address]
+
+
+@pytest.mark.server
+def test_a_closed_port_is_told_at_once() -> None:
+    with socket.socket() as bound:  # and does not listen
+        bound.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{bound.getsockname()[1]}"
+        with pytest.raises(ConfigError, match=f"{address}.* start its head"):
+            ray_cluster(address, num_cpus=1).__enter__()
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1:port", "10.0.0.1:99999"])
+def test_an_address_that_names_no_port_is_told(address: str) -> None:
+    with pytest.raises(ConfigError, match="HOST:PORT"), ray_cluster(address, num_cpus=1):
+        pass
 
 
 def test_nothing_at_the_address_is_told(calls: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
