@@ -13,14 +13,17 @@ from pipelines.serve.access import read_token
 from pipelines.serve.app import create_app
 from pipelines.serve.config import ServeConfig
 from pipelines.serve.inference import load_models
+from pipelines.serve.lifecycle import GRACE_S, Readiness, RefuseWhileStopping
 
-GRACE_S = 30
-"""How long a stop waits for answers that are being computed."""
+CLOSE_S = 2
+"""How long connections may take to close behind that."""
 
 
 @contextmanager
 def serve_locally(entries: Mapping[str, Path], config: ServeConfig) -> Iterator[str]:
     """Serve models in a thread of this process while the block runs.
+
+    At its end new pictures are refused, and running ones have :data:`GRACE_S` to finish.
 
     Args:
         entries: each model's name and the folder of its entry.
@@ -41,6 +44,8 @@ def serve_locally(entries: Mapping[str, Path], config: ServeConfig) -> Iterator[
     config = config.with_free_port()
     token = read_token(config)
     app = create_app(load_models(entries, config), config, token)
+    readiness = Readiness()
+    app.add_middleware(RefuseWhileStopping, readiness=readiness)
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -48,7 +53,7 @@ def serve_locally(entries: Mapping[str, Path], config: ServeConfig) -> Iterator[
             port=config.port,
             log_level="warning",
             access_log=False,
-            timeout_graceful_shutdown=GRACE_S,
+            timeout_graceful_shutdown=CLOSE_S,
         )
     )
     thread = threading.Thread(target=server.run, name="endpoint", daemon=True)
@@ -60,5 +65,8 @@ def serve_locally(entries: Mapping[str, Path], config: ServeConfig) -> Iterator[
     try:
         yield config.url
     finally:
+        # The server would close its socket at once: clients should learn why, and when to come back.
+        readiness.stop()
+        readiness.wait_until_idle(GRACE_S)
         server.should_exit = True
         thread.join()
