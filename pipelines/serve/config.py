@@ -3,10 +3,12 @@
 import socket
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipelines.core.config import Section
 from pipelines.core.errors import ConfigError
+
+PROXY_GRACE_S = 5.0
 
 
 class ServeConfig(Section):
@@ -20,6 +22,7 @@ class ServeConfig(Section):
         "no_auth",
         "port",
         "replicas",
+        "max_replicas",
         "threads",
         "num_gpus",
         "concurrency",
@@ -48,7 +51,10 @@ class ServeConfig(Section):
     address: str | None = None
     """Ray cluster to deploy to, in the form of RAY_ADDRESS; None starts a private cluster for the command."""
     replicas: int = Field(default=1, ge=1)
-    """Number of processes, each with all served models."""
+    """Number of processes, each with all served models; on a named cluster those of each model."""
+    max_replicas: int | None = Field(default=None, ge=1)
+    """Number of processes that Ray may grow to, from ``replicas``, when each has more than ``concurrency``
+    requests; None for no growth."""
     threads: int = Field(default=2, ge=1)
     """CPU threads for inference, and CPUs that Ray reserves, per replica."""
     num_gpus: float = Field(default=0.0, ge=0)
@@ -75,10 +81,21 @@ class ServeConfig(Section):
     access_log: Literal["text", "json", "none"] = "text"
     """The line of each request on standard output."""
 
+    @model_validator(mode="after")
+    def _check_replicas(self) -> "ServeConfig":
+        if self.max_replicas is not None and self.max_replicas < self.replicas:
+            raise ValueError(f"max_replicas {self.max_replicas} is below replicas {self.replicas}; raise it")
+        return self
+
     @property
     def url(self) -> str:
         """Where it listens."""
         return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+    @property
+    def longest_request_s(self) -> float:
+        """How long Ray Serve waits for a request: longer than the app, whose timeout answers in JSON."""
+        return self.request_timeout_s + self.time_for(self.max_pixels) + PROXY_GRACE_S
 
     def with_free_port(self) -> "ServeConfig":
         """The options with a port that can be listened on: the one that is set, or a free one for 0.

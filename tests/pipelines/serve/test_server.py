@@ -1,15 +1,11 @@
 """End to end: ``tunable serve`` as a process, with Ray Serve and without, over a socket."""
 
 import io
-import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -17,13 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import pipelines
 import zoo
 from pipelines.core.errors import ConfigError
 from pipelines.serve.config import ServeConfig
-from waiting import wait_until
+from served import HOLDING, find_marked, find_replicas, list_listeners, read_until, start_server
+from waiting import UNREACHED_S, wait_until
 
-ROOT = Path(pipelines.__file__).parents[1]
+APPLY = "/v1/models/tiny:apply"
 BREAKING = """
 from pipelines.cli import main
 from pipelines.serve import server
@@ -34,57 +30,16 @@ class Breaking(server.Endpoint):
         super().__init__(*arguments)
         for model in self._models.values():
             engine, at = model._engine, model._engine.at
-            engine.at = lambda omega: at(omega) if omega[0] < 1 else engine.is_broken
+            engine.at = lambda omega: at(omega) if omega[0] != 0.25 else engine.is_broken
 
 
 server.Endpoint = Breaking
 main()
 """
-"""``tunable serve`` with models that raise AttributeError at denoise=1."""
+"""``tunable serve`` with models that raise AttributeError at denoise=0.25."""
 
 UNABLE = BREAKING.replace("engine, at = ", "raise RuntimeError('no such model')\n            engine, at = ")
 """``tunable serve`` with models that do not load."""
-
-
-@contextmanager
-def start_server(
-    main: str, entry: Path, cwd: Path, mark: str = "", *options: str
-) -> Iterator[subprocess.Popen[str]]:
-    """Run the server; ``mark`` is in the environment of every process that it starts."""
-    mark = mark or uuid.uuid4().hex
-    environment = {**os.environ, "HOME": str(cwd), "PYTHONPATH": str(ROOT), "MARK": mark}
-    command = [sys.executable, "-c", main, "serve", str(entry), "--port", "0", *options]
-    with subprocess.Popen(
-        command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        try:
-            yield process
-        finally:
-            for pid in find_marked(mark):
-                with suppress(ProcessLookupError):
-                    os.kill(int(pid), signal.SIGKILL)
-
-
-def read_until(process: subprocess.Popen[str], pattern: str) -> str:
-    """Read output up to a line that matches, and return its first group."""
-    said = []
-    for line in process.stdout or ():
-        said.append(line)
-        if match := re.search(pattern, line):
-            return match[1]
-    return pytest.fail(f"the server ended before it wrote {pattern}:\n" + "".join(said))
-
-
-def find_marked(mark: str) -> list[str]:
-    """Processes whose environment has the mark."""
-    return [path.parent.name for path in Path("/proc").glob("[0-9]*/environ") if has_mark(path, mark)]
-
-
-def has_mark(path: Path, mark: str) -> bool:
-    try:
-        return mark.encode() in path.read_bytes()
-    except OSError:  # it ended, or is not ours
-        return False
 
 
 @pytest.mark.cluster
@@ -98,27 +53,103 @@ def test_serves_logs_errors_and_leaves_no_process(entry: zoo.Entry, photo: bytes
     ):
         log = Path(read_until(process, "^The log is in (.+)"))
         assert len(find_marked(mark)) > 3
+        # Of each replica one port listens on all interfaces, whatever Ray is told: that on which it takes
+        # calls of other deployments. It asks for the cluster's token, and nothing here uses it.
+        listeners = list_listeners(process.pid)
+        assert len(listeners) > 5
+        [title] = [title for is_loopback, title in listeners if not is_loopback]
+        assert title.startswith("ray::ServeReplica:")
         assert client.get("/livez").status_code == 200
         assert client.get("/readyz").status_code == 200
-        apply = "/v1/models/tiny:apply"
-        good = client.post(apply, files={"image": photo}, data={"denoise": "0.5"})
+        good = client.post(APPLY, files={"image": photo}, data={"denoise": "0.5"})
         assert good.status_code == 200
         assert good.headers["content-type"] == "image/png"
         assert good.headers["tunable-version"] == entry.version
-        wrong = client.post(apply, files={"image": photo}, data={"denoise": "2"})
+        wrong = client.post(APPLY, files={"image": photo}, data={"denoise": "2"})
         assert wrong.status_code == 422
         assert wrong.json()["error"]["code"] == "invalid_slider"
-        large = client.post(apply, files={"image": bytes(130 * 2**20)})
+        large = client.post(APPLY, files={"image": bytes(130 * 2**20)})
         assert large.status_code == 413
         assert large.json()["error"]["code"] == "body_too_large"
-        assert client.post(apply, files={"image": photo}, data={"denoise": "1"}).status_code == 500
-        assert read_until(process, f"POST {apply}: AttributeError: .*'(is_broken)'")
+        assert client.post(APPLY, files={"image": photo}, data={"denoise": "0.25"}).status_code == 500
+        assert read_until(process, f"POST {APPLY}: AttributeError: .*'(is_broken)'")
         wait_until(lambda: any("is_broken" in path.read_text() for path in log.glob("replica_*")))
         process.send_signal(signal.SIGTERM)
         process.communicate()
         assert process.returncode == 0
         wait_until(lambda: find_marked(mark) == [])
     assert not (tmp_path / ".ray").exists()
+
+
+@pytest.mark.cluster
+@pytest.mark.server
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [["--local"], []], ids=["local", "ray"])
+def test_a_stop_finishes_running_pictures_and_refuses_new_ones(
+    entry: zoo.Entry, photo: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    monkeypatch.setenv("HOLD", str(tmp_path))
+    files = {"image": photo}
+    with (
+        start_server(HOLDING, entry.folder, tmp_path, "", *options) as process,
+        httpx.Client(base_url=read_until(process, "^Serving at ([^ ]+)"), timeout=UNREACHED_S) as client,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        if not options:
+            read_until(process, "^(The log is)")
+        running = threads.submit(client.post, APPLY, files=files, data={"denoise": "0.75"})
+        wait_until(lambda: list(tmp_path.glob("started-*")))
+        process.send_signal(signal.SIGTERM)
+        assert read_until(process, "^(.*)") == "Stopping ..."
+        wait_until(lambda: client.get("/readyz").status_code == 503)
+        refused = client.post(APPLY, files=files, data={"denoise": "0.5"})
+        assert refused.status_code == 503
+        assert refused.json()["error"]["code"] == "stopping"
+        assert int(refused.headers["retry-after"]) > 0
+        assert not running.done()
+        (tmp_path / "go").touch()
+        assert running.result().status_code == 200
+        said, _ = process.communicate()
+    assert process.returncode == 0
+    assert said == ""
+
+
+@pytest.mark.cluster
+@pytest.mark.server
+@pytest.mark.slow
+def test_a_replica_that_is_killed_leaves_503_and_has_a_successor(
+    entry: zoo.Entry, photo: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOLD", str(tmp_path))
+    files = {"image": photo}
+    expected = np.asarray(zoo.load(entry.folder)(Image.open(io.BytesIO(photo)), denoise=0.5))
+    with (
+        start_server(HOLDING, entry.folder, tmp_path) as process,
+        httpx.Client(base_url=read_until(process, "^Serving at ([^ ]+)"), timeout=UNREACHED_S) as client,
+        ThreadPoolExecutor(8) as threads,
+    ):
+        for _ in range(2):
+            [replica] = find_replicas(process.pid)
+            held = threads.submit(client.post, APPLY, files=files, data={"denoise": "0.75"})
+            wait_until((tmp_path / f"started-{replica.pid}").exists)
+            replica.kill()
+            others = [
+                threads.submit(client.post, APPLY, files=files, data={"denoise": "0.5"}) for _ in range(7)
+            ]
+            dropped = held.result()
+            assert dropped.status_code == 503
+            assert dropped.json()["error"]["code"] == "unavailable"
+            assert int(dropped.headers["retry-after"]) > 0
+            for response in (other.result() for other in others):
+                if response.status_code == 503:
+                    assert response.json()["error"]["code"] == "unavailable"
+                    assert int(response.headers["retry-after"]) > 0
+                else:
+                    assert (np.asarray(Image.open(io.BytesIO(response.content))) == expected).all()
+            wait_until(lambda: client.get("/readyz").status_code == 200)
+        process.send_signal(signal.SIGTERM)
+        process.communicate()
+    assert process.returncode == 0
 
 
 @pytest.mark.cluster
@@ -158,7 +189,7 @@ def test_serves_in_one_process_without_ray(entry: zoo.Entry, photo: bytes, tmp_p
     ):
         assert client.get("/readyz").status_code == 200
         files = {"image": photo}
-        answer = client.post("/v1/models/tiny:apply", files=files, data={"denoise": "0.5"})
+        answer = client.post(APPLY, files=files, data={"denoise": "0.5"})
         expected = zoo.load(entry.folder)(Image.open(io.BytesIO(photo)), denoise=0.5)
         assert (np.asarray(Image.open(io.BytesIO(answer.content))) == np.asarray(expected)).all()
         process.send_signal(signal.SIGTERM)
