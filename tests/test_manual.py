@@ -155,6 +155,7 @@ def test_parameters_are_valid() -> None:
     prepare, train, search = (find_options(page) for page in ("train", "cluster", "search"))
     assert parse_section(prepare["prepare"], "prepare", PrepareConfig).source == "data/photos"
     assert parse_section(train["train"], "train", TrainConfig).compute.most_workers == 8
+    assert parse_section(find_options("serve"), "serve", ServeConfig).num_gpus == 0.5
     options = parse_section(search["search"], "search", SearchConfig)
     for point in islice(draw_points(list(options.space.axes()), 0), 20):
         options.space.train_config(point, TrainConfig(compute=ComputeConfig(runner="local")))
@@ -219,6 +220,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "dvc": of_others,
     "mlflow": of_others,
     "ray": of_others,
+    "serve": of_others,
     "ssh-keygen": make_key,
     "torchrun": of_others,
 }

@@ -109,6 +109,18 @@ def serve_models(
         int | None,
         typer.Option(help="Largest picture.", show_default="64 million", rich_help_panel=LIMITS),
     ] = None,
+    max_uploads: Annotated[
+        int | None,
+        typer.Option(help="Bodies that arrive at once.", show_default="32", rich_help_panel=LIMITS),
+    ] = None,
+    max_kept_bytes: Annotated[
+        int | None,
+        typer.Option(help="Memory for pictures sent once.", show_default="512 MiB", rich_help_panel=LIMITS),
+    ] = None,
+    access_log: Annotated[
+        str | None,
+        typer.Option(metavar="text|json|none", help="The line of each request.", show_default="text"),
+    ] = None,
     address: Annotated[
         str | None,
         typer.Option(
@@ -153,6 +165,9 @@ def serve_models(
         timeout_per_megapixel_s=timeout_per_megapixel_s,
         max_body_bytes=max_body_bytes,
         max_pixels=max_pixels,
+        max_uploads=max_uploads,
+        max_kept_bytes=max_kept_bytes,
+        access_log=access_log,
         address=address,
     )
     if write_config is not None:

@@ -18,6 +18,7 @@ from pipelines.serve.config import ServeConfig
 from pipelines.serve.errors import RequestError, add_error_handlers
 from pipelines.serve.inference import decode_picture, measure_picture
 from pipelines.serve.kept_pictures import KeptPictures
+from pipelines.serve.lifecycle import Readiness, RefuseWhileStopping
 from pipelines.serve.metrics import Metrics
 from pipelines.serve.queue import PictureQueue, within
 from pipelines.serve.request_log import RequestLog
@@ -40,7 +41,12 @@ APPLY = ":apply"
 """Suffix of a model's URL: restore a picture with it."""
 
 
-def create_app(models: Mapping[str, Predictor], config: ServeConfig, token: str = "") -> FastAPI:
+def create_app(
+    models: Mapping[str, Predictor],
+    config: ServeConfig,
+    token: str = "",
+    readiness: Readiness | None = None,
+) -> FastAPI:
     """Build the app that serves each of ``models`` at ``/v1/models/{name}``.
 
     Requests share nothing but the models, which are thread-safe.
@@ -49,6 +55,7 @@ def create_app(models: Mapping[str, Predictor], config: ServeConfig, token: str 
         models: by name.
         config: limits, and who may send requests.
         token: that requests must carry; empty for none.
+        readiness: says when it stops and refuses pictures; by default never.
     """
     queue = PictureQueue(config.concurrency, config.max_queued_requests)
     kept = KeptPictures(config.max_kept_bytes)
@@ -73,13 +80,24 @@ def create_app(models: Mapping[str, Predictor], config: ServeConfig, token: str 
     # The last one sees a request first.
     app.add_middleware(BodyLimit, max_bytes=config.max_body_bytes, max_uploads=config.max_uploads)
     app.add_middleware(AccessControl, hosts=list_hosts(config), origins=config.allowed_origins, token=token)
+    app.add_middleware(RefuseWhileStopping, readiness=readiness or Readiness())
     app.add_middleware(RequestLog, form=config.access_log, metrics=metrics)
     add_error_handlers(app)
     _add_probes(app, metrics)
     _add_picture_routes(app, config, queue, kept)
     _add_model_routes(app, models, ApplyHandlers(config, queue, kept, metrics))
-    app.mount("/docs", StaticFiles(directory=PAGE, html=True), name="docs")
+    app.mount("/docs", _Page(directory=PAGE, html=True), name="docs")
     return app
+
+
+class _Page(StaticFiles):
+    """Static files that browsers ask for again each time, so that none is of an earlier version."""
+
+    def file_response(self, *args: Any, **options: Any) -> Response:
+        """See the base class."""
+        response = super().file_response(*args, **options)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
 
 
 def _add_probes(app: FastAPI, metrics: Metrics) -> None:

@@ -13,7 +13,7 @@ from pipelines.serve.access import read_token
 from pipelines.serve.app import create_app
 from pipelines.serve.config import ServeConfig
 from pipelines.serve.inference import load_models
-from pipelines.serve.lifecycle import GRACE_S, Readiness, RefuseWhileStopping
+from pipelines.serve.lifecycle import GRACE_S, Readiness
 
 CLOSE_S = 2
 """How long connections may take to close behind that."""
@@ -43,9 +43,8 @@ def serve_locally(entries: Mapping[str, Path], config: ServeConfig) -> Iterator[
         )
     config = config.with_free_port()
     token = read_token(config)
-    app = create_app(load_models(entries, config), config, token)
     readiness = Readiness()
-    app.add_middleware(RefuseWhileStopping, readiness=readiness)
+    app = create_app(load_models(entries, config), config, token, readiness)
     server = uvicorn.Server(
         uvicorn.Config(
             app,

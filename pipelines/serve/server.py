@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from PIL import Image
 from ray import serve
 from ray.serve._private.logging_utils import get_serve_logs_dir
-from ray.serve.config import BackpressureConfig, HTTPOptions
+from ray.serve.config import BackpressureConfig, HTTPOptions, RequestRouterConfig
 from ray.serve.context import _get_global_client
 from ray.serve.exceptions import RayServeException
 from ray.serve.schema import LoggingConfig
@@ -49,6 +49,8 @@ CHECK_TIMEOUT_S = 300
 """Of a health check, which waits for the processor as pictures do; a replica that died is noticed at once."""
 ANSWER_S = 10
 """How long the HTTP proxy of a cluster may take to answer."""
+BY_SESSION = "ray.serve.experimental.consistent_hash_router.ConsistentHashRouter"
+"""Requests of one ``X-Session-Id`` go to one replica, others to any."""
 EVERYWHERE = ("0.0.0.0", "::")
 
 
@@ -255,6 +257,8 @@ def _make_application(
         health_check_timeout_s=CHECK_TIMEOUT_S,
         graceful_shutdown_timeout_s=GRACE_S,
         graceful_shutdown_wait_loop_s=DRAIN_POLL_S,
+        # A picture that was sent once is kept by one replica: its name is the session of requests with it.
+        request_router_config=RequestRouterConfig(request_router_class=BY_SESSION),  # type: ignore[arg-type]
         # New replicas of an application that is replaced start beside the old ones, which stay if they fail.
         max_surge_percent=100,
     )

@@ -80,19 +80,24 @@ export function keep(picture) {
 async function put({ file, lifetime }) {
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", await file.arrayBuffer()));
   const name = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  const options = { method: "PUT", body: file, signal: lifetime.signal };
+  const options = { method: "PUT", body: file, signal: lifetime.signal, headers: stickTo(name) };
   return (await send(`v1/images/${name}`, options)).json();
 }
+
+// Of several replicas, the one that keeps a picture gets all requests with it.
+const stickTo = (name) => ({ "X-Session-Id": name });
 
 // Restore a picture.
 //   options: form fields beside the sliders, such as region or max_side
 export async function apply(model, picture, values, options, { signal, accept = "image/png" }) {
   const form = new FormData();
-  form.append("image", canKeep ? (await keep(picture)).sha256 : picture.file);
+  const name = canKeep ? (await keep(picture)).sha256 : null;
+  const headers = { Accept: accept, ...(name && stickTo(name)) };
+  form.append("image", name ?? picture.file);
   for (const [name, value] of Object.entries({ ...values, ...options })) form.append(name, value);
   signal.throwIfAborted();
   try {
-    const response = await send(applyPath(model), { method: "POST", body: form, signal, headers: { Accept: accept } });
+    const response = await send(applyPath(model), { method: "POST", body: form, signal, headers });
     return await response.blob();
   } catch (error) {
     if (error.code !== "image_gone") throw error;

@@ -124,6 +124,7 @@ def test_page_is_complete_and_loads_nothing_from_other_hosts(client: Any) -> Non
     for name in ("", *(path.name for path in PAGE.iterdir())):
         response = client.get(f"/docs/{name}")
         assert response.status_code == 200
+        assert response.headers["cache-control"] == "no-cache"
         if not response.headers["content-type"].startswith("image/"):
             assert "//" not in response.text.replace("// ", "").replace("http-equiv", "")
 

@@ -10,8 +10,10 @@ import pytest
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pipelines.serve.app import create_app
 from pipelines.serve.applications import AtPrefix
-from pipelines.serve.lifecycle import Readiness, RefuseWhileStopping
+from pipelines.serve.config import ServeConfig
+from pipelines.serve.lifecycle import Readiness
 from pipelines.serve.proxy import list_private_middlewares, list_shared_middlewares
 
 APPLY = "/v1/models/tiny:apply"
@@ -73,10 +75,9 @@ def test_a_picture_that_fails_is_no_longer_running(readiness: Readiness) -> None
     [("POST", APPLY, 503), ("GET", "/readyz", 503), ("GET", "/livez", 200), ("GET", "/v1/models", 200)],
 )
 def test_a_stopping_endpoint_refuses_pictures_and_is_not_ready(
-    client_of: Callable[..., Any], readiness: Readiness, method: str, path: str, status: int
+    readiness: Readiness, method: str, path: str, status: int
 ) -> None:
-    app = client_of().app
-    app.add_middleware(RefuseWhileStopping, readiness=readiness)
+    app = create_app({}, ServeConfig(), readiness=readiness)
     assert ask(app, method, path).status_code != 503
     readiness.stop()
     response = ask(app, method, path)
@@ -84,6 +85,7 @@ def test_a_stopping_endpoint_refuses_pictures_and_is_not_ready(
     if status == 503:
         assert code_of(response) == "stopping"
         assert int(response.headers["retry-after"]) > 0
+        assert response.json()["error"]["request_id"] == response.headers["x-request-id"]
 
 
 def answer_as_ray(status: int, kind: str = "text/plain; charset=utf-8", **headers: str) -> ASGIApp:
