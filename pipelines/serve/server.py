@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import ray
@@ -44,9 +45,12 @@ RETRY_AFTER_S = 5
 """Of requests beyond that: Ray does not know what they wait for."""
 DRAIN_POLL_S = 0.5
 """How often a replica that ends looks whether its requests are done."""
+LOOK_EVERY_S = 2
+"""How often Ray looks after a replica: one that died is replaced then, and not when a request meets it."""
 CHECK_EVERY_S = 30
+"""How often that is with a picture."""
 CHECK_TIMEOUT_S = 300
-"""Of a health check, which waits for the processor as pictures do; a replica that died is noticed at once."""
+"""Of a check, which waits for the processor as pictures do."""
 ANSWER_S = 10
 """How long the HTTP proxy of a cluster may take to answer."""
 BY_SESSION = "ray.serve.experimental.consistent_hash_router.ConsistentHashRouter"
@@ -69,6 +73,7 @@ class Endpoint:
     ) -> None:
         self._models = load_models(entries, config)
         self._config, self._token, self._prefix = config, token, prefix
+        self._checked = -math.inf
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         app = create_app(self._models, self._config, self._token)
@@ -81,8 +86,11 @@ class Endpoint:
 
         A replica whose models raise is not put into service, or is replaced.
         """
+        if monotonic() - self._checked < CHECK_EVERY_S:
+            return
         for model in self._models.values():
             await asyncio.to_thread(model, Image.new("RGB", (64, 64)))
+        self._checked = monotonic()  # not behind a failure: Ray replaces what fails three times in a row
 
 
 @contextmanager
@@ -253,7 +261,7 @@ def _make_application(
         backpressure_config=BackpressureConfig(status_code=429, retry_after_s=RETRY_AFTER_S),
         # Ray would retry 20 times to load a model that cannot be loaded.
         max_constructor_retry_count=1,
-        health_check_period_s=CHECK_EVERY_S,
+        health_check_period_s=LOOK_EVERY_S,
         health_check_timeout_s=CHECK_TIMEOUT_S,
         graceful_shutdown_timeout_s=GRACE_S,
         graceful_shutdown_wait_loop_s=DRAIN_POLL_S,

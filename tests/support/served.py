@@ -99,14 +99,22 @@ def list_listeners(pid: int) -> list[tuple[bool, str]]:
         for connection in process.net_connections(kind="inet"):
             if connection.status == psutil.CONN_LISTEN:
                 address = ipaddress.ip_address(connection.laddr.ip.removeprefix("::ffff:"))
-                found.append((address.is_loopback, process.cmdline()[0]))
+                found.append((address.is_loopback, find_title(process)))
     return found
 
 
 def find_replicas(pid: int) -> list[psutil.Process]:
     """Replicas of Ray Serve below a process."""
     below = psutil.Process(pid).children(recursive=True)
-    return [process for process in below if process.cmdline()[0].startswith("ray::ServeReplica")]
+    return [process for process in below if find_title(process).startswith("ray::ServeReplica")]
+
+
+def find_title(process: psutil.Process) -> str:
+    """What a process calls itself; empty for one that has ended."""
+    try:
+        return "".join(process.cmdline()[:1])
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def has_mark(path: Path, mark: str) -> bool:
