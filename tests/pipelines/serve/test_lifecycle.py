@@ -209,4 +209,4 @@ def test_a_models_own_application_is_a_whole_endpoint(client_of: Callable[..., A
     assert ask(app, "GET", f"{APPLY}/readyz").status_code == 200
     assert ask(app, "GET", f"{APPLY}/docs/").status_code == 200
     assert ask(app, "GET", f"{APPLY}/v1/models").json()["models"][0]["name"] == "tiny"
-    assert ask(app, "POST", APPLY).status_code == 415  # the route is there, and wants a form
+    assert code_of(ask(app, "POST", APPLY)) == "missing_image"  # the route is there, and wants a picture

@@ -91,7 +91,7 @@ def test_a_stop_finishes_running_pictures_and_refuses_new_ones(
     monkeypatch.setenv("HOLD", str(tmp_path))
     files = {"image": photo}
     with (
-        start_server(HOLDING, entry.folder, tmp_path, "", *options) as process,
+        start_server(HOLDING, entry.folder, tmp_path, "", "--access-log", "none", *options) as process,
         httpx.Client(base_url=read_until(process, "^Serving at ([^ ]+)"), timeout=UNREACHED_S) as client,
         ThreadPoolExecutor(1) as threads,
     ):
@@ -100,7 +100,7 @@ def test_a_stop_finishes_running_pictures_and_refuses_new_ones(
         running = threads.submit(client.post, APPLY, files=files, data={"denoise": "0.75"})
         wait_until(lambda: list(tmp_path.glob("started-*")))
         process.send_signal(signal.SIGTERM)
-        assert read_until(process, "^(.*)") == "Stopping ..."
+        read_until(process, "^(Stopping ...)$")
         wait_until(lambda: client.get("/readyz").status_code == 503)
         refused = client.post(APPLY, files=files, data={"denoise": "0.5"})
         assert refused.status_code == 503
@@ -111,7 +111,8 @@ def test_a_stop_finishes_running_pictures_and_refuses_new_ones(
         assert running.result().status_code == 200
         said, _ = process.communicate()
     assert process.returncode == 0
-    assert said == ""
+    # Where nothing else runs there are none of these; a busy machine is late with answers inside Ray.
+    assert [line for line in said.splitlines() if "Failed to get queue length" not in line] == []
 
 
 @pytest.mark.cluster
@@ -184,7 +185,7 @@ def test_serves_in_one_process_without_ray(entry: zoo.Entry, photo: bytes, tmp_p
         "    print('ray' in sys.modules)\n"
     )
     with (
-        start_server(main, entry.folder, tmp_path, "", "--local") as process,
+        start_server(main, entry.folder, tmp_path, "", "--local", "--access-log", "none") as process,
         httpx.Client(base_url=read_until(process, "^Serving at ([^ ]+)")) as client,
     ):
         assert client.get("/readyz").status_code == 200
