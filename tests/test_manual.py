@@ -37,6 +37,7 @@ from pipelines.training.config import ComputeConfig, TrainConfig
 from published import publish_small
 from tunable_models import get_architecture, list_architectures, list_presets
 from tunable_models.bases import BasisName
+from zoo import read_image
 from zoo.catalog import bundled_store
 from zoo.pictures.formats import WRITABLE
 from zoo.pictures.picture import FLOAT
@@ -130,7 +131,7 @@ def test_the_client_runs(folder: Path) -> None:
     entry = bundled_store().open("denoise")
     with serve_locally({"denoise": entry.folder}, ServeConfig(port=0, engine="torch")) as url:
         exec(block.replace("http://127.0.0.1:8000", url), {"__name__": "manual"})
-    assert [Image.open(path).size for path in sorted(folder.glob("out-*.png"))] == [(47, 33)] * 3
+    assert [read_image(path).size for path in sorted(folder.glob("out-*.png"))] == [(47, 33)] * 3
 
 
 def find_options(page: str) -> Any:
