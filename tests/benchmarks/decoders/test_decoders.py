@@ -90,8 +90,11 @@ def test_a_decoder_that_dies_or_hangs_is_started_again(tmp_path: Path) -> None:
         worker._process.join()
         assert worker.decode(path).status == "crashed"
         assert worker.decode(path).status == "read"
+        os.kill(worker._process.pid, signal.SIGSTOP)
         worker._timeout_s = 0
         assert worker.decode(path).status == "timed out"
+        worker._timeout_s = 30
+        assert worker.decode(path).status == "read"
     finally:
         worker.close()
 
