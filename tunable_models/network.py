@@ -39,6 +39,8 @@ from tunable_models._execution.tracing import run_traced
 from tunable_models.bases import BASES, Basis, BasisName, make_basis
 from tunable_models.controls import ControlSpace
 from tunable_models.errors import ConversionError, OmegaError
+from tunable_models.rivals import MethodName
+from tunable_models.rivals.method import fix_conditions
 from tunable_models.spec import NetworkSpec, Trained
 
 Mixed = dict[str, dict[str, Tensor]]
@@ -54,6 +56,7 @@ def make_tunable(
     train: Trained = "all",
     include: Sequence[Pattern] | None = None,
     exclude: Sequence[Pattern] = (),
+    method: MethodName = "tunable",
     batch_dim: int = 0,
 ) -> "TunableNetwork":
     """A tunable copy of any network; it starts as the source at every omega.
@@ -73,19 +76,23 @@ def make_tunable(
         include: what to convert, by names with wildcards (``"body.*"``, also of modules around) or by
             types; everything but norms by default, ``("*",)`` is everything.
         exclude: what to leave plain; wins over ``include``.
+        method: ``tunable``, or a rival method of :mod:`tunable_models.rivals` to compare with, such as
+            ``film``. It decides itself what omega changes, so the options above keep their defaults.
         batch_dim: where inputs and outputs have the batch, for one omega a sample: 1 for recurrent and
             attention layers that put time first.
 
     Raises:
-        ConversionError: nothing to convert, a pattern that matches nothing, a basis that does not fit the
-            space or the rank, or a module that cannot be converted, with the reason.
+        ConversionError: nothing to convert, a pattern that matches nothing, a basis or method that does not
+            fit the space or the other options, or a module that cannot be converted, with the reason.
 
     Example:
         >>> net = make_tunable(nn.Conv2d(3, 3, 3, padding=1), ControlSpace.box("denoise"))
         >>> net(torch.rand(2, 3, 8, 8), omega=net.space.omega(denoise=0.5)).shape
         torch.Size([2, 3, 8, 8])
     """
-    spec = NetworkSpec.of(module, controls, basis, rank=rank, train=train, include=include, exclude=exclude)
+    spec = NetworkSpec.of(
+        module, controls, basis, rank=rank, train=train, include=include, exclude=exclude, method=method
+    )
     return TunableNetwork(module, spec, batch_dim=batch_dim)
 
 
@@ -118,11 +125,14 @@ class TunableNetwork(nn.Module):
         super().__init__()
         self.spec = spec
         self.batch_dim = batch_dim
-        start = make_basis(spec.basis, spec.space)
+        rival = spec.rival
+        start = make_basis(spec.basis, spec.space) if rival is None else rival.make_basis(spec.space)
         freeze = spec.train == "deltas"
         check_module(module)
         _refuse_tunable(module)
-        slots = select_tensors(module, spec.include, spec.exclude)
+        if rival is not None:
+            module = rival.adapt(copy_module(module), spec.space).train(module.training)
+        slots = select_tensors(module, spec.include if rival is None else rival.include, spec.exclude)
         self.network = copy_module(module)
         refuse_computing_modes(self.network, [slot.path for slot in slots])
         self._shared = find_shared_modules(self.network)
@@ -134,6 +144,8 @@ class TunableNetwork(nn.Module):
         if freeze:
             self.network.requires_grad_(False)
         first = self._install(slots, start, freeze=freeze)
+        if rival is not None:
+            fix_conditions(self.network, spec.space, start)
         # A basis that learns is each layer's own, or of layers with tied tensors; the others have nothing
         # to keep apart.
         learns = any(True for _ in start.parameters())
@@ -392,7 +404,8 @@ class TunableNetwork(nn.Module):
         """The space and basis, for printing."""
         spec = self.spec
         rank = "" if spec.rank is None else f", rank={spec.rank}"
-        return f"{spec.space.kind}({', '.join(spec.space.names)}), basis={spec.basis!r}{rank}"
+        how = f"basis={spec.basis!r}{rank}" if spec.rival is None else f"method={spec.method!r}"
+        return f"{spec.space.kind}({', '.join(spec.space.names)}), {how}"
 
 
 def _refuse_tunable(module: nn.Module) -> None:

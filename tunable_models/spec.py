@@ -15,6 +15,7 @@ from tunable_models.architectures import ImageContract, get_architecture, identi
 from tunable_models.bases import BASES, BasisName, make_basis
 from tunable_models.controls import ControlSpace
 from tunable_models.errors import ConversionError
+from tunable_models.rivals import ControlMethod, MethodName, find_method
 
 Trained = Literal["all", "deltas"]
 
@@ -30,11 +31,13 @@ class NetworkSpec:
         train: what training changes, ``all`` or ``deltas``.
         include: patterns of what is tunable, None for everything but norms.
         exclude: patterns of what is not.
+        method: ``tunable``, or a rival method of :mod:`tunable_models.rivals`, which decides what is tunable.
         architecture: id in the registry; empty for a network of any other class.
         config: every option of that architecture, in JSON's types.
 
     Raises:
-        ConversionError: a basis that does not fit the space, the rank or ``train``.
+        ConversionError: a basis that does not fit the space, the rank or ``train``; or a rival method that
+            does not fit the space, or with options of ``tunable``.
         ArchitectureError: an unknown architecture, or options that it cannot take.
 
     Example:
@@ -51,6 +54,7 @@ class NetworkSpec:
     train: Trained = "all"
     include: tuple[Pattern, ...] | None = None
     exclude: tuple[Pattern, ...] = ()
+    method: MethodName = "tunable"
     architecture: str = ""
     config: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
@@ -69,6 +73,8 @@ class NetworkSpec:
             raise ConversionError(
                 f"basis {self.basis!r} has no deltas, so {asked} has no meaning; use 'delta' or 'multilinear'"
             )
+        if self.rival is not None:
+            self._check_rival(self.rival)
         if self.architecture:
             options = get_architecture(self.architecture).options(**self.config)
             object.__setattr__(self, "config", options)
@@ -84,6 +90,7 @@ class NetworkSpec:
         train: Trained = "all",
         include: Sequence[Pattern] | None = None,
         exclude: Sequence[Pattern] = (),
+        method: MethodName = "tunable",
     ) -> Self:
         """The spec of ``module`` made tunable; arguments as of :func:`make_tunable`."""
         architecture, config = identify_architecture(module) or ("", {})
@@ -94,6 +101,7 @@ class NetworkSpec:
             train=train,
             include=None if include is None else tuple(include),
             exclude=tuple(exclude),
+            method=method,
             architecture=architecture,
             config=config,
         )
@@ -115,6 +123,7 @@ class NetworkSpec:
                 train=values.get("train", "all"),
                 include=None if include is None else tuple(include),
                 exclude=tuple(values.get("exclude", ())),
+                method=values.get("method", "tunable"),
                 architecture=architecture["id"],
                 config=architecture["config"],
             )
@@ -137,8 +146,11 @@ class NetworkSpec:
                 f"expected include and exclude by name, got the type {types[0].__name__}, which "
                 "no file can name"
             )
+        # Files of networks without a rival method stay readable by versions that know of none.
+        method = {} if self.method == "tunable" else {"method": self.method}
         return {
             "architecture": {"id": self._registered(), "config": dict(self.config)},
+            **method,
             "basis": self.basis,
             "rank": self.rank,
             "train": self.train,
@@ -162,7 +174,23 @@ class NetworkSpec:
         Raises:
             ConversionError: the network is of no registered architecture.
         """
-        return get_architecture(self._registered()).contract(**self.config)
+        contract = get_architecture(self._registered()).contract(**self.config)
+        return contract if self.rival is None else self.rival.widen(contract)
+
+    @property
+    def rival(self) -> ControlMethod | None:
+        """The rival method, None for ``tunable``."""
+        return find_method(self.method)
+
+    def _check_rival(self, rival: ControlMethod) -> None:
+        rival.check_space(self.space)
+        defaults = {"basis": "delta", "rank": None, "train": "all", "include": None, "exclude": ()}
+        for name, default in defaults.items():
+            if getattr(self, name) != default:
+                raise ConversionError(
+                    f"method {self.method!r} decides itself what omega changes, so {name}="
+                    f"{getattr(self, name)!r} has no meaning; leave it out, or use method 'tunable'"
+                )
 
     def _registered(self) -> str:
         if not self.architecture:
