@@ -61,7 +61,8 @@ def _describe_network(manifest: Manifest) -> str:
     config = manifest.architecture.config.items()
     options = ", ".join(f"{key} {value}" for key, value in sorted(config) if value is not None)
     rank = f" of rank {manifest.rank}" if manifest.rank else ""
-    network = f"{manifest.architecture.id} ({options}), basis {manifest.basis}{rank}"
+    how = f"method {manifest.method}" if manifest.method else f"basis {manifest.basis}{rank}"
+    network = f"{manifest.architecture.id} ({options}), {how}"
     scale = f"scale {manifest.input.scale}"
     return f"Task: {manifest.task}. Architecture: {network}, {scale}.{_describe_training(manifest)}"
 

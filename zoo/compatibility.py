@@ -16,6 +16,8 @@ from zoo.errors import ManifestError
 PACKAGE = "tunable-zoo"
 COMPATIBLE_SINCE = "0.3.0"
 """The lowest version that reads what this one publishes: raised whenever manifests say something new."""
+METHODS_SINCE = "0.4.0"
+"""The lowest version that reads entries of rival methods."""
 
 RELEASE = r"^(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})$"
 

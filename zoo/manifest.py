@@ -143,6 +143,7 @@ class Manifest(_Strict):
         intended_use: what the model is for.
         limitations: what it is not for, and where it fails.
         architecture: the network.
+        method: a rival method that gives the network its sliders; None where omega mixes its kernels.
         basis: how its kernels depend on omega.
         rank: of the kernels' differences; None for full.
         include: patterns of the tensors that are tunable; None for all that usually are.
@@ -171,6 +172,7 @@ class Manifest(_Strict):
     intended_use: tuple[Sentence, ...] = ()
     limitations: tuple[Sentence, ...] = ()
     architecture: ArchitectureId
+    method: Name | None = None
     basis: Name
     rank: int | None = Field(default=None, ge=1)
     include: tuple[Pattern, ...] | None = None
@@ -221,11 +223,16 @@ class Manifest(_Strict):
 
     def to_bytes(self) -> bytes:
         """Canonical JSON, as on disk."""
-        return strict_json.encode_json(self.model_dump(mode="json"))
+        return strict_json.encode_json(self.to_dict())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, as in the file."""
+        # Without a method earlier versions of the library can read it, which know no such field.
+        return self.model_dump(mode="json", exclude=set() if self.method else {"method"})
 
     def replace(self, **changes: Any) -> "Manifest":
         """A checked copy with other top-level fields, given as plain JSON values."""
-        return Manifest.parse({**self.model_dump(mode="json"), **changes})
+        return Manifest.parse({**self.to_dict(), **changes})
 
     @property
     def control_space(self) -> ControlSpace:
@@ -236,12 +243,12 @@ class Manifest(_Strict):
         """The network to build.
 
         Raises:
-            TunableError: its architecture, config or basis is unknown or impossible.
+            TunableError: its architecture, config, method or basis is unknown or impossible.
         """
-        return NetworkSpec.from_dict(self.model_dump(mode="json"))
+        return NetworkSpec.from_dict(self.to_dict())
 
 
-LATER_FIELDS = ("intended_use", "limitations", "library")
+LATER_FIELDS = ("intended_use", "library", "limitations", "method")
 
 
 def content_version(manifest: Manifest) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from tunable_models import NetworkSpec, TunableError, TunableNetwork
 from zoo.card import render_card
 from zoo.catalog import bundled_store, resolve, user_store
-from zoo.compatibility import COMPATIBLE_SINCE
+from zoo.compatibility import COMPATIBLE_SINCE, METHODS_SINCE
 from zoo.entry import Entry
 from zoo.errors import ManifestError
 from zoo.manifest import (
@@ -88,7 +88,7 @@ def publish(
             **_describe_network(network.spec),
             "metrics": dict(metrics or {}),
             "license": license.model_dump() if isinstance(license, License) else dict(license),
-            "library": {"lowest": COMPATIBLE_SINCE},
+            "library": {"lowest": COMPATIBLE_SINCE if network.spec.rival is None else METHODS_SINCE},
             "provenance": {**(provenance or {}), **describe_package(network.spec.architecture)},
             "files": _record_files(contents),
         }

@@ -200,9 +200,10 @@ def _format_range(control: Control) -> str:
 def _list_facts(manifest: Manifest) -> dict[str, str]:
     config = ", ".join(f"{key}={value}" for key, value in manifest.architecture.config.items())
     rank = f" of rank {manifest.rank}" if manifest.rank else ""
+    how = f"method {manifest.method}" if manifest.method else f"{manifest.basis} basis{rank}"
     licence = f"weights {manifest.license.weights}, data {manifest.license.data}"
     return {
-        "network": f"{manifest.architecture.id} ({config}), {manifest.basis} basis{rank}",
+        "network": f"{manifest.architecture.id} ({config}), {how}",
         "sliders": "share a sum of 1" if manifest.control_space.kind == "simplex" else "independent",
         "output": f"{manifest.input.scale}x the input's size",
         "size": _format_size(manifest),

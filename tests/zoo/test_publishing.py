@@ -40,6 +40,27 @@ def test_what_is_tunable_is_part_of_the_entry(
     )
 
 
+def test_a_network_of_a_rival_method_is_published_and_loaded(
+    publish: Callable[..., Entry], make_network: Callable[..., TunableNetwork]
+) -> None:
+    network = make_network(selection={"method": "film"})
+    entry = publish(network)
+    assert (entry.manifest.method, entry.manifest.network_spec()) == ("film", network.spec)
+    assert entry.manifest.library is not None
+    assert entry.manifest.library.lowest == "0.4.0"
+    assert "method film" in entry.contents()["README.md"].decode()
+    x = torch.rand(1, 3, 9, 7)
+    torch.testing.assert_close(
+        zoo.load(entry.folder)(x, denoise=0.3), network.at(denoise=0.3)(x).detach().clamp(0, 1)
+    )
+
+
+def test_entries_of_tunable_networks_stay_readable_by_earlier_versions(entry: Entry) -> None:
+    assert b'"method"' not in entry.manifest.to_bytes()
+    assert entry.manifest.library is not None
+    assert entry.manifest.library.lowest == "0.3.0"
+
+
 def test_the_same_content_is_one_entry(publish: Callable[..., Entry], store: Store) -> None:
     one = publish()
     assert publish(provenance={"commit": "another", "host": "elsewhere"}) == one
