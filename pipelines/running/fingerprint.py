@@ -33,7 +33,7 @@ TRAINING_CODE = (
 )
 """Files and folders whose code can change a run's numbers."""
 
-REGISTRIES = ("pipelines/tasks", "tunable_models/architectures")
+REGISTRIES = ("pipelines/tasks", "tunable_models/architectures", "tunable_models/rivals")
 """Folders among them of which a run uses a module or two: another task's code is none of its business."""
 
 PACKAGES = ("torch", "numpy", "albumentations")

@@ -20,6 +20,7 @@ from pipelines.data.photos import PhotoSet
 from pipelines.data.transforms import Augment
 from pipelines.tasks import Example, Key, Task
 from pipelines.training.config import TrainConfig
+from pipelines.training.phases import Phases
 from tunable_models import ControlSpace
 
 GRACE_S = 60
@@ -149,6 +150,7 @@ class _Cuts(Dataset[_Cut]):
         self._augment = Augment(config.patch_px)
         self._group = config.sampling.group
         self._sampler = config.sampling.sampler(space, config.batch_size // self._group)
+        self._phases = Phases(config.network.method, space, config.steps)
         self._micro_batches = share.micro_batches(config.batch_size, self._group, config.compute.accumulate)
 
     def __getitem__(self, number: int) -> _Cut:
@@ -165,6 +167,9 @@ class _Cuts(Dataset[_Cut]):
         return self._augment(photo, stream_seed(self._seed, step, index, "crop"))
 
     def _omega(self, step: int, indices: range) -> Tensor:
+        fixed = self._phases.at(step).phase.at
+        if fixed is not None:
+            return torch.tensor(fixed).repeat(len(indices), 1)
         # Samples of one group share an omega, which the network then mixes once.
         groups = range(indices.start // self._group, indices.stop // self._group)
         return self._sampler(self._seed, step, groups).repeat_interleave(self._group, 0)

@@ -22,6 +22,7 @@ from tunable_models import (
     Uniform,
 )
 from tunable_models.bases import make_basis
+from tunable_models.rivals import find_method
 
 Precision = Literal["float32", "bfloat16", "float16"]
 
@@ -257,6 +258,8 @@ class TrainConfig(Section):
         task = make_task(self.task)
         try:
             basis = make_basis(self.network.basis, task.space)
+            if (rival := find_method(self.network.method)) is not None:
+                rival.check_space(task.space)
             self.sampling.sampler(task.space, self.batch_size // self.sampling.group or 1)
             contract = self.network.contract()
         except TunableError as error:
@@ -305,11 +308,14 @@ class TrainConfig(Section):
         return self
 
     @property
-    def modules(self) -> tuple[str, str]:
-        """Names of the modules of its task and of its architecture."""
-        return type(make_task(self.task)).__module__, self.network.module
+    def modules(self) -> tuple[str, ...]:
+        """Names of the modules of its task and of its network."""
+        return type(make_task(self.task)).__module__, *self.network.modules
 
     def identity(self) -> dict[str, Any]:
         """The options that determine the numbers: all but where it runs, what is logged and what is saved."""
         excluded = {"compute", "validation", "tracking", "log_every", "checkpoint_every"}
-        return self.model_dump(mode="json", exclude=excluded)
+        options = self.model_dump(mode="json", exclude=excluded)
+        if self.network.method == "tunable":  # runs of before there were others stay the same runs
+            del options["network"]["method"]
+        return options

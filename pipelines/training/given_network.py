@@ -37,7 +37,7 @@ class GivenNetwork(NetworkConfig):
         """
         spec = network.spec
         name = spec.architecture or type(network.network).__name__
-        config = cls(architecture=name, basis=spec.basis, rank=spec.rank)
+        config = cls(architecture=name, basis=spec.basis, rank=spec.rank, method=spec.method)
         config._network, config._contract = network, contract
         config._code, config._tensors = code, tensors
         return config
@@ -92,9 +92,9 @@ class GivenNetwork(NetworkConfig):
         return network.requires_grad_(False).eval()
 
     @property
-    def module(self) -> str:
+    def modules(self) -> tuple[str, ...]:
         """Name of the module of its class, whose code counts with the network itself."""
-        return type(self._network.network).__module__
+        return (type(self._network.network).__module__,)
 
     def count_parameters(self, space: ControlSpace) -> int:
         """How many numbers the tunable network has."""
@@ -108,7 +108,7 @@ class GivenNetwork(NetworkConfig):
             return spec.to_dict()
         except ConversionError:  # no registered architecture, or tensors selected by types
             architecture = {"id": "", "config": {}, "class": self.architecture}
-            own = {"basis": spec.basis, "rank": spec.rank, "train": spec.train}
+            own = {"method": spec.method, "basis": spec.basis, "rank": spec.rank, "train": spec.train}
             return {"architecture": architecture, **own, "space": spec.space.to_dict()}
 
 

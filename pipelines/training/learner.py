@@ -1,6 +1,5 @@
 """The network of a run and its optimizers: the part of the loop that a checkpoint holds."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -18,7 +17,8 @@ from pipelines.core.random_streams import stream_seed
 from pipelines.tasks import Task
 from pipelines.training.batches import Batch
 from pipelines.training.collectives import average_gradients, broadcast_weights, wrap_ddp
-from pipelines.training.config import OptimizerConfig, TrainConfig
+from pipelines.training.config import TrainConfig
+from pipelines.training.phases import Phases, Span
 from tunable_models import CriticStep, TunableNetwork
 
 CRITIC_BETAS = (0.5, 0.999)
@@ -99,10 +99,11 @@ class Learner:
         self.network: TunableNetwork = config.network.make(task.space, config.seed, root).to(device)
         if config.compute.channels_last:
             self.network.to(memory_format=torch.channels_last)
-        self._trained = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
+        self._phases = Phases(config.network.method, task.space, config.steps)
+        self._own = {name: p for name, p in self.network.named_parameters() if p.requires_grad}
+        self._trained = list(self._own.values())
         # Tunable networks have hundreds of tensors; fused, their update is one call.
         self._optimizer = Adam(self._trained, lr=config.optimizer.lr, fused=True)
-        self._schedule = make_schedule(config.optimizer, config.steps)
         self._scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "float16")
         self._norm = torch.zeros((), device=device)
         self._average = None if config.ema_decay is None else _make_average(self.network, config.ema_decay)
@@ -121,7 +122,7 @@ class Learner:
     @property
     def lr(self) -> float:
         """Learning rate of the next step."""
-        return self._config.optimizer.lr * self._schedule(self.done)
+        return self._phases.at(self.done).learning_rate(self._config.optimizer, self.done)
 
     @property
     def result(self) -> TunableNetwork:
@@ -134,11 +135,24 @@ class Learner:
         if self._reduces_itself:
             modules = (self.network, self._average, self._critic)
             broadcast_weights(nn.ModuleList(module for module in modules if module is not None))
-        self._model = self._wrap(Forward(self.network, self._config))
+        self._begin(self._phases.at(self.done))
         self._critic_step = None
         if self._critic is not None:
             self._critic_step = CriticStep(self._wrap(self._critic), self._critic_optimizer)
             self._critic_optimizer.register_step_pre_hook(self._average_critic)
+
+    def _begin(self, span: Span) -> None:
+        """Begin or resume a phase; a later one starts from the published weights, with a fresh optimizer."""
+        self._span = span
+        if span.first and self.done == span.first:
+            if self._average is not None:
+                self.network.load_state_dict(self._average.module.state_dict())
+            self._optimizer.state.clear()
+        chosen = self._phases.select(self._own, span.phase)
+        for name, parameter in self._own.items():
+            parameter.requires_grad_(name in chosen)
+        self._trained = [parameter for parameter in self._own.values() if parameter.requires_grad]
+        self._model = self._wrap(Forward(self.network, self._config))
 
     def _wrap(self, module: nn.Module) -> nn.Module:
         return wrap_ddp(module, self._device, self._workers)
@@ -153,6 +167,8 @@ class Learner:
         Raises:
             TrainingError: no scale fits the gradients of float16.
         """
+        if self._phases.at(self.done) is not self._span:
+            self._begin(self._phases.at(self.done))
         self._optimizer.zero_grad()
         outputs, shares = [], dict[str, Tensor]()
         for number, batch in enumerate(micro_batches, start=1):
@@ -268,18 +284,6 @@ def _match_layouts(optimizer: Optimizer) -> None:
 def _make_average(network: TunableNetwork, decay: float) -> AveragedModel:
     mean = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
     return AveragedModel(network, multi_avg_fn=mean).requires_grad_(False)
-
-
-def make_schedule(config: OptimizerConfig, steps: int) -> Callable[[int], float]:
-    """The learning rate's factor by step: linear warm-up, then a half cosine to zero."""
-
-    def factor(step: int) -> float:
-        if step < config.warmup_steps:
-            return (step + 1) / config.warmup_steps
-        part = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, part)))
-
-    return factor
 
 
 def suggest_precision(config: TrainConfig) -> tuple[str, str] | None:

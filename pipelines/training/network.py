@@ -21,6 +21,7 @@ from tunable_models import (
     load_network,
 )
 from tunable_models.bases import BasisName
+from tunable_models.rivals import MethodName, find_method
 
 
 class NetworkConfig(Section):
@@ -38,6 +39,10 @@ class NetworkConfig(Section):
     ``model.safetensors`` of an entry of the zoo or of an earlier run with the same architecture, basis and
     number of controls; every one must fit. Other projects' networks are made tunable in Python, see
     :func:`pipelines.features.spandrel_checkpoints.load_foreign`."""
+    method: MethodName = "tunable"
+    """How the network gets its sliders: tunable mixes its kernels; dni, adafm, cfsnet, dynamic-net, film,
+    noise-map and cresmd are rivals to compare with, which take none of the options below. The first four have
+    one slider and are trained at its two ends, half of the steps each, whatever ``train.sampling`` says."""
     basis: BasisName = "delta"
     """How omega blends kernels: delta, affine or multilinear; linear where the task's space is a simplex."""
     rank: int | None = Field(default=None, ge=1)
@@ -68,16 +73,19 @@ class NetworkConfig(Section):
 
     def contract(self) -> ImageContract:
         """How images go through the network."""
-        return get_architecture(self.architecture).contract(self.preset, **self.config)
+        contract = get_architecture(self.architecture).contract(self.preset, **self.config)
+        rival = find_method(self.method)
+        return contract if rival is None else rival.widen(contract)
 
     def spec(self, space: ControlSpace) -> NetworkSpec:
         """The network with the sliders of a task.
 
         Raises:
-            ConversionError: the basis does not fit the sliders, the rank or ``train``.
+            ConversionError: the basis or method does not fit the sliders or the other options.
         """
         return NetworkSpec(
             space=space,
+            method=self.method,
             basis=self.basis,
             rank=self.rank,
             train=self.train,
@@ -104,9 +112,11 @@ class NetworkConfig(Section):
         return load_network(self.spec(space), state)
 
     @property
-    def module(self) -> str:
-        """Name of the module of its architecture."""
-        return get_architecture(self.architecture).network.__module__
+    def modules(self) -> tuple[str, ...]:
+        """Names of the modules of its architecture, and of its method where that is a rival."""
+        rival = find_method(self.method)
+        own = get_architecture(self.architecture).network.__module__
+        return (own,) if rival is None else (own, type(rival).__module__)
 
     def count_parameters(self, space: ControlSpace) -> int:
         """How many numbers the tunable network has, from its shapes alone."""

@@ -11,21 +11,12 @@ from pipelines.core.errors import TrainingError
 from pipelines.tasks import Example, Key, Task
 from pipelines.training.batches import Batch
 from pipelines.training.config import TrainConfig
-from pipelines.training.learner import Forward, Learner, make_schedule
-from pipelines.training.loop import LoopInputs
+from pipelines.training.learner import Forward, Learner
 from tiny_tasks import tiny_task
 from tunable_models import ControlSpace, TunableNetwork, build, make_tunable
 
 CRITIC = {"adversarial_scale": 0.5, "critic": {"width": 2, "depth": 1}}
 DEVICE = torch.device("cpu")
-
-
-def test_the_learning_rate_warms_up_and_decays_to_zero(inputs: LoopInputs) -> None:
-    factor = make_schedule(inputs.config.optimizer, 10)
-    rates = [factor(step) for step in range(11)]
-    assert rates[:3] == pytest.approx([0.5, 1, 1])
-    assert rates[10] == pytest.approx(0, abs=1e-9)
-    assert rates[2:] == sorted(rates[2:], reverse=True)
 
 
 def adversarial() -> tuple[TrainConfig, Task]:
