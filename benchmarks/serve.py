@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from http.client import HTTPConnection
 from importlib.metadata import version
@@ -66,16 +66,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name, (_, port) in processes.items():
             ask[SERVERS[name]] = partial(HttpClient, port, name, options.entry, picture)
         differing = [name for name, make in ask.items() if not _is_same(make(), model, picture)]
-        rows = list(measure_turns(ask, {SERVERS[n]: p for n, (p, _) in processes.items()}, options))
-        memory = {SERVERS[name]: count_memory(process) for name, (process, _) in processes.items()}
+        trees = {SERVERS[name]: process for name, (process, _) in processes.items()}
+        rows = list[dict[str, Any]]()
+        for clients in options.clients:
+            rows += measure_turns(ask, trees, options, clients)
+            memory = {name: count_memory(process) for name, process in trees.items()}
+            # After each, so that a fault later on costs no more than its own turns.
+            keep_report(options, model.engine, differing, memory, rows)
+
+
+def keep_report(
+    options: argparse.Namespace,
+    engine: str,
+    differing: Sequence[str],
+    memory: Mapping[str, int],
+    rows: Sequence[Mapping[str, Any]],
+) -> None:
+    """Write what was measured so far."""
+    used = ("ray", "fastapi", "uvicorn", "litserve", "onnxruntime")
     report = {
         "schema": SCHEMA,
         "machine": machine(torch.device("cpu")),
-        "versions": versions(torch.device("cpu"))
-        | {name: version(name) for name in ("ray", "fastapi", "uvicorn", "litserve", "onnxruntime")},
+        "versions": versions(torch.device("cpu")) | {name: version(name) for name in used},
         "settings": {
             "entry": options.entry,
-            "engine": model.engine,
+            "engine": engine,
             "side_px": options.side_px,
             "seconds": options.seconds,
             "rounds": options.rounds,
@@ -138,7 +153,9 @@ def _make_config(port: int) -> Any:
     from pipelines.serve.config import ServeConfig
 
     # As the others, it refuses nobody.
-    return ServeConfig(port=port, concurrency=AT_ONCE, threads=AT_ONCE, max_queued_requests=1000)
+    return ServeConfig(
+        port=port, concurrency=AT_ONCE, threads=AT_ONCE, max_queued_requests=1000, max_uploads=1000
+    )
 
 
 def run_fastapi(entry: str, port: int) -> None:
@@ -163,26 +180,9 @@ def run_fastapi(entry: str, port: int) -> None:
 
 def run_litserve(entry: str, port: int) -> None:
     """Serve by LitServe, with as many workers as pictures at a time."""
-    import litserve
-    from fastapi import Response, UploadFile
+    from benchmarks.serve_litserve import run_server
 
-    class Api(litserve.LitAPI):  # type: ignore[misc, unused-ignore]
-        def setup(self, device: str) -> None:
-            torch.set_num_threads(AT_ONCE)
-            self.model = zoo.load(entry)
-
-        def decode_request(self, request: UploadFile) -> bytes:
-            return request.file.read()
-
-        def predict(self, picture: bytes) -> bytes:
-            return restore(self.model, picture)
-
-        def encode_response(self, output: bytes) -> Response:
-            return Response(output, media_type="image/png")
-
-    api = Api(api_path="/apply")
-    server = litserve.LitServer(api, accelerator="cpu", workers_per_device=AT_ONCE, timeout=False)
-    server.run(host="127.0.0.1", port=port, generate_client_file=False, log_level="warning")
+    run_server(entry, port, AT_ONCE)
 
 
 RUN = {"ray": run_on_ray, "local": run_locally, "fastapi": run_fastapi, "litserve": run_litserve}
@@ -217,7 +217,8 @@ def start_server(name: str, options: argparse.Namespace) -> Iterator[tuple[psuti
         finally:
             below = process.children(recursive=True) if process.is_running() else []
             for each in (process, *below):
-                each.kill()
+                with suppress(psutil.NoSuchProcess):
+                    each.kill()
             psutil.wait_procs(below)
             child.wait()
 
@@ -293,28 +294,28 @@ def measure_turns(
     ask: Mapping[str, Callable[[], Client]],
     processes: Mapping[str, psutil.Process],
     options: argparse.Namespace,
+    clients: int,
 ) -> Iterator[dict[str, Any]]:
-    """Each server with each number of clients, in turns."""
-    for clients in options.clients:
-        for number in range(options.rounds):
-            # Every other round backwards, against drifts.
-            for name in list(ask)[:: 1 if number % 2 == 0 else -1]:
-                load = os.getloadavg()[0]
-                cpu = _count_cpu(processes.get(name))
-                began = time.perf_counter()
-                with ExitStack() as stack:
-                    own = [stack.enter_context(closing(ask[name]())) for _ in range(clients)]
-                    waits = ask_together(own, options.seconds)
-                took = time.perf_counter() - began
-                yield {
-                    "server": name,
-                    "clients": clients,
-                    "pictures_per_s": len(waits) / took,
-                    "wait_ms": [1000 * wait for wait in waits],
-                    "cpu_s_per_picture": (_count_cpu(processes.get(name)) - cpu) / len(waits),
-                    "load_before": load,
-                }
-                print(f"{clients} clients, {name}: {len(waits) / took:.2f} pictures a second", flush=True)
+    """Each server with as many clients, in turns."""
+    for number in range(options.rounds):
+        # Every other round backwards, against drifts.
+        for name in list(ask)[:: 1 if number % 2 == 0 else -1]:
+            load = os.getloadavg()[0]
+            cpu = _count_cpu(processes.get(name))
+            began = time.perf_counter()
+            with ExitStack() as stack:
+                own = [stack.enter_context(closing(ask[name]())) for _ in range(clients)]
+                waits = ask_together(own, options.seconds)
+            took = time.perf_counter() - began
+            yield {
+                "server": name,
+                "clients": clients,
+                "pictures_per_s": len(waits) / took,
+                "wait_ms": [1000 * wait for wait in waits],
+                "cpu_s_per_picture": (_count_cpu(processes.get(name)) - cpu) / len(waits),
+                "load_before": load,
+            }
+            print(f"{clients} clients, {name}: {len(waits) / took:.2f} pictures a second", flush=True)
 
 
 def ask_together(clients: Sequence[Callable[[], bytes]], seconds: float) -> list[float]:

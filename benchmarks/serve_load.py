@@ -37,6 +37,8 @@ OUT = Path(__file__).parent / "results" / "serve"
 SMALL = (64, 48)
 TWENTY_FOUR, TWELVE = (6000, 4000), (4000, 3000)
 TRIAL_S = 0.05
+SLOW_S = 15.0
+"""For which slow uploads are kept up."""
 
 Trial = Callable[["Server", argparse.Namespace], dict[str, Any]]
 
@@ -230,7 +232,7 @@ def measure_slow_uploads(server: Server, options: argparse.Namespace) -> dict[st
     small = make_photo(*SMALL)
     try:
         probes, pictures, refused = list[float](), list[float](), 0
-        until = time.monotonic() + 15
+        until = time.monotonic() + SLOW_S
         while time.monotonic() < until:
             probes.append(server.probe())
             try:
