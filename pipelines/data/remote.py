@@ -1,36 +1,21 @@
-"""Files at URLs, read and written through fsspec: the only module that imports it.
+"""Files at URLs, read and written through fsspec.
 
 Any protocol that fsspec knows: ``s3://bucket/photos`` (with the extra ``s3``; keys, region and endpoint as
 the AWS tools read them, from the environment or ``~/.aws``), ``https://``, ``memory://`` and others.
 """
 
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from pipelines.core.errors import DataError, explain_full_disk
-
-PAUSES_S = (0.5, 2.0, 5.0)
-"""Pauses before the retries of a failed call."""
+from zoo.remote.fsspec_calls import call_fsspec
 
 T = TypeVar("T")
-
-_FINAL = (  # retrying does not help
-    FileNotFoundError,
-    FileExistsError,
-    IsADirectoryError,
-    NotADirectoryError,
-    PermissionError,
-    NotImplementedError,  # fsspec: this kind of storage cannot do it, such as writing to GitHub
-    ImportError,
-    ValueError,
-)
 
 
 def is_url(place: str) -> bool:
@@ -60,11 +45,11 @@ class Remote:
             root = root.rstrip("/")
             return sorted(path.removeprefix(root).lstrip("/") for path in fs.find(root))
 
-        return self._retry("a folder of files", "", call)
+        return self._call("a folder of files", "", call)
 
     def read(self, name: str, start: int | None = None, end: int | None = None) -> bytes:
         """Read a file, or its bytes from ``start`` to before ``end``."""
-        return self._retry("to read", name, lambda fs, path: bytes(fs.cat_file(path, start=start, end=end)))
+        return self._call("to read", name, lambda fs, path: bytes(fs.cat_file(path, start=start, end=end)))
 
     def nbytes(self, name: str) -> int | None:
         """Size of a file in bytes; None if it does not exist."""
@@ -76,7 +61,7 @@ class Remote:
             except FileNotFoundError:
                 return None
 
-        return self._retry("the size of", name, call)
+        return self._call("the size of", name, call)
 
     def download(self, name: str, path: Path, remedy: str = "free some") -> None:
         """Download a file to ``path``, overwriting it; the error for a full disk ends with ``remedy``."""
@@ -85,7 +70,7 @@ class Remote:
             with explain_full_disk(path.parent, remedy):
                 fs.get_file(remote, str(path))
 
-        self._retry("to read", name, call)
+        self._call("to read", name, call)
 
     def upload(self, path: Path, name: str) -> None:
         """Upload ``path`` to a file there, creating folders as needed."""
@@ -96,7 +81,7 @@ class Remote:
                     fs.makedirs(fs._parent(remote), exist_ok=True)
                 fs.put_file(str(path), remote)
 
-        self._retry("to write", name, call)
+        self._call("to write", name, call)
 
     def remove(self, name: str) -> None:
         """Remove a file; one that does not exist is removed."""
@@ -105,36 +90,8 @@ class Remote:
             with suppress(FileNotFoundError):
                 fs.rm_file(path)
 
-        self._retry("to remove", name, call)
+        self._call("to remove", name, call)
 
-    def _retry(self, purpose: str, name: str, call: Callable[[Any, str], T]) -> T:
+    def _call(self, purpose: str, name: str, call: Callable[[Any, str], T]) -> T:
         url = f"{self.url.rstrip('/')}/{name}" if name else self.url
-        for pause_s in (*PAUSES_S, None):
-            try:
-                # Each time anew: an instance does not survive a fork, which fsspec's own cache takes care of.
-                return call(*url_to_fs(url))
-            except DataError:  # a full disk
-                raise
-            except _FINAL as error:
-                raise _access_error(purpose, url, error) from error
-            except Exception as error:  # each protocol has its own: botocore's, aiohttp's, ...
-                if pause_s is None or type(error).__name__ == "NoCredentialsError":
-                    raise _access_error(purpose, url, error) from error
-                time.sleep(pause_s)
-        raise AssertionError("unreachable")
-
-
-def _access_error(purpose: str, url: str, error: Exception) -> DataError:
-    reason = " ".join(str(error).split()) or type(error).__name__
-    match error:
-        case ImportError():
-            remedy = "install what reads it, for s3: pip install 'tunable-zoo[s3]'"
-        case PermissionError():
-            remedy = "check the keys (for s3: AWS_ACCESS_KEY_ID or ~/.aws) and their permissions"
-        case _ if type(error).__name__ == "NoCredentialsError":
-            remedy = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile in ~/.aws"
-        case FileNotFoundError():
-            remedy = "check the bucket and the path"
-        case _:
-            remedy = "check the URL and the network"
-    return DataError(f"expected {purpose} {url}, got {type(error).__name__}: {reason}; {remedy}")
+        return call_fsspec(purpose, url, call, kind=DataError, missing="check the bucket and the path")

@@ -41,7 +41,7 @@ def make_bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch, folder: Path) ->
         "TUNABLE_CACHE": str(folder / "cache"),
     }.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("pipelines.data.remote.PAUSES_S", (0.0,))
+    monkeypatch.setattr("zoo.remote.fsspec_calls.PAUSES_S", (0.0,))
     # A server that is slow because the machine is busy is waited for.
     monkeypatch.setattr(s3fs.S3FileSystem, "connect_timeout", UNREACHED_S)
     monkeypatch.setattr(s3fs.S3FileSystem, "read_timeout", UNREACHED_S)

@@ -7,7 +7,6 @@ chained URLs do, too: ``dvc://shared/zoo::https://host/repository`` is a folder 
 
 import hashlib
 import os
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -21,6 +20,7 @@ from urllib3.exceptions import HTTPError
 from zoo.durable import replace_file, replacement_of
 from zoo.errors import FetchError
 from zoo.remote.download import RETRY, TIMEOUT_S, OnBytes, check_free_space, download, explain_full_disk
+from zoo.remote.fsspec_calls import call_fsspec, describe_failure
 from zoo.remote.offline import require_online
 from zoo.remote.tar import SUFFIX as TAR_SUFFIX
 from zoo.remote.tar import TarFiles
@@ -28,20 +28,7 @@ from zoo.remote.tar import TarFiles
 INDEX_RETRY = RETRY.new(total=1)
 """Of an index: another source may have the entry, and its user waits for a name."""
 
-PAUSES_S = (0.5, 2.0, 5.0)
-"""Pauses before the retries of a call to a storage."""
-
 T = TypeVar("T")
-
-_NOT_RETRIED = (  # retrying does not help
-    FileNotFoundError,
-    IsADirectoryError,
-    NotADirectoryError,
-    PermissionError,
-    NotImplementedError,  # fsspec's: a kind of storage that cannot be written to, such as GitHub
-    ImportError,
-    ValueError,
-)
 
 
 class Files(Protocol):
@@ -105,7 +92,8 @@ class HttpFiles:
                 with session.get(url, stream=True, timeout=TIMEOUT_S) as response:
                     return _read_answer(response, url, limit + 1)
         except (requests.RequestException, HTTPError) as error:
-            raise _failed("to read", url, error, "check the address and the network") from error
+            remedy = "check the address and the network"
+            raise FetchError(describe_failure("to read", url, error, remedy)) from error
 
     def fetch(self, name: str, target: Path, sha256: str, nbytes: int, on_bytes: OnBytes) -> None:
         """See :class:`Files`."""
@@ -167,7 +155,7 @@ class StorageFiles:
             except FileNotFoundError:
                 return None
 
-        return self._retry("to read", name, call)
+        return self._call("to read", name, call)
 
     def fetch(self, name: str, target: Path, sha256: str, nbytes: int, on_bytes: OnBytes) -> None:
         """See :class:`Files`."""
@@ -192,7 +180,7 @@ class StorageFiles:
                         "the zoo there is damaged: push the entry again"
                     )
 
-        self._retry("to read", name, call)
+        self._call("to read", name, call)
 
     def holds(self, name: str, data: bytes) -> bool:
         """See :class:`Files`."""
@@ -206,7 +194,7 @@ class StorageFiles:
             except FileNotFoundError:
                 return False
 
-        return self._retry("to find", name, call)
+        return self._call("to find", name, call)
 
     def write(self, name: str, data: bytes) -> None:
         """See :class:`Files`."""
@@ -219,41 +207,12 @@ class StorageFiles:
                 else:
                     fs.pipe_file(path, data)  # storages of objects replace them at once
 
-        self._retry("to write", name, call)
+        self._call("to write", name, call)
 
     def hold(self) -> AbstractContextManager[object]:
         """See :class:`Files`."""
         return FileLock(Path(self._url) / ".index.json.lock") if is_local(self._url) else nullcontext()
 
-    def _retry(self, purpose: str, name: str, call: Callable[[Any, str], T]) -> T:
-        from fsspec.core import url_to_fs  # late: most uses of the zoo need no other place
-
-        url = join_url(self._url, name)
-        for pause_s in (*PAUSES_S, None):
-            try:
-                return call(*url_to_fs(url))
-            except FetchError:
-                raise
-            except _NOT_RETRIED as error:
-                raise _failed(purpose, url, error, _find_remedy(error)) from error
-            except Exception as error:  # each protocol has its own: botocore's, aiohttp's, ...
-                if pause_s is None or type(error).__name__ == "NoCredentialsError":
-                    raise _failed(purpose, url, error, "check the address, keys and network") from error
-                time.sleep(pause_s)
-        raise AssertionError("unreachable")
-
-
-def _find_remedy(error: Exception) -> str:
-    match error:
-        case ImportError():
-            return "install the package that reads it, for s3: pip install 'tunable-zoo[s3]'"
-        case PermissionError():
-            return "check the keys and their permissions"
-        case FileNotFoundError():
-            return "the zoo there is incomplete: push its entries again"
-    return "check the address"
-
-
-def _failed(purpose: str, url: str, error: Exception, remedy: str) -> FetchError:
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return FetchError(f"expected {purpose} {url}, got {type(error).__name__}: {reason}; {remedy}")
+    def _call(self, purpose: str, name: str, call: Callable[[Any, str], T]) -> T:
+        missing = "the zoo there is incomplete: push its entries again"
+        return call_fsspec(purpose, join_url(self._url, name), call, kind=FetchError, missing=missing)

@@ -16,7 +16,7 @@ from pipelines.data.remote import Remote, is_url
 
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.data.remote.PAUSES_S", (0.0, 0.0))
+    monkeypatch.setattr("zoo.remote.fsspec_calls.PAUSES_S", (0.0, 0.0))
 
 
 @pytest.fixture
@@ -127,6 +127,6 @@ def test_a_protocol_whose_library_is_missing_says_what_to_install(monkeypatch: p
     def missing(url: str) -> None:
         raise ImportError("Install s3fs to access S3")
 
-    monkeypatch.setattr("pipelines.data.remote.url_to_fs", missing)
+    monkeypatch.setattr("fsspec.core.url_to_fs", missing)
     with pytest.raises(DataError, match=r"tunable-zoo\[s3\]"):
         Remote("s3://bucket").list_files()

@@ -17,7 +17,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         {**(download.__kwdefaults__ or {}), "retry": QUICK},
     )
     monkeypatch.setattr(remote_files, "INDEX_RETRY", QUICK)
-    monkeypatch.setattr(remote_files, "PAUSES_S", (0.0,))
+    monkeypatch.setattr("zoo.remote.fsspec_calls.PAUSES_S", (0.0,))
     monkeypatch.setenv("TUNABLE_ZOO_CONFIG", str(tmp_path / "config"))
     monkeypatch.setenv("TUNABLE_ZOO_CACHE", str(tmp_path / "cache"))
 
