@@ -5,6 +5,8 @@ The manifest comes first: what this version of the library cannot use brings no 
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 from tunable_models import TunableError
 from zoo.entry import Entry, check_version
@@ -16,7 +18,11 @@ from zoo.storage import LATEST
 from zoo.strict_json import MAX_BYTES, parse_json
 
 OnProgress = Callable[[int, int], None]
-"""Called as files arrive: bytes that are here, and of how many."""
+"""Called as files arrive: bytes that are here, and of how many. What it raises ends the fetch."""
+
+
+class _StopFetch(BaseException):
+    """Ends a fetch whose callback failed; handlers of the network's errors, which try again, let it pass."""
 
 
 def fetch_entry(
@@ -45,17 +51,35 @@ def fetch_entry(
     fetched = {MANIFEST: cache.add_file(manifest_bytes)}
     for record in manifest.files:
 
-        def report(done: int, _: int | None, before: int = before) -> None:
+        def report(done: int, before: int = before) -> None:
             on_progress(before + done, total)
 
         path = cache.find_file(record.sha256, record.size)
         if path is None:
             path = cache.files / record.sha256
-            files.fetch(name_file(record), path, record.sha256, record.size, report)
+            _fetch_file(files, name_file(record), path, record, report)
         fetched[record.path] = path
         before += record.size
         on_progress(before, total)
     cache.assemble(store, manifest, fetched)
+
+
+def _fetch_file(
+    files: Files, name: str, target: Path, record: FileRecord, report: Callable[[int], None]
+) -> None:
+    failures = list[Exception]()
+
+    def on_bytes(done: int, _: int | None) -> None:
+        try:
+            report(done)
+        except Exception as error:
+            failures.append(error)
+            raise _StopFetch from error
+
+    with suppress(_StopFetch):
+        files.fetch(name, target, record.sha256, record.size, on_bytes)
+    for failure in failures:
+        raise failure
 
 
 def parse_manifest(data: bytes, place: str) -> Manifest:

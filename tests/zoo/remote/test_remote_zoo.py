@@ -1,5 +1,6 @@
 """Zoos elsewhere: what is pushed is pulled, whatever servers and publishers do in between."""
 
+import errno
 import hashlib
 import io
 import json
@@ -17,6 +18,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 import zoo
 from file_server import Fault, FileServer, closed_port, serving
 from no_network import go_offline
+from zoo.durable import TEMPORARY
 from zoo.entry import Entry
 from zoo.errors import (
     EntryExistsError,
@@ -75,6 +77,42 @@ def test_a_static_server_is_a_zoo(server: FileServer, entry: Entry) -> None:
     asked = len(server.requests)
     assert RemoteZoo(server.url).pull("tiny") == pulled
     assert [path for path, _ in server.requests[asked:]] == ["/index.json"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionResetError("of the caller's own connection"),
+        requests.ConnectionError("likewise"),
+        OSError(errno.ENOSPC, "of another disk"),
+        ValueError("of the caller"),
+        KeyboardInterrupt(),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("scheme", ["memory", "http"])
+def test_what_a_callback_raises_is_raised_at_once(
+    scheme: str, error: BaseException, server: FileServer, entry: Entry, folder: Path, tmp_path: Path
+) -> None:
+    MemoryFileSystem.store.clear()
+    RemoteZoo("memory://zoo").push(entry)
+    calls = list[int]()
+
+    def fail(done: int, total: int) -> None:
+        calls.append(done)
+        if len(calls) == 2:
+            raise error
+
+    remote = RemoteZoo("memory://zoo" if scheme == "memory" else server.url)
+    with pytest.raises(type(error)) as told:
+        remote.pull("tiny", on_progress=fail)
+    assert (told.value, told.value.__context__) == (error, None)
+    assert len(calls) == 2
+    assert remote.store.versions("tiny") == []
+    held = {path.name for path in remote.cache.files.iterdir()}
+    assert not held & {record.sha256 for record in entry.manifest.files}
+    assert not [name for name in held if name.startswith(TEMPORARY)]
+    assert same(remote.pull("tiny"), entry)
 
 
 def test_a_name_is_looked_for_in_the_sources(server: FileServer, entry: Entry, tmp_path: Path) -> None:
