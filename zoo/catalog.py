@@ -25,12 +25,12 @@ from tunable_models.errors import suggest_name
 from zoo.entry import Entry
 from zoo.errors import EntryNotFoundError, ManifestError, ZooError
 from zoo.manifest import MANIFEST, NAME, WEIGHTS, FileRecord
-from zoo.remote.addresses import OFFLINE_REASON, Address, has_entry, pull_first
+from zoo.remote.addresses import OFFLINE_REASON, Address, has_entry, open_held, pull_first
 from zoo.remote.cache import PulledStore
 from zoo.remote.files import is_local
 from zoo.remote.offline import is_offline
 from zoo.remote.sources import list_sources
-from zoo.storage import LATEST, Store
+from zoo.storage import Store
 from zoo.weights import count_parameters, rebuild_network
 
 STORE_VARIABLE = "TUNABLE_ZOO_STORE"
@@ -171,7 +171,7 @@ def resolve(ref: str | Path, stores: Iterable[Store] | None = None) -> Entry:
     searched = _stores_or_default(stores)
     for store in searched:
         if has_entry(store, name, selector):
-            return store.open(name, selector or LATEST)
+            return open_held(store, name, selector)
     sources = [store for store in searched if isinstance(store, PulledStore)]
     asked = [store for store in sources if is_local(store.url) or not is_offline()]
     reason = "" if asked == sources else f"; {OFFLINE_REASON}"

@@ -3,9 +3,10 @@
 import hashlib
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from zoo.deprecation import Deprecation
 from zoo.errors import IntegrityError
 from zoo.manifest import CONTENT_DIGITS, MANIFEST, FileRecord, Manifest, content_version
 
@@ -17,6 +18,7 @@ class Entry:
     Attributes:
         folder: of its files.
         manifest: what it says about itself.
+        deprecated: why it should not be used any more, as the zoo said that it was pulled from; else None.
 
     Example:
         >>> entry = store.open("tiny")
@@ -26,6 +28,7 @@ class Entry:
 
     folder: Path
     manifest: Manifest
+    deprecated: Deprecation | None = field(default=None, compare=False)  # of the zoo, not of the entry
 
     @classmethod
     def open(cls, folder: Path) -> "Entry":

@@ -21,6 +21,7 @@ from PIL import Image
 from tunable_models import ControlSpace
 from zoo.card import CAPTIONS, PREVIEW, CardTable, list_tables
 from zoo.catalog import default_stores, list_models
+from zoo.deprecation import Deprecation
 from zoo.durable import replace_folder, sync_folder, write_file
 from zoo.entry import Entry
 from zoo.errors import ImageError, ManifestError, ZooError
@@ -28,7 +29,6 @@ from zoo.manifest import FileRecord, Manifest
 from zoo.pictures.images import read_picture, rgb_array
 from zoo.remote.cache import Cache
 from zoo.remote.files import Files, is_local, open_files
-from zoo.remote.index import Deprecation
 from zoo.remote.remote_zoo import RemoteZoo
 from zoo.remote.sources import strip_user
 from zoo.storage import LATEST, Store, version_order
@@ -145,7 +145,8 @@ def _list_local(stores: Iterable[Store]) -> Iterator[_Model]:
         for entry in list_models(stores=[store]):
             found.setdefault(entry.name, (store, entry))
     for name, (store, entry) in sorted(found.items()):
-        versions = dict.fromkeys(store.versions(name))
+        known = store.deprecations(name)
+        versions = {version: known.get(version) for version in store.versions(name)}
         yield _Model(
             manifest=entry.manifest,
             ref=name,

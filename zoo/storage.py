@@ -7,6 +7,7 @@ With the root ``zoo-store``::
     zoo-store/denoise-deblur/3f0c2a9be1d45a77/README.md
     zoo-store/denoise-deblur/aliases.json          {"latest": "3f0c2a9be1d45a77"}
     zoo-store/denoise-deblur/alias-history.json    when each alias moved
+    zoo-store/denoise-deblur/deprecations.json     of pulled ones: why not to use which version
 
 An entry is written under a temporary name beside the others and renamed when it is whole and on the
 disk; then ``latest`` moves. A crash in between leaves the old entries, perhaps the new one, and a
@@ -18,7 +19,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from zoo import strict_json
+from zoo.deprecation import DEPRECATIONS, Deprecation, read_deprecations
 from zoo.durable import TEMPORARY, create_folder, replace_file, sync_folder, write_file
 from zoo.entry import Entry
 from zoo.errors import EntryExistsError, EntryNotFoundError, IntegrityError, ManifestError
@@ -135,12 +137,21 @@ class Store:
         except ValidationError as error:
             raise ManifestError(f"{path}: expected moves of aliases; delete it to begin anew") from error
 
+    def deprecations(self, name: str) -> dict[str, Deprecation]:
+        """Why versions should not be used any more, by version.
+
+        Raises:
+            ManifestError: the file is malformed.
+        """
+        path = self._home(name) / DEPRECATIONS
+        return read_deprecations(path) if path.exists() else {}
+
     def open(self, name: str, selector: str = LATEST) -> Entry:
         """The entry of a version or alias; ``latest`` without an alias is the highest semantic version.
 
         Raises:
             EntryNotFoundError: no such version or alias here, or an alias to a version that is gone.
-            ManifestError: the manifest or alias file cannot be used.
+            ManifestError: the manifest or alias file, or that of deprecations, cannot be used.
             IntegrityError: the manifest is not that of this version.
         """
         versions = self.versions(name)
@@ -150,7 +161,7 @@ class Store:
             raise IntegrityError(
                 f"{entry.folder} holds {entry.name}@{entry.version}; move it where it belongs"
             )
-        return entry
+        return replace(entry, deprecated=self.deprecations(name).get(version))
 
     def publish(self, contents: Mapping[str, bytes], manifest: Manifest) -> Entry:
         """Add an entry and point ``latest`` at it; the same content again only moves ``latest``.

@@ -120,10 +120,11 @@ def show(
     controls = manifest.control_space.controls
     rows = [[c.name, _format_range(c), f"{c.default:.4g}", c.metric, c.description] for c in controls]
     print_table(["SLIDER", "RANGE", "DEFAULT", "RAISES", "WHAT IT DOES"], rows)
+    facts = _list_facts(manifest) | {"folder": str(entry.folder)}
+    if entry.deprecated is not None:
+        facts = {"deprecated": entry.deprecated.describe(), **facts}
     typer.echo("")
-    print_table(
-        [], [[key, value] for key, value in _list_facts(manifest).items()] + [["folder", str(entry.folder)]]
-    )
+    print_table([], [[key, value] for key, value in facts.items()])
 
 
 @zoo.command()

@@ -221,6 +221,13 @@ def test_what_is_deprecated_comes_last_with_its_reason(
     assert "@stable" in page.text.partition("Other versions")[2]
 
 
+def test_what_was_pulled_stays_deprecated(shared: RemoteZoo, tmp_path: Path) -> None:
+    version = shared.deprecate("tiny", "latest", "Too small", replacement="wide")
+    assert shared.pull("tiny", version).deprecated
+    page = Page(write_gallery(tmp_path / "gallery", [shared.store]))
+    assert "Deprecated. Too small Use wide instead." in page.text
+
+
 def test_damaged_models_are_left_out(
     shared: RemoteZoo, publish: Callable[..., Entry], tmp_path: Path, store: Store
 ) -> None:

@@ -86,7 +86,7 @@ class Address:
         if self.place:
             store = find_zoo(self.place).store
             if has_entry(store, self.name, self.selector):
-                return store.open(self.name, self.selector or LATEST)
+                return open_held(store, self.name, self.selector)
         if self._may_be_single and not is_local(self.url):  # what is on this machine is read each time
             single = Cache.of_user().store_of_entry(self.url)
             for name in single.names():
@@ -162,6 +162,18 @@ def has_entry(store: Store, name: str, selector: str) -> bool:
     if isinstance(store, PulledStore):
         selector = selector or LATEST  # what is newest among those pulled is not what is newest there
     return bool(versions) and (not selector or selector in versions or selector in store.aliases(name))
+
+
+def open_held(store: Store, name: str, selector: str) -> Entry:
+    """The entry of a store that has it; the log warns of one that is deprecated, as that of a pull does.
+
+    Raises:
+        ManifestError, IntegrityError: it cannot be used.
+    """
+    entry = store.open(name, selector or LATEST)
+    if entry.deprecated is not None:
+        _log.warning("%s@%s is deprecated: %s", entry.name, entry.version, entry.deprecated.describe())
+    return entry
 
 
 def _is_zoo(place: Path) -> bool:

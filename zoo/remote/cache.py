@@ -5,6 +5,7 @@ In ``$TUNABLE_ZOO_CACHE``, or the user's cache folder of the platform::
     files/3f0c...a77                     a file of any entry, by its SHA-256
     pulled/9d1e2f00aa31/url              which zoo the entries beside it are from
     pulled/9d1e2f00aa31/denoise/1.0.0    an entry of it: links to those files, and its manifest
+    pulled/9d1e2f00aa31/denoise/deprecations.json    what that zoo said of versions at the last pull
 
 Versions and zoos share files. Entries of a zoo lie in a :class:`zoo.Store`, so that all that reads entries
 reads these, verified as ever. ``$TUNABLE_ZOO_SHARED_CACHE`` names another such folder, that is only read:
@@ -15,13 +16,15 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
 from platformdirs import user_cache_path
 
+from zoo import strict_json
+from zoo.deprecation import DEPRECATIONS, Deprecation
 from zoo.durable import TEMPORARY, create_folder, replace_file, sync_folder, write_file
 from zoo.entry import Entry
 from zoo.errors import FetchError, ZooError
@@ -224,6 +227,20 @@ class PulledStore(Store):
             super().alias(name, alias, version)
         except OSError as error:
             raise self.cache.unwritable(error) from error
+
+    def deprecations(self, name: str) -> dict[str, Deprecation]:
+        """See :class:`zoo.Store`; as of this user's last pull, or of that into the shared cache."""
+        own = (self._home(name) / DEPRECATIONS).exists()
+        return super().deprecations(name) if own or self._shared is None else self._shared.deprecations(name)
+
+    def note_deprecations(self, name: str, reasons: Mapping[str, Deprecation]) -> None:
+        """Remember what the zoo says of the versions of a model, in place of what it said before."""
+        if self.deprecations(name) == reasons:
+            return
+        values = {version: why.model_dump(mode="json") for version, why in reasons.items()}
+        with suppress(OSError):  # the pull has warned, and an entry of the shared cache can be used without
+            self._home(name).mkdir(parents=True, exist_ok=True)
+            replace_file(self._home(name) / DEPRECATIONS, strict_json.encode_json(values))
 
     def entries(self) -> Iterator[Entry]:
         """Every entry of every version that is not in the shared cache alone.

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from zoo import strict_json
 from zoo.compatibility import LibraryRange
+from zoo.deprecation import Deprecation
 from zoo.entry import Entry
 from zoo.errors import EntryExistsError, EntryNotFoundError, ManifestError
 from zoo.manifest import Manifest, Name, Sentence, Version, content_version
@@ -35,22 +36,6 @@ class IndexedLicense(_Open):
     weights: str
     data: str
     note: str = ""
-
-
-class Deprecation(_Open):
-    """Why a version should not be used any more.
-
-    Attributes:
-        reason: a sentence.
-        replacement: a reference to use instead, such as ``denoise@1.1.0``; empty if there is none.
-    """
-
-    reason: Sentence
-    replacement: str = Field(default="", max_length=200)
-
-    def describe(self) -> str:
-        """Reason and replacement in words."""
-        return f"{self.reason.rstrip('.')}; use {self.replacement}" if self.replacement else self.reason
 
 
 class IndexedLibrary(LibraryRange):

@@ -14,13 +14,14 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
+from zoo.deprecation import Deprecation
 from zoo.entry import Entry
 from zoo.errors import IntegrityError, ManifestError, NoZooError
 from zoo.manifest import FileRecord, Manifest
 from zoo.remote.cache import Cache, PulledStore
 from zoo.remote.fetching import OnProgress, check_held, fetch_entry, parse_manifest
 from zoo.remote.files import Files, is_local, open_files
-from zoo.remote.index import INDEX, MAX_BYTES, Deprecation, Index, IndexedVersion
+from zoo.remote.index import INDEX, MAX_BYTES, Index, IndexedVersion
 from zoo.remote.seen_serials import refuse_older
 from zoo.remote.signatures import check_signature, derive_public_key, sign_index
 from zoo.storage import LATEST, is_alias
@@ -90,7 +91,8 @@ class RemoteZoo:
             on_progress: called as files arrive.
 
         Returns:
-            The entry in the cache. Aliases that point at it there point at it in the cache, too.
+            The entry in the cache. Aliases that point at it there point at it in the cache, too, and what is
+            deprecated there is deprecated in the cache, until the next pull of the model.
 
         Raises:
             FetchError: the zoo cannot be reached, or sends other bytes than it promised.
@@ -109,7 +111,11 @@ class RemoteZoo:
                 if not check_held(store, name, version, indexed.sha256):
                     _, data = self.read_manifest(name, version, indexed)
                     fetch_entry(open_files(self.url), data, store, _name_file, on_progress)
-        for alias, target in index.models[name].aliases.items():
+        model = index.models[name]
+        store.note_deprecations(
+            name, {each: of.deprecated for each, of in model.versions.items() if of.deprecated}
+        )
+        for alias, target in model.aliases.items():
             if target == version and is_alias((alias, version)):
                 store.alias(name, alias, version)
         return store.open(name, version)
@@ -158,7 +164,7 @@ class RemoteZoo:
         replacement: str = "",
         private_key: Path | None = None,
     ) -> str:
-        """Say why a version should not be used any more; the version. Pulls of it warn, searches skip it.
+        """Say why a version should not be used any more; the version. Pulling and loading it warns.
 
         Args:
             name: of the model.

@@ -156,6 +156,7 @@ def test_a_version_is_deprecated(
     assert json.loads(tunable("zoo", "search", "tiny", "--json").stdout) == []
     assert lines(tunable("zoo", "pull", "tiny"))
     assert "deprecated: Too small; use large" in caplog.text
+    assert "Too small; use large" in tunable("zoo", "show", "tiny").stdout
     lines(tunable("zoo", "deprecate", "tiny", place, "--undo"))
     assert len(json.loads(tunable("zoo", "search", "tiny", "--json").stdout)) == 1
     assert "has no huge" in tunable("zoo", "deprecate", "huge", place, *why).stderr

@@ -56,6 +56,23 @@ def test_what_is_in_the_shared_cache_is_at_hand(
         zoo.resolve("tiny")
 
 
+def test_deprecations_of_the_shared_cache_are_read_until_the_user_pulls(
+    shared: Path, entry: Entry, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote = RemoteZoo(str(folder))
+    remote.deprecate("tiny", "stable", "Too small.")
+    with monkeypatch.context() as patch:
+        patch.setenv(CACHE_VARIABLE, str(shared))
+        RemoteZoo(str(folder)).pull("tiny")
+    before = snapshot(shared)
+    found = zoo.resolve("tiny").deprecated
+    assert [found and found.reason] == ["Too small."]
+    remote.deprecate("tiny", "stable", "")
+    assert RemoteZoo(str(folder)).pull("tiny").deprecated is None
+    assert zoo.resolve("tiny").deprecated is None
+    assert snapshot(shared) == before
+
+
 def test_files_of_the_shared_cache_are_not_fetched(
     shared: Path, entry: Entry, folder: Path, publish: Callable[..., Entry]
 ) -> None:

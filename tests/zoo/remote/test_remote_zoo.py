@@ -179,6 +179,41 @@ def test_what_is_deprecated_is_not_found(
         RemoteZoo(str(folder.with_name("none"))).deprecate("tiny", "stable", "Old.")
 
 
+def test_what_was_pulled_stays_deprecated(
+    folder: Path, entry: Entry, publish: Callable[..., Entry], caplog: pytest.LogCaptureFixture
+) -> None:
+    remote, notice = RemoteZoo(str(folder)), f"tiny@{entry.version} is deprecated: Too small; use large"
+    remote.push(entry)
+    add_source("team", str(folder))
+    zoo.pull("tiny")
+    remote.deprecate("tiny", "latest", "Too small.", replacement="large")
+    assert zoo.resolve("tiny").deprecated is None  # what is at hand asks no other machine
+    remote.push(publish(description="Another."))
+    zoo.pull("tiny")  # the other one
+    assert caplog.text == ""
+    for ref in (f"tiny@{entry.version}", f"{folder}/tiny@{entry.version}"):
+        caplog.clear()
+        assert zoo.load(ref).version == entry.version
+        assert caplog.messages.count(notice) == 1
+    why = zoo.resolve(f"tiny@{entry.version}").deprecated
+    assert (why and why.reason, why and why.replacement) == ("Too small.", "large")
+    caplog.clear()
+    assert zoo.resolve("tiny").deprecated is None
+    remote.deprecate("tiny", entry.version, "")
+    zoo.pull("tiny")
+    assert zoo.resolve(f"tiny@{entry.version}").deprecated is None
+    assert caplog.text == ""
+
+
+def test_damaged_deprecations_are_told(folder: Path, entry: Entry) -> None:
+    remote = RemoteZoo(str(folder))
+    remote.push(entry)
+    path = remote.pull("tiny").folder.with_name("deprecations.json")
+    path.write_text('{"1.0.0": "Old."}')
+    with pytest.raises(ManifestError, match=str(path)):
+        remote.store.open("tiny")
+
+
 def test_moves_of_aliases_are_remembered(folder: Path, publish: Callable[..., Entry]) -> None:
     remote, versions = RemoteZoo(str(folder)), []
     for words in ("One.", "Two.", "Two."):
