@@ -37,7 +37,7 @@ class KeptPictures:
                 f"the picture takes {size / 2**20:.0f} MiB decoded, and {self.max_bytes / 2**20:.0f} MiB are "
                 "kept at most; send it with each request"
             )
-            raise RequestError(message, status=413, code="image_too_large")
+            raise RequestError(message, status=413, code="too_large_to_keep")
         with self._lock:
             self._remove(digest)
             self._pictures[digest] = picture

@@ -1,6 +1,6 @@
 // Pictures: the file as chosen, what the browser can show of it, and smaller versions.
 
-import { canKeep, keep } from "./requests.js";
+import { keep } from "./requests.js";
 
 const LEVEL_PX = 2048; // longer side of the version that is drawn when the whole picture is in view
 
@@ -12,8 +12,9 @@ export async function openPicture(file, { checked }) {
   const picture = { file, bitmap: null, level: null, reduced: null, kept: null, lifetime: new AbortController() };
   picture.bitmap = await createImageBitmap(file).catch(() => null);
   if (picture.bitmap) Object.assign(picture, { width: picture.bitmap.width, height: picture.bitmap.height });
-  if (canKeep && checked) {
-    const { width, height } = await keep(picture);
+  const kept = checked ? await keep(picture) : null;
+  if (kept) {
+    const { width, height } = kept;
     // Where browser and server disagree on what is upright, the server's answers count.
     if (width !== picture.width || height !== picture.height) picture.bitmap = null;
     Object.assign(picture, { width, height });

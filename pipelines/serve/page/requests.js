@@ -65,14 +65,18 @@ export async function fetchModels() {
   return (await (await send("v1/models")).json()).models;
 }
 
-// Browsers hash only on secure contexts; elsewhere the file goes with each request.
-export const canKeep = Boolean(globalThis.crypto?.subtle);
+// Whether the file goes with each request: browsers hash only on secure contexts, and a server keeps what it has room for.
+export const goesAlong = (picture) => picture.goesAlong || !globalThis.crypto?.subtle;
 
-// Have the server keep a picture. Resolves to its name there and its upright size; repeated calls share one request.
-export function keep(picture) {
+// Have the server keep a picture. Resolves to its name there and its upright size, or to null where the file goes with
+// each request; repeated calls share one request.
+export async function keep(picture) {
+  if (goesAlong(picture)) return null;
   picture.kept ??= put(picture).catch((error) => {
     picture.kept = null;
-    throw error;
+    if (error.code !== "too_large_to_keep") throw error;
+    picture.goesAlong = true;
+    return null;
   });
   return picture.kept;
 }
@@ -89,9 +93,9 @@ const stickTo = (name) => ({ "X-Session-Id": name });
 
 // Restore a picture.
 //   options: form fields beside the sliders, such as region or max_side
-export async function apply(model, picture, values, options, { signal, accept = "image/png" }) {
+export async function apply(model, picture, values, options, { signal, accept = "image/png" }, isSentAgain = false) {
   const form = new FormData();
-  const name = canKeep ? (await keep(picture)).sha256 : null;
+  const name = (await keep(picture))?.sha256;
   const headers = { Accept: accept, ...(name && stickTo(name)) };
   form.append("image", name ?? picture.file);
   for (const [name, value] of Object.entries({ ...values, ...options })) form.append(name, value);
@@ -100,9 +104,10 @@ export async function apply(model, picture, values, options, { signal, accept = 
     const response = await send(applyPath(model), { method: "POST", body: form, signal, headers });
     return await response.blob();
   } catch (error) {
-    if (error.code !== "image_gone") throw error;
+    if (error.code !== "image_gone" || !name) throw error;
     picture.kept = null;
-    return apply(model, picture, values, options, { signal, accept });
+    picture.goesAlong = isSentAgain; // what is gone at once would be for ever: too many pictures, or another replica's
+    return apply(model, picture, values, options, { signal, accept }, true);
   }
 }
 

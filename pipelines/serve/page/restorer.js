@@ -5,7 +5,7 @@ import { describe, short } from "./dom.js";
 import { Jobs } from "./jobs.js";
 import { area, reduce } from "./picture.js";
 import { Preview } from "./preview.js";
-import { apply, canKeep, keep } from "./requests.js";
+import { apply, goesAlong, keep } from "./requests.js";
 import { Strip } from "./strip.js";
 
 const LARGE_PX = 1.5e6; // a larger region is previewed from a smaller picture, and answered as large as the screen
@@ -117,7 +117,7 @@ export class Restorer {
     const { card, picture } = this;
     const { values } = this.controls;
     const run = async (signal) => {
-      if (canKeep) await keep(picture); // not part of the time of an answer
+      await keep(picture); // not part of the time of an answer
       const begun = performance.now();
       const bitmap = await this.fetchBitmap(picture, values, request.options, signal);
       if (!bitmap) return;
@@ -181,7 +181,8 @@ export class Restorer {
 
   // Whether to ask for what may never be looked at.
   get worksAhead() {
-    return !this.paused && performance.now() >= this.aheadNotBefore && (canKeep || this.picture.file.size <= REPEATED_BYTES);
+    const { paused, aheadNotBefore, picture } = this;
+    return !paused && performance.now() >= aheadNotBefore && (!goesAlong(picture) || picture.file.size <= REPEATED_BYTES);
   }
 
   async fetchBitmap(picture, values, options, signal) {

@@ -123,7 +123,7 @@ def test_pictures_make_room_for_newer_ones(make_client: Callable[..., Any]) -> N
     assert kept == [200, 410, 200]
     large = png(np.zeros((20, 20), np.uint8))
     status, code, message = read_error(keep(client, large))
-    assert (status, code) == (413, "image_too_large")
+    assert (status, code) == (413, "too_large_to_keep")
     assert "send it with each request" in message
 
 

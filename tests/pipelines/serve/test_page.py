@@ -41,9 +41,9 @@ TOKEN = "a-token-for-these-tests"
 
 
 @contextmanager
-def serve(models: Mapping[str, zoo.Predictor], token: str = "") -> Iterator[str]:
+def serve(models: Mapping[str, zoo.Predictor], token: str = "", **options: Any) -> Iterator[str]:
     """The real app on a free port."""
-    app = create_app(models, ServeConfig(), token)
+    app = create_app(models, ServeConfig(**options), token)
     config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", access_log=False)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
@@ -200,7 +200,7 @@ def slider(page: Any, name: str) -> Any:
 
 
 def error(code: str, **headers: str) -> dict[str, Any]:
-    status = {"image_gone": 410, "busy": 429}[code]
+    status = {"image_gone": 410, "image_too_large": 413, "busy": 429}[code]
     body = {"error": {"code": code, "message": "as a test wants it", "request_id": "1"}}
     return {"status": status, "json": body, "headers": headers}
 
@@ -320,6 +320,43 @@ def test_a_forgotten_picture_is_sent_again(open_page: Callable[..., Any]) -> Non
     wait_for(page, "exact")
     first, second = page.asked.uploads
     assert first == second == page.asked.fields[0]["image"]
+
+
+def test_a_picture_that_is_forgotten_again_goes_with_the_request(
+    open_page: Callable[..., Any], endpoint: str
+) -> None:
+    page = open_page(prepare=lambda asked: asked.instead.extend([error("image_gone")] * 2))
+    wait_for(page, "exact")
+    assert len(page.asked.uploads) == 2
+    assert ["image" in fields for fields in page.asked.fields[:3]] == [True, True, False]
+    slider(page, "level").press("ArrowRight")
+    wait_until_idle(page)
+    assert not [fields for fields in page.asked.fields[3:] if "image" in fields]
+    assert len(page.asked.uploads) == 2
+    expected = decode(restore(endpoint, "tiny", SAMPLE.read_bytes(), level=25.5, denoise=1))
+    assert np.array_equal(read_after(page, 600, 400), expected)
+
+
+def test_a_picture_that_is_refused_after_that_is_told(open_page: Callable[..., Any]) -> None:
+    answers = [error("image_gone"), error("image_gone"), error("image_too_large")]
+    page = open_page(prepare=lambda asked: asked.instead.extend(answers))
+    expect(page.locator("#problem-text")).to_contain_text("The picture is too large: choose one of at most")
+    assert len(page.asked.uploads) == 2
+
+
+def test_a_server_without_room_gets_the_picture_with_each_request(
+    open_page: Callable[..., Any], model: zoo.Predictor
+) -> None:
+    data = tiff(np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8))
+    with serve({"tiny": model}, max_kept_bytes=1000) as url:
+        page = open_page(url=url)
+        wait_until_idle(page)
+        page.locator("#file").set_input_files({"name": "scan.tif", "mimeType": "image/tiff", "buffer": data})
+        expect(page.locator("#wipe")).to_be_hidden()
+        wait_until_idle(page)
+        assert len(page.asked.uploads) == 2
+        assert not [fields for fields in page.asked.fields if "image" in fields]
+        page.context.close()  # the server waits for its connections
 
 
 def test_a_busy_server_is_asked_again_when_it_says_so(open_page: Callable[..., Any]) -> None:
