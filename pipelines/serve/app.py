@@ -73,6 +73,10 @@ def create_app(
     app = FastAPI(
         title="Tunable image restoration",
         description="Send a picture and slider values, get the restored picture.",
+        # What a proxy, or Ray, takes from the front of a path is not known here, so that all addresses are
+        # relative: that of the server to the schema's own, and of redirects FastAPI would make absolute ones.
+        servers=[{"url": "."}],
+        redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
@@ -102,7 +106,8 @@ class _Page(StaticFiles):
 
 def _add_probes(app: FastAPI, metrics: Metrics) -> None:
     @app.get("/", include_in_schema=False)
-    async def root() -> RedirectResponse:
+    @app.get("/docs", include_in_schema=False)
+    async def open_page() -> RedirectResponse:
         return RedirectResponse("docs/")
 
     @app.head("/livez", include_in_schema=False)

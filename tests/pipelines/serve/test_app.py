@@ -8,6 +8,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urljoin
 
 import httpx
 import numpy as np
@@ -117,6 +118,21 @@ def test_schema_lists_each_models_sliders(client: Any) -> None:
     # A generated client would send them beside a form, which is refused.
     assert not any("default" in parameter["schema"] for parameter in operation["parameters"])
     assert {"200", "404", "413", "415", "422", "429"} <= set(operation["responses"])
+
+
+@pytest.mark.parametrize("url", ["http://localhost", "https://example.org/restore"])
+def test_a_prefix_of_a_proxy_need_not_be_told(client: Any, url: str) -> None:
+    schema = client.get("/openapi.json").json()
+    [server] = schema["servers"]
+    found = {urljoin(f"{url}/openapi.json", server["url"] + path) for path in schema["paths"]}
+    assert f"{url}{APPLY}" in found
+    for path in ("/", "/docs"):
+        assert urljoin(url + path, client.get(path).headers["location"]) == f"{url}/docs/"
+
+
+@pytest.mark.parametrize("path", ["/livez/", "/v1/models/", "/openapi.json/"])
+def test_a_slash_too_many_is_told(client: Any, path: str) -> None:
+    check_error(client.get(path), 404, "not_found")
 
 
 def test_page_is_complete_and_loads_nothing_from_other_hosts(client: Any) -> None:

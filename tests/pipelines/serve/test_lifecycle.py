@@ -208,5 +208,6 @@ def test_a_models_own_application_is_a_whole_endpoint(client_of: Callable[..., A
 
     assert ask(app, "GET", f"{APPLY}/readyz").status_code == 200
     assert ask(app, "GET", f"{APPLY}/docs/").status_code == 200
+    assert ask(app, "GET", f"{APPLY}/docs").headers["location"] == "docs/"
     assert ask(app, "GET", f"{APPLY}/v1/models").json()["models"][0]["name"] == "tiny"
     assert code_of(ask(app, "POST", APPLY)) == "missing_image"  # the route is there, and wants a picture
