@@ -1,7 +1,9 @@
 """What each choice of a recipe brings: short trainings that differ from the recipe in one option.
 
-    python -m benchmarks.choices models/denoise                 # hours on two cores; go on where it stopped
-    python -m benchmarks.choices models/denoise --only base "group 16"
+    mkdir choices && tunable recipe noise-level --budget cpu-hours --out choices/params.yaml
+    tunable run prepare --root choices
+    python -m benchmarks.choices choices                 # hours on two cores; go on where it stopped
+    python -m benchmarks.choices choices --only base "group 16"
 
 Takes the options and the prepared photographs of a folder (``tunable run prepare --root FOLDER``)
 whose task is ``noise-level``, and trains every variant on as many pixels, with the same seeds, one thread

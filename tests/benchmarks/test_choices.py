@@ -7,17 +7,17 @@ import pytest
 import yaml
 
 from benchmarks import choices
-from pipelines.core.config import load_section
+from pipelines.core.config import parse_section
 from pipelines.core.layout import Layout
 from pipelines.data.photos import write_photos
+from pipelines.recipes import make_recipe
 from pipelines.training.config import TrainConfig
-
-MODELS = Path(__file__).parents[2] / "models"
 
 
 @pytest.fixture(scope="module")
 def recipe() -> TrainConfig:
-    return load_section(MODELS / "denoise" / "params.yaml", "train", TrainConfig)
+    options = yaml.safe_load(make_recipe("noise-level", "cpu-hours"))
+    return parse_section(options["train"], "train", TrainConfig)
 
 
 @pytest.mark.parametrize("variant", [name for name in choices.VARIANTS if name != choices.BASE])
@@ -37,7 +37,7 @@ def test_runs_are_kept_one_by_one_and_not_made_twice(
     layout = Layout(tmp_path)
     for part in ("train", "validation"):
         write_photos(layout.prepare / part, photos)
-    options = yaml.safe_load((MODELS / "denoise" / "params.yaml").read_text())
+    options = yaml.safe_load(make_recipe("noise-level", "cpu-hours"))
     options["train"]["network"]["config"] = {"width": 4, "blocks": 1}
     options["train"] |= {"batch_size": 4, "patch_px": 16}
     options["train"]["sampling"]["group"] = 2
